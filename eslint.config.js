@@ -1,0 +1,56 @@
+import neostandard, { plugins } from 'neostandard'
+
+const tseslint = plugins['typescript-eslint']
+
+/**
+ * The walls between the rooms: what a room must not import. test/walls.test.ts scans the same walls by another road, so
+ * that neither this file nor that test can be loosened alone.
+ */
+function wall (files, patterns, ignores = []) {
+  return {
+    files,
+    ignores,
+    rules: { 'no-restricted-imports': ['error', { patterns }] }
+  }
+}
+
+const driver = { regex: '^mongodb$', message: 'The driver is used in src/store/ and plugins/mongo.ts only.' }
+const httpClient = { regex: '^(undici|axios|got|node:https?)$', message: 'Outgoing HTTP belongs in src/llm/.' }
+const engine = { regex: '^(lmdb|mingo|bson)', message: 'The embedded engine is used in src/embedded-mongo/ only.' }
+const framework = { regex: '^@?fastify', message: 'The core does not know the framework.' }
+const edge = { regex: '(^|/)(routes|plugins)/', message: 'The core does not import the edge or the adapters.' }
+
+export default [
+  ...neostandard({ ts: true, ignores: ['node_modules/**', '.tap/**', 'coverage/**'] }),
+  ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
+  {
+    files: ['**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }]
+    }
+  },
+  {
+    files: ['test/**/*.ts'],
+    // tap's t.test returns a promise that the runner itself awaits.
+    rules: { '@typescript-eslint/no-floating-promises': 'off' }
+  },
+  wall(['schemas/**/*.ts'], [{ regex: '^(?!@sinclair/typebox|\\./)', message: 'Schemas import TypeBox and each other.' }]),
+  wall(['routes/**/*.ts'], [
+    driver, httpClient, engine,
+    { regex: '(^|/)plugins/', message: 'A route uses decorators, not the plugins behind them.' },
+    { regex: '/src/(?!errors\\.ts$)', message: 'Of the core, a route imports src/errors.ts only.' }
+  ]),
+  wall(['plugins/**/*.ts'], [driver, httpClient, engine, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }], ['plugins/mongo.ts']),
+  wall(['plugins/mongo.ts'], [httpClient, engine, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }]),
+  wall(['src/**/*.ts'], [driver, httpClient, engine, framework, edge], [
+    'src/app.ts', 'src/server.ts', 'src/openapi.ts', 'src/store/**', 'src/llm/**', 'src/embedded-mongo/**', 'src/mistral-sim/**'
+  ]),
+  wall(['src/store/**/*.ts'], [httpClient, engine, framework, edge]),
+  wall(['src/llm/**/*.ts'], [driver, engine, framework, edge]),
+  wall(['src/embedded-mongo/**/*.ts'], [driver, httpClient, framework, edge, { regex: '^\\.\\./(?!embedded-mongo)', message: 'The embedded store knows nothing of Parley.' }]),
+  wall(['src/mistral-sim/**/*.ts'], [driver, engine, framework, edge, { regex: '/(chat|store|llm|embedded-mongo)/', message: 'The simulator shares nothing with what it tests.' }])
+]

@@ -1,0 +1,49 @@
+/** One message of a prompt. `system` comes first and once, the newest `user` message last. */
+export interface PromptMessage {
+  readonly role: 'system' | 'user' | 'assistant'
+  readonly content: string
+}
+
+/** Tokens of one generation. `estimated`: counted here, because the model did not say. */
+export interface Usage {
+  promptTokens: number
+  completionTokens: number
+  totalTokens: number
+  cachedTokens?: number
+  costUsd?: number
+  estimated?: true
+}
+
+export interface GenerationRequest {
+  readonly messages: readonly PromptMessage[]
+  /** Name and sampling as the configuration has them; what is absent is the provider's default. */
+  readonly model: { readonly name?: string, readonly temperature?: number, readonly maxTokens?: number }
+  /** The chatbot's own knowledge and language: what the offline provider answers from. */
+  readonly instructions: string
+  readonly language: string
+}
+
+export interface GenerationOptions {
+  /** True: the text comes as it is written. False: in one piece, which costs both sides less. */
+  readonly stream: boolean
+  /** Aborting ends the upstream call; the iterator then throws the signal's reason. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * `finishReason` is an open set: `stop`, `length`, `model_length`, `tool_calls`, and whatever a model invents.
+ * `end` comes exactly once, last; a generation without it has failed and throws.
+ */
+export type GenerationEvent =
+  | { readonly type: 'text', readonly text: string }
+  | { readonly type: 'end', readonly finishReason: string, readonly model: string, readonly usage: Usage }
+
+/**
+ * A language model, whoever runs it. `generate` throws `ApiError` with one of the `upstream_*` codes or `overloaded`.
+ */
+export interface ChatProvider {
+  /** Shown in the log and in the reply of the health check. */
+  readonly name: string
+  generate (request: GenerationRequest, options: GenerationOptions): AsyncIterable<GenerationEvent>
+  close (): Promise<void>
+}
