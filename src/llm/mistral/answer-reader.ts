@@ -1,0 +1,28 @@
+import { type ApiError } from '../../errors.ts'
+import { type Usage } from '../provider.ts'
+
+/** How a model ended its answer. `finishReason` is `stop` when it did not say. */
+export interface Completion {
+  readonly finishReason: string
+  /** The model's own name for itself, when it gave one. */
+  readonly model: string | undefined
+  readonly usage: Usage | undefined
+}
+
+/** What a reader makes of a body: texts, then exactly one of `complete` and `fail`. Afterwards it is given nothing more. */
+export interface AnswerListener {
+  text (text: string): void
+  /** An event without text came, after there was text. */
+  alive (): void
+  complete (completion: Completion): void
+  /** `body`: what the model sent, for the log. */
+  fail (error: ApiError, body?: string): void
+}
+
+/** Reads the body of one answer. */
+export interface AnswerReader {
+  bytes (chunk: Buffer): void
+  ended (): void
+  /** The rest will not come; `error` tells why. */
+  broken (error: ApiError): void
+}

@@ -1,0 +1,69 @@
+import { ApiError } from '../../errors.ts'
+
+/** Milliseconds; each is a deadline of its own. */
+export interface DeadlineLimits {
+  /** From a request on its way to the first text of a stream. */
+  readonly firstTokenTimeoutMs: number
+  /** From one event of a stream to the next, once there is text. */
+  readonly idleTimeoutMs: number
+  /** All of a call, waiting for a connection included. */
+  readonly timeoutMs: number
+}
+
+// The status of a refusal is known; its body is only for the log.
+const REFUSAL_BODY_MS = 1000
+
+/**
+ * The clocks of one call: the total, which runs from the start, and one for the phase the call is in. The first to expire
+ * stops both and tells `upstream_timeout`. (The connect deadline is the pool's: only it can give up a connection.)
+ */
+export class Deadlines {
+  readonly #limits: DeadlineLimits
+  readonly #expired: (error: ApiError) => void
+  readonly #total: NodeJS.Timeout
+  #phase: NodeJS.Timeout | undefined
+  #idle = false
+
+  constructor (limits: DeadlineLimits, expired: (error: ApiError) => void) {
+    this.#limits = limits
+    this.#expired = expired
+    this.#total = this.#start(limits.timeoutMs, 'The model did not finish in time.')
+  }
+
+  /** The request is out: text must come. */
+  awaitText (): void {
+    this.#enter(this.#limits.firstTokenTimeoutMs, 'The model did not begin to answer in time.')
+  }
+
+  /** Something came: the next must not be long. */
+  awaitNext (): void {
+    if (this.#idle) {
+      this.#phase?.refresh()
+      return
+    }
+    this.#idle = true
+    this.#enter(this.#limits.idleTimeoutMs, 'The model fell silent within its answer.')
+  }
+
+  /** The call was refused: its reason is waited for, but not long. */
+  awaitRefusalBody (): void {
+    this.#enter(REFUSAL_BODY_MS, 'The model did not finish its refusal in time.')
+  }
+
+  clear (): void {
+    clearTimeout(this.#total)
+    clearTimeout(this.#phase)
+  }
+
+  #enter (ms: number, detail: string): void {
+    clearTimeout(this.#phase)
+    this.#phase = this.#start(ms, detail)
+  }
+
+  #start (ms: number, detail: string): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.clear()
+      this.#expired(new ApiError('upstream_timeout', { detail }))
+    }, ms)
+  }
+}

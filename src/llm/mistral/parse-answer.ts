@@ -1,0 +1,48 @@
+import { ApiError } from '../../errors.ts'
+import { type Usage } from '../provider.ts'
+import { contentText } from './content-text.ts'
+import { isRecord } from './json-record.ts'
+import { readUsage } from './reported-usage.ts'
+
+/** What a chunk of a stream, or a whole answer, tells. */
+export interface AnswerPart {
+  readonly text: string
+  readonly finishReason: string | undefined
+  readonly model: string | undefined
+  readonly usage: Usage | undefined
+}
+
+/**
+ * Reads a chunk or a whole answer: they differ only in `delta` and `message`. Throws `upstream_failed` when it is not
+ * JSON, holds an error instead of choices (some servers send those with status 200), or ends with the reason `error`.
+ */
+export function parseAnswer (json: string): AnswerPart {
+  const answer = parseRecord(json)
+  if (answer.error != null || !Array.isArray(answer.choices)) {
+    throw new ApiError('upstream_failed', { detail: 'The model sent something other than a completion.' })
+  }
+  const choice: unknown = answer.choices[0]
+  const { delta, message, finish_reason: finish } = isRecord(choice) ? choice : {}
+  if (finish === 'error') throw new ApiError('upstream_failed', { detail: 'The model broke off with an error.' })
+  const content = delta ?? message
+  return {
+    text: isRecord(content) ? contentText(content.content) : '',
+    finishReason: nonEmptyString(finish),
+    model: nonEmptyString(answer.model),
+    usage: readUsage(answer.usage)
+  }
+}
+
+function parseRecord (json: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch (cause) {
+    throw new ApiError('upstream_failed', { detail: 'The model sent something that is not JSON.', cause })
+  }
+  return isRecord(value) ? value : {}
+}
+
+function nonEmptyString (value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
