@@ -1,0 +1,30 @@
+import { hex } from './digest.ts'
+import { type Settings } from './options.ts'
+import { type Cadence, type Step } from './stream.ts'
+import { type PromptCache } from './usage.ts'
+
+/** One call of a model, after the checks that are the same for every route. */
+export interface Call {
+  settings: Settings
+  cadence: Cadence
+  cache: PromptCache
+  /** Number of the request since the last reset. */
+  seq: number
+  /** The body as canonical JSON. */
+  canonical: string
+  /** A fault wants a reply without text. */
+  emptyContent: boolean
+}
+
+/** A reply with status 200: one JSON value, or the events of a stream. */
+export type Answer = { json: unknown } | { steps: Step[] }
+
+/** The id of the reply: 32 hexadecimal digits without a prefix. */
+export function replyId (call: Call): string {
+  return hex(call.canonical + String(call.seq), 32)
+}
+
+/** The time of the reply in seconds; it counts requests, so that two runs give the same. */
+export function replyTime (call: Call): number {
+  return call.settings.epoch + call.seq - 1
+}

@@ -1,0 +1,113 @@
+import { type AgentsCompletionRequest, type ChatCompletionRequest, type FimCompletionRequest } from './schemas/chat.ts'
+import { type Answer, type Call, replyId, replyTime } from './call.ts'
+import { type Completion, completionEvents, completionObject } from './completion.ts'
+import { hex } from './digest.ts'
+import { invalidRequest } from './errors.ts'
+import { checkMessages } from './message-rules.ts'
+import { type Model, requireModel } from './models.ts'
+import { guard } from './moderations.ts'
+import { type Choice, type Conversation, lastUserText, makeChoices, shorten } from './replies.ts'
+import { checkTools } from './tool-replies.ts'
+import { billedText, promptTokens, type Usage } from './usage.ts'
+
+/** The model behind every agent. */
+export const AGENT_MODEL = 'mistral-medium-latest'
+
+// Stands for the text that `safe_prompt` puts in front; only its length matters.
+const SAFE_PROMPT = 'Assist with care, respect and truth. Avoid harmful, unethical, prejudiced or negative content.'
+
+/** POST /v1/chat/completions */
+export function chat (request: ChatCompletionRequest, call: Call): Answer {
+  const model = requireModel(request.model, 'completion_chat', call.settings.notInUse)
+  checkSampling(request, model)
+  return converse(request, request.model, model, call, request.safe_prompt === true ? [SAFE_PROMPT] : [])
+}
+
+/** POST /v1/agents/completions */
+export function agentChat (request: AgentsCompletionRequest, call: Call): Answer {
+  const model = requireModel(AGENT_MODEL, 'completion_chat', call.settings.notInUse)
+  return converse(request, AGENT_MODEL, model, call, [])
+}
+
+/** POST /v1/fim/completions */
+export function fim (request: FimCompletionRequest, call: Call): Answer {
+  const model = requireModel(request.model, 'completion_fim', call.settings.notInUse)
+  checkGreedy(request)
+  const texts = [request.prompt, request.suffix ?? '']
+  const prompt = countPrompt(texts, request, model, call)
+  const mark = hex(`${request.model}:${request.random_seed ?? ''}:${texts.join('|')}`, 8)
+  const choices = [shorten(`sim_${mark}(${texts.join('')})`, request, call.settings.tokenizer)]
+  return answer(request, call, {
+    ...head(call, request.model), choices, usage: usageOf(prompt, choices, texts, request, call)
+  })
+}
+
+function converse (request: Conversation, name: string, model: Model, call: Call, extra: string[]): Answer {
+  checkMessages(request.messages)
+  checkTools(request)
+  const texts = [...extra, ...request.messages.map(billedText)]
+  const prompt = countPrompt(texts, request, model, call)
+  const guardrails = guard(request.guardrails, lastUserText(request.messages))
+  const { tokenizer } = call.settings
+  const maker = { model: name, reasoning: model.reasoning === true, tokenizer, seed: replyId(call) }
+  const choices = makeChoices(request, maker).map((choice) => call.emptyContent ? EMPTY : choice)
+  const usage = usageOf(prompt, choices, texts, request, call)
+  const style = call.cadence.toolStyle ?? (model.foreign === true ? 'fragments' : 'whole')
+  const completion = { ...head(call, name), choices, usage, ...(guardrails && { guardrails }) }
+  return answer(request, { ...call, cadence: { ...call.cadence, toolStyle: style } }, completion)
+}
+
+const EMPTY: Choice = { text: '', toolCalls: [], finishReason: 'stop' }
+
+function head (call: Call, model: string): Pick<Completion, 'id' | 'created' | 'model'> {
+  return { id: replyId(call), created: replyTime(call), model }
+}
+
+function answer (request: { stream?: boolean }, call: Call, completion: Completion): Answer {
+  return request.stream === true
+    ? { steps: completionEvents(completion, call.cadence) }
+    : { json: completionObject(completion) }
+}
+
+function checkSampling (request: ChatCompletionRequest, model: Model): void {
+  checkGreedy(request)
+  const several = (request.n ?? 1) > 1
+  if (several && model.singleChoice === true) throw invalidRequest(`n must be 1 for model ${request.model}`)
+  if (several && request.prediction !== undefined) throw invalidRequest('n must be 1 when using prediction')
+}
+
+function checkGreedy ({ temperature, top_p: topP }: Pick<ChatCompletionRequest, 'temperature' | 'top_p'>): void {
+  if (temperature === 0 && (topP ?? 1) !== 1) throw invalidRequest('top_p must be 1 when using greedy sampling.')
+}
+
+/** Tokens of the prompt, which must fit the window together with what may be generated. */
+function countPrompt (
+  texts: string[], request: Pick<Conversation, 'max_tokens'>, model: Model, call: Call
+): number {
+  const prompt = promptTokens(texts, call.settings.tokenizer)
+  const window = call.settings.windows[model.id] ?? model.window
+  const needed = prompt + (request.max_tokens ?? 0)
+  if (needed > window) {
+    throw invalidRequest(
+      `Prompt contains ${needed} tokens, too large for model with ${window} maximum context length`)
+  }
+  return prompt
+}
+
+function usageOf (
+  prompt: number, choices: Choice[], texts: string[],
+  request: Pick<Conversation, 'prompt_cache_key'> & { service_tier?: Conversation['service_tier'] }, call: Call
+): Usage {
+  const { tokenizer } = call.settings
+  const completion = choices.reduce((sum, { text, thinking = '', toolCalls }) =>
+    sum + tokenizer(text) + tokenizer(thinking) +
+    toolCalls.reduce((more, made) => more + tokenizer(made.name + made.arguments), 0), 0)
+  const key = request.prompt_cache_key ?? null
+  return {
+    prompt_tokens: prompt,
+    total_tokens: prompt + completion,
+    completion_tokens: completion,
+    ...(key !== null && { prompt_tokens_details: { cached_tokens: call.cache.cachedTokens(key, texts) } }),
+    ...((request.service_tier ?? null) !== null && { service_tier: 'standard' })
+  }
+}

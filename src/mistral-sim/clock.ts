@@ -1,0 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Where the simulator's time comes from; a test brings its own so that nothing has to be waited for. */
+export interface Clock {
+  /** Milliseconds, monotone. */
+  now (): number
+  /** Resolves after `ms`, or at once when the signal aborts; never rejects. */
+  wait (ms: number, signal: AbortSignal): Promise<void>
+}
+
+/** The machine's time. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wait: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined)
+}

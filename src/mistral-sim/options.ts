@@ -1,0 +1,62 @@
+import { systemClock, type Clock } from './clock.ts'
+import { type ProblemShape } from './errors.ts'
+import { type RequestRecord } from './recording.ts'
+import { DEFAULT_CADENCE, type Cadence } from './stream.ts'
+import { fourBytesAToken, type Tokenizer } from './usage.ts'
+
+/** How a simulator is set up; everything may be absent. */
+export interface SimOptions {
+  /** 0, the default: a free port. */
+  port?: number
+  /** The keys that are taken; absent: every bearer token is. */
+  keys?: string[]
+  /** Keys whose plan is exhausted: 401 in another form. */
+  quotaKeys?: string[]
+  /** Models that are answered with "currently not in use". */
+  notInUse?: string[]
+  /** Context windows in tokens by model id, over the known ones. */
+  windows?: Record<string, number>
+  /** More requests than this in a second of one key get a 429; absent: no limit. */
+  requestsPerSecond?: number
+  /** Form of the 422, default `detail`. */
+  problemShape?: ProblemShape
+  /** `created` of the first reply, in seconds; it counts up from there. */
+  epoch?: number
+  tokenizer?: Tokenizer
+  cadence?: Partial<Cadence>
+  /** Opens the routes under /__sim/. */
+  control?: boolean
+  /** True: `close()` rejects when a request had schema errors. A function: says which of them were meant. */
+  strict?: boolean | ((record: RequestRecord) => boolean)
+  clock?: Clock
+}
+
+/** The options with every default filled in. */
+export type Settings = Required<Omit<SimOptions, 'keys' | 'requestsPerSecond' | 'cadence'>> & {
+  keys: string[] | null
+  requestsPerSecond: number
+  cadence: Cadence
+}
+
+// The second of the reply that was recorded for the shape of the stream.
+const DEFAULT_EPOCH = 1769088720
+
+/** Fills in the defaults. */
+export function settingsOf (options: SimOptions): Settings {
+  return {
+    port: 0,
+    quotaKeys: [],
+    notInUse: [],
+    windows: {},
+    problemShape: 'detail',
+    epoch: DEFAULT_EPOCH,
+    tokenizer: fourBytesAToken,
+    control: false,
+    strict: false,
+    clock: systemClock,
+    ...options,
+    keys: options.keys ?? null,
+    requestsPerSecond: options.requestsPerSecond ?? Infinity,
+    cadence: { ...DEFAULT_CADENCE, ...options.cadence }
+  }
+}
