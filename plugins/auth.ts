@@ -1,0 +1,91 @@
+import jwt from '@fastify/jwt'
+import { type FastifyRequest, type onRequestAsyncHookHandler, type RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { createApiKeyVerifier } from '../src/auth/api-key-verifier.ts'
+import { principalOf } from '../src/auth/jwt-claims.ts'
+import { covers, type Principal, type Scope } from '../src/auth/principal.ts'
+import { type Config } from '../src/config.ts'
+import { ApiError } from '../src/errors.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a credential must cover, one of these; `public` needs none. Every route must say it. */
+    scope?: Scope | readonly Scope[] | 'public'
+  }
+  interface FastifyRequest {
+    /** Who is asking. Null on public routes and where the credential is missing or wrong. */
+    caller: Principal | null
+    /** Who is asking, on a route behind a credential. */
+    readonly principal: Principal
+  }
+}
+
+/** Default deny: every route says which scope it needs or that it is public, else the start fails. */
+export default fp<{ config: Config }>(async (fastify, { config }) => {
+  const verifyApiKey = createApiKeyVerifier(fastify.store.apiKeys)
+  if (config.JWT_SECRET !== undefined) {
+    await fastify.register(jwt, {
+      secret: config.JWT_SECRET,
+      verify: {
+        algorithms: ['HS256'],
+        requiredClaims: ['sub', 'exp'],
+        ...(config.JWT_ISSUER !== undefined && { allowedIss: config.JWT_ISSUER }),
+        ...(config.JWT_AUDIENCE !== undefined && { allowedAud: config.JWT_AUDIENCE })
+      }
+    })
+  }
+
+  function verifyJwt (token: string): Principal | undefined {
+    if (config.JWT_SECRET === undefined) return undefined
+    try {
+      return principalOf(fastify.jwt.verify(token), token)
+    } catch {
+      return undefined
+    }
+  }
+
+  async function identify ({ headers }: FastifyRequest): Promise<Principal | undefined> {
+    const [, bearer] = /^bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? []
+    const apiKey = headers['x-api-key']
+    if (bearer !== undefined) return bearer.startsWith('pk_') ? await verifyApiKey(bearer) : verifyJwt(bearer)
+    return headers.authorization === undefined && typeof apiKey === 'string' ? await verifyApiKey(apiKey) : undefined
+  }
+
+  const identified: onRequestAsyncHookHandler = async (request) => {
+    request.caller = await identify(request) ?? null
+  }
+
+  const authorized = (needed: readonly Scope[]): onRequestAsyncHookHandler => async ({ caller, headers }) => {
+    if (!caller) {
+      const given = headers.authorization !== undefined || headers['x-api-key'] !== undefined
+      throw new ApiError('unauthenticated', {
+        detail: given ? 'The credential is not valid.' : 'This needs an API key or a bearer token.',
+        headers: { 'www-authenticate': given ? 'Bearer realm="parley", error="invalid_token"' : 'Bearer realm="parley"' }
+      })
+    }
+    if (!covers(caller, ...needed)) {
+      throw new ApiError('forbidden', { detail: `This needs the scope ${needed.join(' or ')}.` })
+    }
+  }
+
+  fastify.decorateRequest('caller', null)
+  fastify.decorateRequest('principal', {
+    getter (this: FastifyRequest) {
+      if (!this.caller) throw new Error('a public route has no principal')
+      return this.caller
+    }
+  })
+
+  fastify.addHook('onRoute', (route: RouteOptions) => {
+    const scope = route.config?.scope
+    if (scope === undefined) throw new Error(`${route.url} declares no scope`)
+    if (scope === 'public') return
+    // The limit counts per credential, so it comes after who is asking is known; refusals count, too.
+    route.onRequest = [
+      identified,
+      ...(fastify.limitRate ? [fastify.limitRate] : []),
+      authorized(typeof scope === 'string' ? [scope] : scope),
+      ...[route.onRequest ?? []].flat()
+    ]
+  })
+}, { name: 'auth', dependencies: ['mongo', 'rate-limit'] })

@@ -1,0 +1,76 @@
+import { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ApiError, type ErrorCode } from '../src/errors.ts'
+import { type Occurrence, problemOf } from '../src/problem.ts'
+import { isStoreAway } from '../src/store/store.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** This request, as its problem document names it. */
+    occurrence: () => Occurrence
+  }
+}
+
+/** Fastify's own errors that have a code of ours; all others of theirs are told by their status. */
+const frameworkErrors: Record<string, ErrorCode> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed_json',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_json',
+  FST_ERR_BAD_URL: 'not_found',
+  FST_ERR_MAX_PARAM_LENGTH: 'not_found'
+}
+
+type ValidationResult = NonNullable<FastifyError['validation']>[number]
+
+function invalidMember ({ instancePath, params, message }: ValidationResult): { path: string, message: string } {
+  const member = params['additionalProperty'] ?? params['missingProperty']
+  return {
+    path: typeof member === 'string' ? `${instancePath}/${member}` : instancePath,
+    message: typeof params['additionalProperty'] === 'string' ? 'is not a member of this' : message ?? 'does not fit'
+  }
+}
+
+/** Whatever was thrown, as an error of the catalogue. */
+export function toApiError (error: FastifyError): ApiError {
+  if (error instanceof ApiError) return error
+  if (error.validation) {
+    // An identifier that cannot be one names nothing.
+    if (error.validationContext === 'params') return new ApiError('not_found', { detail: 'There is no such resource.' })
+    const errors = error.validation.map(invalidMember)
+    const [first] = errors
+    return new ApiError('validation_failed', {
+      detail: `The ${error.validationContext ?? 'request'} does not fit: ${first?.path ?? ''} ${first?.message ?? ''}`.trim(),
+      members: { errors }
+    })
+  }
+  if (isStoreAway(error)) return new ApiError('store_unavailable', { cause: error, headers: { 'retry-after': '1' } })
+  const code = frameworkErrors[error.code]
+  if (code !== undefined) return new ApiError(code)
+  if (error instanceof SyntaxError && error.statusCode === 400) return new ApiError('malformed_json')
+  if (error.statusCode !== undefined && error.statusCode < 500) return new ApiError('validation_failed', { cause: error })
+  return new ApiError('internal', { cause: error })
+}
+
+/** Answers with the problem document of an error. */
+export function sendError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const apiError = toApiError(error)
+  if (apiError.kind.status >= 500) request.log.error({ err: apiError.cause ?? apiError, code: apiError.code }, 'request failed')
+  return reply
+    .code(apiError.kind.status)
+    .headers(apiError.headers)
+    .type('application/problem+json')
+    .send(problemOf(apiError, { instance: request.url.split('?', 1)[0] ?? '', requestId: request.id }))
+}
+
+/** Every failure is told as a problem document, those of the framework and of unknown paths included. */
+export default fp(async (fastify) => {
+  fastify.decorateRequest('occurrence', function (this: FastifyRequest) {
+    return { instance: this.url.split('?', 1)[0] ?? '', requestId: this.id }
+  })
+  fastify.setErrorHandler<FastifyError>(sendError)
+  fastify.setNotFoundHandler(() => {
+    throw new ApiError('not_found', { detail: 'There is no such resource.' })
+  })
+}, { name: 'errors', dependencies: ['request-id'] })

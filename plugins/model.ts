@@ -1,0 +1,29 @@
+import fp from 'fastify-plugin'
+import { type Config } from '../src/config.ts'
+import { createMistralProvider } from '../src/llm/mistral/mistral-client.ts'
+import { createOfflineProvider } from '../src/llm/offline/offline-provider.ts'
+import { type ChatProvider } from '../src/llm/provider.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    model: ChatProvider
+  }
+}
+
+/** The model that writes the replies: Mistral where there is a key for it, else the offline provider. */
+export default fp<{ config: Config }>(async (fastify, { config }) => {
+  const model = config.MISTRAL_API_KEY === undefined
+    ? createOfflineProvider()
+    : createMistralProvider({
+      baseUrl: config.MISTRAL_BASE_URL,
+      apiKey: config.MISTRAL_API_KEY,
+      defaultModel: config.MISTRAL_MODEL,
+      maxConcurrency: config.MISTRAL_MAX_CONCURRENCY,
+      firstTokenTimeoutMs: config.MISTRAL_FIRST_TOKEN_TIMEOUT_MS,
+      idleTimeoutMs: config.MISTRAL_IDLE_TIMEOUT_MS,
+      timeoutMs: config.MISTRAL_TIMEOUT_MS,
+      logger: fastify.log
+    })
+  fastify.decorate('model', model)
+  fastify.addHook('onClose', async () => await model.close())
+}, { name: 'model' })

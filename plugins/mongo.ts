@@ -1,0 +1,31 @@
+import fastifyMongo from '@fastify/mongodb'
+import fp from 'fastify-plugin'
+import { type Config } from '../src/config.ts'
+import { startEmbeddedStore } from '../src/embedded-mongo/index.ts'
+import { openStore, type Store } from '../src/store/store.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    store: Store
+    /** For the log: which store this is. */
+    storeName: string
+  }
+}
+
+// The driver's own defaults let a request hang for half a minute, and wait for a connection for ever.
+const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, waitQueueTimeoutMS: 2000 }
+
+/** The store: the MongoDB at `MONGODB_URI`, or the embedded one. Registered first, so that it is closed last. */
+export default fp<{ config: Config }>(async (fastify, { config }) => {
+  const embedded = config.MONGODB_URI === undefined ? await startEmbeddedStore({ dataDir: config.DATA_DIR }) : undefined
+  if (embedded) fastify.addHook('onClose', async () => await embedded.close())
+  await fastify.register(fastifyMongo, {
+    ...timeouts,
+    url: config.MONGODB_URI ?? embedded!.uri,
+    database: config.MONGODB_DATABASE,
+    appName: 'parley',
+    ignoreUndefined: true
+  })
+  fastify.decorate('store', await openStore(fastify.mongo.db!))
+  fastify.decorate('storeName', embedded ? `embedded in ${config.DATA_DIR}` : 'MongoDB')
+}, { name: 'mongo' })

@@ -1,0 +1,66 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import { type FastifySchema } from 'fastify'
+import fp from 'fastify-plugin'
+import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
+import { Health, Liveness } from '../schemas/health.ts'
+import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
+import { Exchange, History, Message, MessageInput } from '../schemas/message.ts'
+import { Problem } from '../schemas/problem.ts'
+import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
+import { type Config } from '../src/config.ts'
+
+const components = [
+  ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage,
+  Session, SessionInput, SessionPatch, SessionPage,
+  Message, Exchange, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
+  Problem, Health, Liveness
+]
+
+const description = `
+Configure chatbots, open sessions, exchange messages: whole replies as JSON, or as they are written as server-sent events.
+
+Every failure is a problem document (RFC 9457) with a \`code\`. Lists answer \`{ data, nextCursor }\` to \`?limit=\` and
+\`?cursor=\`. Enums in answers are open to growth: be ready for values that you do not know.
+`.trim()
+
+/** Says in the document what a route needs, from the same declaration that guards it. */
+function withSecurity (schema: FastifySchema, scope: unknown): FastifySchema {
+  if (scope === 'public') return { ...schema, security: [] }
+  const scopes = [scope].flat() as string[]
+  return {
+    ...schema,
+    description: [schema.description, `Scope: ${scopes.map((name) => `\`${name}\``).join(' or ')}.`].filter(Boolean).join('\n\n'),
+    'x-scopes': scopes
+  } as FastifySchema
+}
+
+/** The OpenAPI document, made from the routes' own schemas, and its pages for people at `/docs`. */
+export default fp<{ config: Config, version: string }>(async (fastify, { config, version }) => {
+  for (const schema of [...components, MessageInput(config.MAX_MESSAGE_CHARS)]) fastify.addSchema(schema)
+
+  await fastify.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Parley', version, description, license: { name: 'MIT', identifier: 'MIT' } },
+      servers: [{ url: '/', description: 'This server.' }],
+      tags: [
+        { name: 'configurations', description: 'What chatbots are and know.' },
+        { name: 'sessions', description: 'Conversations.' },
+        { name: 'messages', description: 'What is said in them.' },
+        { name: 'operations', description: 'How the server is.' }
+      ],
+      security: [{ bearerAuth: [] }, { apiKey: [] }],
+      components: {
+        securitySchemes: {
+          bearerAuth: { type: 'http', scheme: 'bearer', description: 'An API key or a JWT.' },
+          apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key.' }
+        }
+      }
+    },
+    refResolver: { buildLocalReference: (json, _baseUri, _fragment, i) => typeof json['$id'] === 'string' ? json['$id'] : `schema-${i}` },
+    transform: ({ schema, url, route }) => ({ schema: withSecurity(schema, route.config?.scope), url })
+  })
+  // Before the guard of the other routes: its pages are public.
+  await fastify.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+}, { name: 'openapi' })

@@ -1,0 +1,15 @@
+import fp from 'fastify-plugin'
+
+/** One line per request, when it is over. No header, no query, no body: they may hold secrets. */
+export default fp(async (fastify) => {
+  fastify.addHook('onResponse', async (request, reply) => {
+    request.log.info({
+      method: request.method,
+      route: request.routeOptions.url,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      tenantId: request.caller?.tenantId,
+      principal: request.caller?.kind
+    }, 'request')
+  })
+}, { name: 'request-log', dependencies: ['auth'] })

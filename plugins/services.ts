@@ -1,0 +1,34 @@
+import fp from 'fastify-plugin'
+import { Chat } from '../src/chat/chat.ts'
+import { Chatbots } from '../src/chatbots/chatbots.ts'
+import { type Config } from '../src/config.ts'
+import { Sessions } from '../src/sessions/sessions.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    chatbots: Chatbots
+    sessions: Sessions
+    chat: Chat
+  }
+}
+
+/** The core, wired to its store and its model. */
+export default fp<{ config: Config }>(async (fastify, { config }) => {
+  const { store } = fastify
+  const chatbots = new Chatbots(store.chatbots)
+  const sessions = new Sessions(store.sessions, chatbots)
+  const chat = new Chat({
+    store,
+    chatbots,
+    sessions,
+    provider: fastify.model,
+    log: fastify.log,
+    leaseMs: config.TURN_LEASE_MS,
+    flushMs: config.STREAM_FLUSH_MS
+  })
+  fastify.decorate('chatbots', chatbots)
+  fastify.decorate('sessions', sessions)
+  fastify.decorate('chat', chat)
+  // Before the server waits for its connections: those who follow a message would hold it up.
+  fastify.addHook('preClose', async () => await chat.close())
+}, { name: 'services', dependencies: ['mongo', 'model'] })

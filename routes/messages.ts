@@ -1,0 +1,108 @@
+import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { MessageEvent } from '../schemas/message-event.ts'
+import { Exchange, History, HistoryQuery, Message, MessageInput, SendHeaders, SendQuery, StreamHeaders, StreamQuery } from '../schemas/message.ts'
+import { guarded, problems } from '../schemas/responses.ts'
+import { Id } from '../schemas/text.ts'
+import { Ref, Type } from '../schemas/type.ts'
+
+const tags = ['messages']
+const inSession = Type.Object({ id: Id })
+const ofMessage = Type.Object({ id: Id, messageId: Id })
+const reading = ['sessions:read', 'chat'] as const
+const writing = ['sessions:write', 'chat'] as const
+
+const wantsEvents = (accept: string | undefined) => /(^|,)\s*text\/event-stream\s*(,|;|$)/i.test(accept ?? '')
+
+/** Talking to a chatbot. */
+const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (fastify, { maxMessageChars }) => {
+  const { chat } = fastify
+
+  fastify.post('/api/sessions/:id/messages', {
+    config: { scope: writing },
+    schema: {
+      operationId: 'sendMessage',
+      summary: 'Send a message and get the reply',
+      description: 'Answers with the whole reply, or, to `Accept: text/event-stream`, with its events as it is written. A reader ' +
+        'that leaves does not cancel the reply. When a model fails, the messages of the turn are in the problem.',
+      tags,
+      params: inSession,
+      querystring: SendQuery,
+      headers: SendHeaders,
+      body: Ref(MessageInput(maxMessageChars)),
+      response: {
+        200: {
+          description: 'The reply, or its events.',
+          content: { 'application/json': { schema: Ref(Exchange) }, 'text/event-stream': { schema: Ref(MessageEvent) } }
+        },
+        ...guarded(),
+        ...problems(404, 409, 413, 415, 422, 502, 504)
+      }
+    }
+  }, async ({ principal, params, query, headers, body }, reply) => {
+    const stream = wantsEvents(headers.accept)
+    const { followed, replayed } = await chat.send(principal, params.id, body, {
+      idempotencyKey: headers['idempotency-key'], onBusy: query.onBusy, stream
+    })
+    if (replayed) reply.header('idempotency-replayed', 'true')
+    return stream ? reply.streamMessage(followed, { begin: true }) : await chat.exchange(followed)
+  })
+
+  fastify.get('/api/sessions/:id/messages', {
+    config: { scope: reading },
+    schema: {
+      operationId: 'listMessages',
+      summary: 'Read a stretch of the history',
+      tags,
+      params: inSession,
+      querystring: HistoryQuery,
+      response: { 200: Ref(History), ...guarded(), ...problems(404) }
+    }
+  }, async ({ principal, params, query }) => await chat.history(principal, params.id, query))
+
+  fastify.get('/api/sessions/:id/messages/:messageId', {
+    config: { scope: reading },
+    schema: {
+      operationId: 'getMessage',
+      summary: 'Read a message',
+      tags,
+      params: ofMessage,
+      response: { 200: Ref(Message), ...guarded(), ...problems(404) }
+    }
+  }, async ({ principal, params }) => await chat.message(principal, params.id, params.messageId))
+
+  fastify.get('/api/sessions/:id/messages/:messageId/stream', {
+    config: { scope: reading },
+    exposeHeadRoute: false,
+    schema: {
+      operationId: 'streamMessage',
+      summary: 'Follow a message from any point on',
+      description: 'The rest of the message as events, live while it grows; a finished message gives its rest and its end at once.',
+      tags,
+      params: ofMessage,
+      querystring: StreamQuery,
+      headers: StreamHeaders,
+      response: {
+        200: { description: 'Its events.', content: { 'text/event-stream': { schema: Ref(MessageEvent) } } },
+        ...guarded(),
+        ...problems(404)
+      }
+    }
+  }, async ({ principal, params, query, headers }, reply) => {
+    const followed = await chat.follow(principal, params.id, params.messageId)
+    return reply.streamMessage(followed, { lastEventId: headers['last-event-id'], offset: query.offset })
+  })
+
+  fastify.post('/api/sessions/:id/messages/:messageId/stop', {
+    config: { scope: writing },
+    schema: {
+      operationId: 'stopMessage',
+      summary: 'Stop a running reply and keep what there is of it',
+      description: 'A message that has ended already is answered as it is.',
+      tags,
+      params: ofMessage,
+      response: { 200: Ref(Message), ...guarded(), ...problems(404) }
+    }
+  }, async ({ principal, params }) => await chat.stop(principal, params.id, params.messageId))
+}
+
+export default messages

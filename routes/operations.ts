@@ -1,0 +1,63 @@
+import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Health, Liveness } from '../schemas/health.ts'
+import { Ref, Type } from '../schemas/type.ts'
+
+const tags = ['operations']
+const config = { scope: 'public' } as const
+const text = (type: string, description: string) => ({ description, content: { [type]: { schema: Type.String() } } })
+
+/** How the server is, and its description of itself. Public, not limited, without secrets. */
+const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastify, { version }) => {
+  fastify.get('/health', {
+    config,
+    schema: { operationId: 'getHealth', summary: 'How the server is', tags, response: { 200: Ref(Health), 503: Ref(Health) } }
+  }, async (_request, reply) => {
+    const { ready, checks } = await fastify.checkReadiness()
+    return await reply.code(ready ? 200 : 503)
+      .send({ status: ready ? 'ok' : 'unavailable', version, uptime: process.uptime(), checks })
+  })
+
+  fastify.get('/health/live', {
+    config,
+    schema: { operationId: 'getLiveness', summary: 'Whether the process answers', tags, response: { 200: Ref(Liveness) } }
+  }, async () => ({ status: 'ok' }))
+
+  fastify.get('/health/ready', {
+    config,
+    schema: {
+      operationId: 'getReadiness',
+      summary: 'Whether the server takes requests; 503 while its store is away or it is going down',
+      tags,
+      response: { 200: Ref(Liveness), 503: Ref(Liveness) }
+    }
+  }, async (_request, reply) => {
+    const { ready } = await fastify.checkReadiness()
+    return await reply.code(ready ? 200 : 503).send({ status: ready ? 'ok' : 'unavailable' })
+  })
+
+  fastify.get('/metrics', {
+    config,
+    schema: {
+      operationId: 'getMetrics', summary: 'Prometheus metrics', tags, response: { 200: text('text/plain', 'The exposition format.') }
+    }
+  }, async (_request, reply) => await reply.type(fastify.metrics.contentType).send(await fastify.metrics.metrics()))
+
+  fastify.get('/openapi.json', {
+    config,
+    schema: {
+      operationId: 'getOpenApiJson',
+      summary: 'This document, as JSON',
+      tags,
+      response: { 200: text('application/json', 'OpenAPI 3.1.') }
+    }
+  }, async (_request, reply) => await reply.type('application/json').send(JSON.stringify(fastify.swagger())))
+
+  fastify.get('/openapi.yaml', {
+    config,
+    schema: {
+      operationId: 'getOpenApiYaml', summary: 'This document, as YAML', tags, response: { 200: text('application/yaml', 'OpenAPI 3.1.') }
+    }
+  }, async (_request, reply) => await reply.type('application/yaml').send(fastify.swagger({ yaml: true })))
+}
+
+export default operations

@@ -1,0 +1,12 @@
+import { Type } from './type.ts'
+
+export const Health = Type.Object({
+  status: Type.String({ description: '`ok`, or `unavailable` while the store is away or the server is going down. Open to growth.' }),
+  version: Type.String(),
+  uptime: Type.Number({ minimum: 0, description: 'Seconds since the start.' }),
+  checks: Type.Record(Type.String(), Type.String(), { description: 'What was checked, and `ok` or what is wrong with it.' })
+}, { $id: 'Health', description: 'How the server is.' })
+
+export const Liveness = Type.Object({
+  status: Type.String({ description: '`ok`.' })
+}, { $id: 'Liveness', description: 'The process answers.' })

@@ -1,0 +1,86 @@
+import { Id, Metadata, NonBlankText, Timestamp } from './text.ts'
+import { OneOf, Ref, Type, closed, type Static } from './type.ts'
+
+const tokens = (description: string) => Type.Integer({ minimum: 0, description })
+
+const Usage = Type.Object({
+  promptTokens: tokens('Tokens of the prompt, cached ones included.'),
+  completionTokens: tokens('Tokens of the reply.'),
+  totalTokens: tokens('The sum of both.'),
+  cachedTokens: Type.Optional(tokens('Prompt tokens that the model had in its cache.')),
+  costUsd: Type.Optional(Type.Number({ minimum: 0, description: 'List price in US dollars. Absent: the price is not known.' })),
+  estimated: Type.Optional(Type.Boolean({ description: 'True: counted by this server, because the model did not say.' }))
+})
+
+export const Message = Type.Object({
+  id: Id,
+  sessionId: Id,
+  seq: Type.Integer({ minimum: 1, description: 'The place in the session: 1, 2, 3, …' }),
+  role: Type.String({ description: '`user` or `bot`. Open to growth.' }),
+  content: Type.String({ description: 'The text; of a streaming message, what there is of it so far.' }),
+  timestamp: Timestamp,
+  status: Type.String({ description: '`completed`, `streaming`, `stopped`, `failed` or `interrupted`. Open to growth.' }),
+  replyTo: Type.Optional(Type.String({ description: 'The user message that a bot message answers.' })),
+  model: Type.Optional(Type.String({ description: 'The model that wrote it, as it names itself.' })),
+  finishReason: Type.Optional(Type.String({ description: 'Why the model ended: `stop`, `length`, … Open to growth.' })),
+  usage: Type.Optional(Usage),
+  error: Type.Optional(Type.Object({
+    code: Type.String({ description: 'A code as in `Problem`.' }),
+    detail: Type.String()
+  }, { description: 'Why a `failed` or `interrupted` message is not complete.' })),
+  metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown()))
+}, { $id: 'Message', description: 'One message of a session.' })
+export type Message = Static<typeof Message>
+
+/** The body of a send; how long a message may be is the server's setting. */
+export function MessageInput (maxChars: number) {
+  return Type.Object({
+    message: NonBlankText({ maxLength: maxChars, description: 'What the user says.' }),
+    metadata: Type.Optional(Metadata)
+  }, { ...closed, $id: 'MessageInput', description: 'A message to the chatbot.', examples: [{ message: 'When will my order arrive?' }] })
+}
+export type MessageInput = Static<ReturnType<typeof MessageInput>>
+
+export const Exchange = Type.Object({
+  reply: Type.String({ description: 'The text of `botMessage`.' }),
+  userMessage: Ref(Message),
+  botMessage: Ref(Message)
+}, { $id: 'Exchange', description: 'A message and its reply.' })
+export type Exchange = Static<typeof Exchange>
+
+export const History = Type.Object({
+  data: Type.Array(Ref(Message), { description: 'In ascending order of `seq`.' }),
+  hasMore: Type.Boolean({ description: 'Whether there are more in the direction asked for; with neither `after` nor `before`, older ones.' })
+}, { $id: 'History', description: 'A stretch of a session\'s messages.' })
+export type History = Static<typeof History>
+
+export const HistoryQuery = Type.Object({
+  limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'How many at most.' }),
+  after: Type.Optional(Type.Integer({ minimum: 0, description: 'Only messages with a greater `seq`, the oldest of them first. Not with `before`.' })),
+  before: Type.Optional(Type.Integer({ minimum: 1, description: 'Only messages with a smaller `seq`, the newest of them. Not with `after`.' }))
+}, closed)
+export type HistoryQuery = Static<typeof HistoryQuery>
+
+export const SendQuery = Type.Object({
+  onBusy: OneOf(['reject', 'queue', 'interrupt'], {
+    default: 'reject',
+    description: 'What to do while the session answers another message: refuse (409), wait in line, or stop the running reply.'
+  })
+}, closed)
+
+export const SendHeaders = Type.Object({
+  'idempotency-key': Type.Optional(Type.String({
+    minLength: 1,
+    maxLength: 255,
+    pattern: '^[\\x21-\\x7E]+$',
+    description: 'Makes the send safe to repeat: the same key and body never makes a second message or a second reply.'
+  }))
+})
+
+export const StreamQuery = Type.Object({
+  offset: Type.Optional(Type.Integer({ minimum: 0, description: 'Where to go on, in UTF-16 code units. `Last-Event-ID` comes before it.' }))
+}, closed)
+
+export const StreamHeaders = Type.Object({
+  'last-event-id': Type.Optional(Type.String({ maxLength: 100, description: 'The `id` of the last event received.' }))
+})

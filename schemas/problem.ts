@@ -1,0 +1,25 @@
+import { Type, Ref } from './type.ts'
+import { Message } from './message.ts'
+
+/** RFC 9457 problem details: the body of every failed request. */
+export const Problem = Type.Object({
+  type: Type.String({ format: 'uri-reference', description: 'A URI for the kind of problem; it ends with the code.' }),
+  title: Type.String({ description: 'What this kind of problem is, in one sentence.' }),
+  status: Type.Integer({ minimum: 400, maximum: 599, description: 'The HTTP status.' }),
+  code: Type.String({
+    description: 'The kind of problem for programs, such as `not_found`. Open to growth: treat an unknown code by its status.'
+  }),
+  detail: Type.String({ description: 'What happened this time.' }),
+  instance: Type.String({ description: 'The path of the request.' }),
+  requestId: Type.String({ description: 'The same as the `x-request-id` header; quote it when you ask for help.' }),
+  retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
+  errors: Type.Optional(Type.Array(Type.Object({
+    path: Type.String({ description: 'JSON Pointer to the member, such as `/name`.' }),
+    message: Type.String()
+  }), { description: 'For `validation_failed`: what does not fit.' })),
+  userMessage: Type.Optional(Ref(Message)),
+  botMessage: Type.Optional(Ref(Message))
+}, {
+  $id: 'Problem',
+  description: 'What went wrong (RFC 9457). When a model failed, the messages of the turn are in it.'
+})

@@ -1,0 +1,50 @@
+import { Page, pageQuery } from './page.ts'
+import { Channel, Id, Metadata, Text, Timestamp, UserId } from './text.ts'
+import { OneOf, Type, closed, type Static } from './type.ts'
+
+const title = Text({ maxLength: 200, description: 'Shown in lists of conversations.' })
+
+export const SessionInput = Type.Object({
+  configId: Type.String({ maxLength: 200, description: 'The chatbot to talk to.' }),
+  userId: Type.Optional(UserId),
+  channel: Type.Optional(Channel),
+  title: Type.Optional(title),
+  metadata: Type.Optional(Metadata)
+}, {
+  ...closed,
+  $id: 'SessionInput',
+  description: 'A conversation to open.',
+  examples: [{ configId: '6650a1f2c3d4e5f601234567', userId: 'customer-17', channel: 'web' }]
+})
+export type SessionInput = Static<typeof SessionInput>
+
+export const SessionPatch = Type.Object({
+  title: Type.Optional(Type.Union([title, Type.Null()])),
+  metadata: Type.Optional(Metadata),
+  status: Type.Optional(OneOf(['active', 'ended'], { description: 'An ended session takes no more messages.' }))
+}, { ...closed, $id: 'SessionPatch', description: 'What to change; absent members stay as they are.', examples: [{ status: 'ended' }] })
+export type SessionPatch = Static<typeof SessionPatch>
+
+export const Session = Type.Object({
+  id: Id,
+  sessionId: Type.String({ pattern: '^[0-9a-f]{24}$', description: 'The same as `id`.' }),
+  configId: Id,
+  userId: Type.Union([Type.String(), Type.Null()], { description: 'Null: a session of no particular user.' }),
+  channel: Type.Union([Type.String(), Type.Null()]),
+  title: Type.Union([Type.String(), Type.Null()]),
+  metadata: Type.Record(Type.String(), Type.Unknown()),
+  status: Type.String({ description: '`active` or `ended`. Open to growth.' }),
+  messageCount: Type.Integer({ minimum: 0, description: 'Messages of both sides.' }),
+  startedAt: Timestamp,
+  lastActivity: Timestamp
+}, { $id: 'Session', description: 'A conversation with a chatbot.' })
+export type Session = Static<typeof Session>
+
+export const SessionPage = Page('SessionPage', Session)
+
+export const SessionQuery = Type.Object({
+  ...pageQuery,
+  configId: Type.Optional(Type.String({ pattern: '^[0-9a-f]{24}$', description: 'Only sessions of this chatbot.' })),
+  userId: Type.Optional(UserId)
+}, closed)
+export type SessionQuery = Static<typeof SessionQuery>

@@ -1,0 +1,79 @@
+import cors from '@fastify/cors'
+import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { fastify, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import auth from '../plugins/auth.ts'
+import errors, { sendError } from '../plugins/errors.ts'
+import eventStream from '../plugins/event-stream.ts'
+import jsonBody from '../plugins/json-body.ts'
+import methodNotAllowed from '../plugins/method-not-allowed.ts'
+import metrics from '../plugins/metrics.ts'
+import model from '../plugins/model.ts'
+import mongo from '../plugins/mongo.ts'
+import openapi from '../plugins/openapi.ts'
+import rateLimit from '../plugins/rate-limit.ts'
+import readiness from '../plugins/readiness.ts'
+import requestIds, { requestId } from '../plugins/request-id.ts'
+import requestLog from '../plugins/request-log.ts'
+import services from '../plugins/services.ts'
+import { compilersFactory } from '../plugins/validation.ts'
+import configs from '../routes/configs.ts'
+import messages from '../routes/messages.ts'
+import operations from '../routes/operations.ts'
+import sessions from '../routes/sessions.ts'
+import { type Config } from './config.ts'
+import { version } from './version.ts'
+
+const exposedHeaders = [
+  'x-request-id', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after', 'location', 'etag', 'idempotency-replayed'
+]
+
+/**
+ * Builds the whole application, not yet listening. The server, the tests and the export of the document use this one
+ * factory, so that what is tested is what runs. The order of registration is behaviour: what comes first is closed last,
+ * and hooks run in the order they are added.
+ */
+export async function buildApp (config: Config, logger: FastifyServerOptions['logger'] = false): Promise<FastifyInstance> {
+  const app = fastify({
+    logger,
+    disableRequestLogging: true,
+    bodyLimit: config.BODY_LIMIT_BYTES,
+    genReqId: requestId,
+    frameworkErrors: (error, request, reply) => { sendError(error, request, reply) },
+    schemaController: { compilersFactory },
+    requestTimeout: 30_000,
+    // A connection that turned idle after closing began would hold the shutdown up for as long.
+    keepAliveTimeout: 5000,
+    routerOptions: { maxParamLength: 500 }
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  const methodsByUrl = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = methodsByUrl.get(url) ?? new Set()
+    methodsByUrl.set(url, methods)
+    for (const name of [method].flat()) methods.add(name)
+  })
+
+  await app.register(mongo, { config })
+  await app.register(model, { config })
+  await app.register(services, { config })
+  await app.register(requestIds)
+  await app.register(errors)
+  await app.register(jsonBody)
+  await app.register(metrics)
+  if (config.CORS_ORIGINS !== '') {
+    await app.register(cors, { origin: config.CORS_ORIGINS.split(',').map((origin) => origin.trim()), exposedHeaders })
+  }
+  await app.register(openapi, { config, version })
+  await app.register(rateLimit, { config })
+  await app.register(auth, { config })
+  await app.register(requestLog)
+  await app.register(readiness)
+  await app.register(eventStream)
+
+  await app.register(configs)
+  await app.register(sessions)
+  await app.register(messages, { maxMessageChars: config.MAX_MESSAGE_CHARS })
+  await app.register(operations, { version })
+  await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
+  return app
+}

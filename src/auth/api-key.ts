@@ -1,0 +1,25 @@
+import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
+
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const PATTERN = /^pk_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}$/
+
+const base62 = (length: number) => Array.from({ length }, () => ALPHABET[randomInt(62)]).join('')
+
+/** A fresh API key: `pk_<8>_<32>`, the last part 190 random bits. */
+export function newApiKey (): string {
+  return `pk_${base62(8)}_${base62(32)}`
+}
+
+/** The public part of a key, under which it is stored; undefined where the text is no key. */
+export function apiKeyId (key: string): string | undefined {
+  return PATTERN.test(key) ? key.slice(0, 11) : undefined
+}
+
+export function hashApiKey (key: string): string {
+  return createHash('sha256').update(key).digest('hex')
+}
+
+/** Compares in constant time. */
+export function matchesHash (key: string, hash: string): boolean {
+  return timingSafeEqual(Buffer.from(hashApiKey(key)), Buffer.from(hash))
+}

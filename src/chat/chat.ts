@@ -1,0 +1,175 @@
+import { type Exchange, type History, type HistoryQuery, type Message as MessageView, type MessageInput } from '../../schemas/message.ts'
+import { type Principal } from '../auth/principal.ts'
+import { type Chatbots } from '../chatbots/chatbots.ts'
+import { ApiError } from '../errors.ts'
+import { type ChatProvider } from '../llm/provider.ts'
+import { sessionScope } from '../sessions/access.ts'
+import { type Sessions } from '../sessions/sessions.ts'
+import { type Message } from '../store/messages.ts'
+import { type SessionScope } from '../store/sessions.ts'
+import { type Store } from '../store/store.ts'
+import { type FollowedMessage, untilEnd } from './followed-message.ts'
+import { LiveMessages } from './live-messages.ts'
+import { presentMessage } from './present.ts'
+import { Purger } from './purger.ts'
+import { Reaper } from './reaper.ts'
+import { Sender, type SendOptions, type Sent } from './sender.ts'
+import { StoredMessage } from './stored-message.ts'
+import { type Log, TurnRunner } from './turn-runner.ts'
+import { TurnTaking } from './turn-taking.ts'
+
+const PURGE_INTERVAL_MS = 60_000
+
+export interface ChatOptions {
+  readonly store: Store
+  readonly chatbots: Chatbots
+  readonly sessions: Sessions
+  readonly provider: ChatProvider
+  readonly log: Log
+  readonly leaseMs: number
+  readonly flushMs: number
+}
+
+/** Conversations: sending, reading, following and stopping messages, and cleaning up after what ended badly. */
+export class Chat {
+  readonly #options: ChatOptions
+  readonly #live = new LiveMessages()
+  readonly #sender: Sender
+  readonly #reaper: Reaper
+  readonly #purger: Purger
+  readonly #timers: NodeJS.Timeout[]
+  readonly #closing = new AbortController()
+
+  constructor (options: ChatOptions) {
+    const { store: { chatbots, sessions, messages }, provider, log, leaseMs, flushMs } = options
+    const turns = new TurnTaking(sessions, messages, leaseMs)
+    const runner = new TurnRunner({ messages, sessions, provider, log, leaseMs, flushMs })
+    this.#options = options
+    this.#sender = new Sender({ messages, sessions, chatbots: options.chatbots, turns, runner, live: this.#live, followMs: flushMs })
+    this.#reaper = new Reaper(sessions, messages, turns)
+    this.#purger = new Purger(chatbots, sessions, messages, turns)
+    this.#timers = [
+      setInterval(() => { this.#inBackground(this.reap()) }, leaseMs / 2),
+      setInterval(() => { this.#inBackground(this.purge()) }, PURGE_INTERVAL_MS)
+    ]
+    this.#inBackground(this.reap())
+    this.#inBackground(this.purge())
+  }
+
+  /** True: running turns are given time to end, then interrupted. */
+  get isDraining (): boolean {
+    return this.#sender.isClosed
+  }
+
+  /** Aborted when this process goes away: those who still follow a message must come back elsewhere. */
+  get closing (): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** Starts a turn, or finds the one that the same key has started. */
+  async send (principal: Principal, sessionId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
+    return await this.#sender.send(sessionScope(principal, 'sessions:write'), sessionId, input, options)
+  }
+
+  /** Waits for the reply. Throws what the model failed with; the messages of the turn are in the problem. */
+  async exchange (followed: FollowedMessage): Promise<Exchange> {
+    const ended = await untilEnd(followed)
+    const [userMessage, botMessage] = [followed.userMessage, ended].map(presentMessage) as [MessageView, MessageView]
+    if (ended.error) {
+      throw new ApiError(ended.error.code, {
+        detail: ended.error.detail, headers: followed.cause?.headers ?? {}, members: { userMessage, botMessage }
+      })
+    }
+    return { reply: ended.content, userMessage, botMessage }
+  }
+
+  async history (principal: Principal, sessionId: string, request: HistoryQuery): Promise<History> {
+    const { limit, after, before } = request
+    if (after !== undefined && before !== undefined) {
+      throw new ApiError('validation_failed', {
+        detail: 'after and before exclude each other.',
+        members: { errors: [{ path: '/before', message: 'must not come with after' }] }
+      })
+    }
+    const { sessions, store } = this.#options
+    const session = await sessions.require(sessionScope(principal, 'sessions:read'), sessionId)
+    const found = await store.messages.history(session.id, { ...request, limit: limit + 1 })
+    const hasMore = found.length > limit
+    const data = !hasMore ? found : after === undefined ? found.slice(1) : found.slice(0, limit)
+    return { data: data.map(presentMessage), hasMore }
+  }
+
+  async message (principal: Principal, sessionId: string, messageId: string): Promise<MessageView> {
+    return presentMessage(await this.#require(sessionScope(principal, 'sessions:read'), sessionId, messageId))
+  }
+
+  /** A message to follow from any offset; one that has ended is given as it is. */
+  async follow (principal: Principal, sessionId: string, messageId: string): Promise<FollowedMessage> {
+    const message = await this.#require(sessionScope(principal, 'sessions:read'), sessionId, messageId)
+    return this.#live.get(messageId) ??
+      new StoredMessage(this.#options.store.messages, this.#options.flushMs, message, message)
+  }
+
+  /** Ends a running reply with the text it has; any other message is returned as it is. */
+  async stop (principal: Principal, sessionId: string, messageId: string): Promise<MessageView> {
+    const scope = sessionScope(principal, 'sessions:write')
+    await this.#require(scope, sessionId, messageId)
+    await this.#sender.stop(sessionId, messageId)
+    return presentMessage(await this.#require(scope, sessionId, messageId))
+  }
+
+  /** Deletes a session; a running turn is aborted. */
+  async deleteSession (principal: Principal, sessionId: string): Promise<void> {
+    const scope = sessionScope(principal, 'sessions:write')
+    await this.#options.sessions.require(scope, sessionId)
+    await this.#options.store.sessions.markDeleted(scope, sessionId)
+    this.#live.abortWhere((message) => message.sessionId === sessionId, 'stopped')
+    this.#inBackground(this.purge())
+  }
+
+  /** Deletes a chatbot and with it its sessions; running turns are aborted. */
+  async deleteChatbot ({ tenantId }: Principal, configId: string): Promise<void> {
+    await this.#options.chatbots.delete(tenantId, configId)
+    this.#live.abortWhere((message) => message.configId === configId, 'stopped')
+    this.#inBackground(this.purge())
+  }
+
+  /** Ends what crashed processes left behind. */
+  async reap (): Promise<void> {
+    await this.#reaper.pass((id) => this.#live.get(id) !== undefined)
+  }
+
+  /** Removes what was deleted. */
+  async purge (): Promise<void> {
+    await this.#purger.run()
+  }
+
+  /** Takes no new turn, gives the running ones `graceMs`, interrupts the rest, and sends away those who follow. */
+  async drain (graceMs: number): Promise<void> {
+    this.#sender.close()
+    await this.#live.drain(graceMs)
+    this.#closing.abort()
+  }
+
+  async close (): Promise<void> {
+    this.#timers.forEach(clearInterval)
+    await this.drain(0)
+    await this.#purger.close()
+  }
+
+  async #require (scope: SessionScope, sessionId: string, messageId: string): Promise<Message> {
+    const [, message] = await Promise.all([
+      this.#options.sessions.require(scope, sessionId),
+      this.#options.store.messages.find(sessionId, messageId)
+    ])
+    if (!message) throw new ApiError('not_found', { detail: `There is no message ${messageId} in this session.` })
+    return message
+  }
+
+  /** A failure of background work is logged; the next round tries again. */
+  #inBackground (work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#options.log.warn({ err: error }, 'cleaning up failed; it is tried again')
+    })
+  }
+}

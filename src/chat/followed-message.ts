@@ -1,0 +1,51 @@
+import { type ApiError } from '../errors.ts'
+import { type Message } from '../store/messages.ts'
+
+/** A bot message that a reader follows while it grows, wherever it is being written. */
+export interface FollowedMessage {
+  readonly userMessage: Message
+  /** The message as it was when following began, or as it ended. */
+  readonly botMessage: Message
+  /** The text so far. It only ever grows. */
+  readonly text: string
+  /** True: `botMessage` is final and `text` complete. */
+  readonly ended: boolean
+  /** Why the message is `failed`, as far as this process knows more than the message itself says. */
+  readonly cause: ApiError | undefined
+  /** Set: nothing more can be learned about this message here, and why. */
+  readonly failure: Error | undefined
+  /** Calls `listener` after every change; returns how to stop that. */
+  subscribe (listener: () => void): () => void
+}
+
+/** Waits for the end of a message. Rejects with its `failure`. */
+export async function untilEnd (followed: FollowedMessage): Promise<Message> {
+  return await new Promise((resolve, reject) => {
+    const check = () => {
+      if (followed.failure !== undefined) reject(followed.failure)
+      else if (followed.ended) resolve(followed.botMessage)
+      else return
+      unsubscribe()
+    }
+    const unsubscribe = followed.subscribe(check)
+    check()
+  })
+}
+
+/** The bookkeeping of listeners that every followed message shares. */
+export class Listeners {
+  readonly #listeners = new Set<() => void>()
+
+  add (listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => { this.#listeners.delete(listener) }
+  }
+
+  notify (): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  get size (): number {
+    return this.#listeners.size
+  }
+}

@@ -1,0 +1,22 @@
+import { type Message as MessageView } from '../../schemas/message.ts'
+import { type Message } from '../store/messages.ts'
+
+/** A message as clients see it. */
+export function presentMessage (message: Message): MessageView {
+  const { id, sessionId, seq, role, content, timestamp, status, replyTo, model, finishReason, usage, error, metadata } = message
+  return {
+    id,
+    sessionId,
+    seq,
+    role,
+    content,
+    timestamp: timestamp.toISOString(),
+    status,
+    ...(replyTo !== undefined && { replyTo }),
+    ...(model !== undefined && { model }),
+    ...(finishReason !== undefined && { finishReason }),
+    ...(usage && { usage }),
+    ...(error && { error }),
+    ...(metadata && { metadata })
+  }
+}

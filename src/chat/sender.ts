@@ -1,0 +1,232 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type MessageInput } from '../../schemas/message.ts'
+import { type Chatbots } from '../chatbots/chatbots.ts'
+import { ApiError } from '../errors.ts'
+import { type Chatbot } from '../store/chatbots.ts'
+import { newId } from '../store/ids.ts'
+import { type Message, type MessageRepository } from '../store/messages.ts'
+import { type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
+import { type FollowedMessage, untilEnd } from './followed-message.ts'
+import { type EarlierSend, findEarlierSend, mayRunAgain, requestHash } from './idempotency.ts'
+import { LiveMessage } from './live-message.ts'
+import { type LiveMessages } from './live-messages.ts'
+import { buildPrompt } from './prompt.ts'
+import { StoredMessage } from './stored-message.ts'
+import { TurnQueue } from './turn-queue.ts'
+import { type TurnRunner } from './turn-runner.ts'
+import { type TurnTaking } from './turn-taking.ts'
+
+// How often a turn that runs in another process is looked at by those who wait for it.
+const WAIT_MS = 50
+// A reply whose end is still on its way to the store is waited for this long before a prompt goes without it.
+const SETTLE_ATTEMPTS = 40
+const SETTLE_MS = 25
+
+export interface SendOptions {
+  readonly idempotencyKey?: string
+  readonly onBusy: 'reject' | 'queue' | 'interrupt'
+  /** Whether the reader wants the text as it is written. */
+  readonly stream: boolean
+}
+
+/** `replayed`: the same key had started this turn before. */
+export interface Sent {
+  readonly followed: FollowedMessage
+  readonly replayed: boolean
+}
+
+interface Dependencies {
+  readonly messages: MessageRepository
+  readonly sessions: SessionRepository
+  readonly chatbots: Chatbots
+  readonly turns: TurnTaking
+  readonly runner: TurnRunner
+  readonly live: LiveMessages
+  /** How often a message that another process writes is read. */
+  readonly followMs: number
+}
+
+interface Send {
+  readonly scope: SessionScope
+  readonly sessionId: string
+  readonly input: MessageInput
+  readonly options: SendOptions
+  readonly key: string | undefined
+  readonly hash: string | undefined
+}
+
+/** Turns a message into a running turn. */
+export class Sender {
+  readonly #deps: Dependencies
+  readonly #queue = new TurnQueue()
+  #closed = false
+
+  get isClosed (): boolean {
+    return this.#closed
+  }
+
+  constructor (deps: Dependencies) {
+    this.#deps = deps
+  }
+
+  /** From now on every send is refused. */
+  close (): void {
+    this.#closed = true
+  }
+
+  async send (scope: SessionScope, sessionId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
+    const key = options.idempotencyKey
+    const send: Send = { scope, sessionId, input, options, key, hash: key === undefined ? undefined : requestHash(input) }
+    if (options.onBusy !== 'queue') return await this.#begin(send)
+    const leave = await this.#queue.join(sessionId)
+    try {
+      return await this.#begin(send)
+    } finally {
+      leave()
+    }
+  }
+
+  /** Ends a running reply, wherever it runs. */
+  async stop (sessionId: string, messageId: string): Promise<void> {
+    const live = this.#deps.live.get(messageId)
+    if (live) {
+      live.abort('stopped')
+      await untilEnd(live)
+    } else if (await this.#deps.messages.end(messageId, { status: 'stopped' })) {
+      // Its process notices with the next write that the message is no longer streaming.
+      await this.#deps.sessions.releaseTurn(sessionId, messageId)
+    }
+  }
+
+  /** Tries until the turn is taken, an earlier send with the same key is found, or the policy says no. */
+  async #begin (send: Send): Promise<Sent> {
+    const { scope, sessionId, key, hash, options } = send
+    for (;;) {
+      if (this.#closed) {
+        throw new ApiError('overloaded', { detail: 'The server is going down.', headers: { 'retry-after': '1' } })
+      }
+      const messageId = newId()
+      const wish = { sessionId, messageId, count: 2, idempotencyKey: key ?? null } as const
+      const attempt = await this.#deps.turns.take(scope, wish)
+      if ('taken' in attempt) {
+        const begun = await this.#startNew(send, attempt.taken, messageId)
+        if (begun) return begun
+        continue
+      }
+      const earlier = key !== undefined && hash !== undefined && await findEarlierSend(this.#deps.messages, sessionId, key, hash)
+      if (earlier && !mayRunAgain(earlier)) return this.#attach(earlier)
+      if ('ended' in attempt) throw new ApiError('session_ended', { detail: 'The session has ended; it takes no more messages.' })
+      // A twin that has taken the turn and not yet written its message is waited for like any turn in a queue.
+      const isTwin = key !== undefined && attempt.running.idempotencyKey === key
+      if (options.onBusy === 'interrupt' && !isTwin) await this.stop(sessionId, attempt.running.messageId)
+      else if (options.onBusy === 'reject' && !isTwin) {
+        throw new ApiError('session_busy', { detail: 'The session is answering another message.', headers: { 'retry-after': '1' } })
+      }
+      await this.#untilFree(attempt.running.messageId)
+    }
+  }
+
+  /** Undefined: the numbers of the turn were taken; the turn is free again. */
+  async #startNew (send: Send, session: Session, messageId: string): Promise<Sent | undefined> {
+    const { input, key, hash, options } = send
+    const { messages, turns } = this.#deps
+    const chatbot = await this.#chatbotOf(session, messageId)
+    const userMessage: Message = {
+      ...place(session, chatbot, session.nextSeq - 2),
+      id: newId(),
+      role: 'user',
+      content: input.message,
+      status: 'completed',
+      ...(input.metadata && { metadata: input.metadata }),
+      ...(key !== undefined && { idempotencyKey: key, requestHash: hash })
+    }
+    const botMessage = replyTo(userMessage, session, chatbot, messageId)
+    const [inserted, history] = await Promise.all([
+      messages.insert([userMessage, botMessage]),
+      this.#history(userMessage, chatbot)
+    ])
+    if (inserted) return this.#run({ chatbot, userMessage, botMessage, history, stream: options.stream })
+    await turns.release(session.id, messageId)
+    const earlier = key !== undefined && hash !== undefined && await findEarlierSend(messages, session.id, key, hash)
+    if (!earlier) return undefined
+    return mayRunAgain(earlier) ? await this.#runAgain(send, earlier) : this.#attach(earlier)
+  }
+
+  /** A new reply to a user message whose turn had failed. Undefined: somebody else is at it. */
+  async #runAgain ({ scope, sessionId, key, options }: Send, { userMessage }: EarlierSend): Promise<Sent | undefined> {
+    const { messages, turns } = this.#deps
+    const messageId = newId()
+    const attempt = await turns.take(scope, { sessionId, messageId, count: 1, idempotencyKey: key ?? null })
+    if (!('taken' in attempt)) return undefined
+    const reply = await messages.latestReply(userMessage)
+    if (!mayRunAgain({ userMessage, reply })) {
+      await turns.release(sessionId, messageId)
+      return undefined
+    }
+    const chatbot = await this.#chatbotOf(attempt.taken, messageId)
+    const botMessage = replyTo(userMessage, attempt.taken, chatbot, messageId)
+    const [inserted, history] = await Promise.all([messages.insert([botMessage]), this.#history(userMessage, chatbot)])
+    if (inserted) return this.#run({ chatbot, userMessage, botMessage, history, stream: options.stream })
+    await turns.release(sessionId, messageId)
+    return undefined
+  }
+
+  #run ({ chatbot, userMessage, botMessage, history, stream }: {
+    chatbot: Chatbot, userMessage: Message, botMessage: Message, history: Message[], stream: boolean
+  }): Sent {
+    const { runner, live } = this.#deps
+    const message = new LiveMessage(userMessage, botMessage)
+    const { model, instructions, tone: { language } } = chatbot
+    const request = { messages: buildPrompt(chatbot, history, userMessage), model, instructions, language }
+    void live.during(message, runner.run(message, request, stream))
+    return { followed: message, replayed: false }
+  }
+
+  #attach ({ userMessage, reply }: EarlierSend): Sent {
+    const { live, messages, followMs } = this.#deps
+    const botMessage = reply!
+    return { followed: live.get(botMessage.id) ?? new StoredMessage(messages, followMs, userMessage, botMessage), replayed: true }
+  }
+
+  async #chatbotOf (session: Session, messageId: string): Promise<Chatbot> {
+    try {
+      return await this.#deps.chatbots.forConversation(session.tenantId, session.configId)
+    } catch (error) {
+      await this.#deps.turns.release(session.id, messageId)
+      throw error
+    }
+  }
+
+  /** What was said before `userMessage`, the last `historyLimit` of it. */
+  async #history ({ sessionId, seq }: Message, { historyLimit }: Chatbot): Promise<Message[]> {
+    if (seq === 1) return []
+    for (let attempt = 0; ; attempt++) {
+      const history = await this.#deps.messages.history(sessionId, { limit: historyLimit, before: seq })
+      // The end of a turn releases it and ends its message at once; the release may be seen first.
+      if (attempt === SETTLE_ATTEMPTS || !history.some(({ status }) => status === 'streaming')) return history
+      await delay(SETTLE_MS)
+    }
+  }
+
+  async #untilFree (messageId: string): Promise<void> {
+    const live = this.#deps.live.get(messageId)
+    if (live) await untilEnd(live).catch(() => {})
+    else await delay(WAIT_MS)
+  }
+}
+
+/** What both messages of a turn have in common. */
+function place ({ id, tenantId, configId, userId, channel, lastActivity }: Session, { version }: Chatbot, seq: number) {
+  return { tenantId, configId, configVersion: version, sessionId: id, userId, channel, seq, timestamp: lastActivity }
+}
+
+function replyTo (userMessage: Message, session: Session, chatbot: Chatbot, id: string): Message {
+  return {
+    ...place(session, chatbot, session.nextSeq - 1),
+    id,
+    role: 'bot',
+    content: '',
+    status: 'streaming',
+    replyTo: userMessage.id
+  }
+}

@@ -1,0 +1,123 @@
+import { ApiError } from '../errors.ts'
+import { type ChatProvider, type GenerationEvent, type GenerationRequest } from '../llm/provider.ts'
+import { estimateUsage } from '../llm/usage.ts'
+import { type MessageEnd, type MessageRepository } from '../store/messages.ts'
+import { type SessionRepository } from '../store/sessions.ts'
+import { type LiveMessage, TurnEnd } from './live-message.ts'
+import { interruption } from './turn-taking.ts'
+
+/** The part of a logger that the core uses. */
+export interface Log {
+  warn (details: object, message: string): void
+  error (details: object, message: string): void
+}
+
+export interface TurnRunnerOptions {
+  readonly messages: MessageRepository
+  readonly sessions: SessionRepository
+  readonly provider: ChatProvider
+  readonly log: Log
+  readonly leaseMs: number
+  readonly flushMs: number
+}
+
+type Finish = Extract<GenerationEvent, { type: 'end' }>
+
+/** Runs the model for a turn, keeps what it says, and ends the turn, whatever happens. */
+export class TurnRunner {
+  readonly #options: TurnRunnerOptions
+
+  constructor (options: TurnRunnerOptions) {
+    this.#options = options
+  }
+
+  /** Never rejects: every outcome is an end of `live`. */
+  async run (live: LiveMessage, request: GenerationRequest, stream: boolean): Promise<void> {
+    const started = performance.now()
+    const sinceStart = () => Math.round(performance.now() - started)
+    let firstTokenMs: number | undefined
+    let finish: Finish | undefined
+    let end: MessageEnd
+    let cause: ApiError | undefined
+    const stopKeeping = this.#keep(live)
+    try {
+      for await (const event of this.#options.provider.generate(request, { stream, signal: live.signal })) {
+        if (event.type === 'end') {
+          finish = event
+        } else {
+          firstTokenMs ??= sinceStart()
+          live.append(event.text)
+        }
+      }
+      end = { ...completion(finish), content: live.text }
+    } catch (error) {
+      if (error instanceof ApiError) cause = error
+      end = { ...this.#failure(live, error), content: live.text, usage: estimateUsage(request.messages, live.text) }
+    } finally {
+      stopKeeping()
+    }
+    const latency = { ...(firstTokenMs !== undefined && { firstTokenMs }), totalMs: sinceStart() }
+    await this.#finish(live, { ...end, latency }, cause)
+  }
+
+  /** Writes the growing text and renews the lease, until told to stop. */
+  #keep (live: LiveMessage): () => void {
+    const { messages, sessions, log, flushMs, leaseMs } = this.#options
+    const { id, sessionId } = live.botMessage
+    let written = 0
+    let writing = false
+    let running = true
+    const guard = async (work: () => Promise<boolean>) => {
+      try {
+        if (!await work() && running) live.abort('lost')
+      } catch (error) {
+        // The next beat tries again; what the store missed is in memory.
+        log.warn({ err: error, messageId: id }, 'a running turn could not be written')
+      }
+    }
+    const flush = async () => {
+      const { text } = live
+      if (writing || text.length === written) return
+      writing = true
+      await guard(async () => {
+        const isStreaming = await messages.flush(id, text)
+        written = text.length
+        return isStreaming
+      })
+      writing = false
+    }
+    const renew = async () => await guard(async () => await sessions.renewTurn(sessionId, id, leaseMs))
+    const timers = [setInterval(() => { void flush() }, flushMs), setInterval(() => { void renew() }, leaseMs / 3)]
+    return () => {
+      running = false
+      timers.forEach(clearInterval)
+    }
+  }
+
+  #failure (live: LiveMessage, error: unknown): Pick<MessageEnd, 'status' | 'error'> {
+    if (error instanceof TurnEnd) return error.reason === 'interrupted' ? interruption : { status: 'stopped' }
+    if (error instanceof ApiError) return { status: 'failed', error: { code: error.code, detail: error.message } }
+    this.#options.log.error({ err: error, messageId: live.botMessage.id }, 'a turn failed unexpectedly')
+    return { status: 'failed', error: { code: 'internal', detail: 'Something went wrong here.' } }
+  }
+
+  async #finish (live: LiveMessage, end: MessageEnd, cause: ApiError | undefined): Promise<void> {
+    const { messages, sessions, log } = this.#options
+    const { id, sessionId } = live.botMessage
+    try {
+      const [ended] = await Promise.all([messages.end(id, end), sessions.releaseTurn(sessionId, id)])
+      // Ended elsewhere in the meantime: what is stored is the truth. Deleted: only those who listen now will ever see it.
+      live.end(ended ?? await messages.find(sessionId, id) ?? { ...live.botMessage, ...end }, cause)
+    } catch (error) {
+      // The lease runs out, and the reaper ends the message with the text that was flushed.
+      log.error({ err: error, messageId: id }, 'the end of a turn could not be written')
+      live.fail(new ApiError('store_unavailable', { detail: 'The reply could not be stored.', cause: error }))
+    }
+  }
+}
+
+function completion (finish: Finish | undefined): Pick<MessageEnd, 'status' | 'model' | 'finishReason' | 'usage'> {
+  if (!finish) throw new ApiError('upstream_failed', { detail: 'The model ended without saying so.' })
+  const { model, finishReason, usage } = finish
+  return { status: 'completed', model, finishReason, usage }
+}

@@ -1,0 +1,37 @@
+import { type ChatbotConfigInput } from '../../schemas/chatbot-config.ts'
+import { ApiError } from '../errors.ts'
+import { type ChatbotSettings } from '../store/chatbots.ts'
+import { languageTag } from './language.ts'
+
+const NAME_CHARS = 60
+
+/** The start of a purpose, cut between two words where there are any, never inside a character. */
+function nameFrom (purpose: string): string {
+  const [firstLine = ''] = purpose.trim().split(/[\r\n]/, 1)
+  const characters = [...firstLine]
+  if (characters.length <= NAME_CHARS) return firstLine
+  const start = characters.slice(0, NAME_CHARS - 1).join('')
+  return `${start.replace(/\s+\S*$/, '')}…`
+}
+
+/** Fills in every default. Throws `validation_failed` for a language that is none. */
+export function settingsFrom (input: ChatbotConfigInput): ChatbotSettings {
+  const language = languageTag(input.tone?.language ?? 'en')
+  if (language === undefined) {
+    throw new ApiError('validation_failed', {
+      detail: 'The language is not known.',
+      members: { errors: [{ path: '/tone/language', message: 'must be a BCP 47 tag or the English name of a language' }] }
+    })
+  }
+  return {
+    name: input.name ?? nameFrom(input.purpose),
+    purpose: input.purpose,
+    domain: input.domain ?? [],
+    tone: { style: input.tone?.style ?? 'friendly', language },
+    channels: input.channels ?? [],
+    integrations: input.integrations ?? [],
+    instructions: input.instructions ?? '',
+    model: input.model ?? {},
+    historyLimit: input.historyLimit ?? 20
+  }
+}

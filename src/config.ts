@@ -1,0 +1,63 @@
+import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+
+const milliseconds = (value: number, description: string) =>
+  Type.Integer({ minimum: 10, maximum: 3_600_000, default: value, description })
+
+FormatRegistry.Set('http-url', (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
+
+/** The environment, variable by variable. What is not listed here is not read. */
+export const Environment = Type.Object({
+  PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 3000, description: 'Listen port; 0 takes any free one.' }),
+  HOST: Type.String({ default: '127.0.0.1', description: 'Listen address.' }),
+  NODE_ENV: Type.String({ default: 'development', description: '`production` refuses to start on an empty store without a key.' }),
+  LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)), {
+    default: 'info', description: 'The least severe level written: trace, debug, info, warn, error, fatal or silent.'
+  }),
+  DATA_DIR: Type.String({ default: '.data', description: 'Folder of the embedded store and the first-run key.' }),
+  MONGODB_URI: Type.Optional(Type.String({ pattern: '^mongodb(\\+srv)?://', description: 'Unset: the embedded store.' })),
+  MONGODB_DATABASE: Type.String({ pattern: '^[^/\\\\. "$*<>:|?\\x00]{1,63}$', default: 'parley', description: 'Name of the database.' }),
+  MISTRAL_API_KEY: Type.Optional(Type.String({ description: 'Unset: the offline provider.' })),
+  MISTRAL_BASE_URL: Type.String({ format: 'http-url', default: 'https://api.mistral.ai', description: 'Where the model is.' }),
+  MISTRAL_MODEL: Type.String({ default: 'mistral-small-latest', description: 'For configurations that name none.' }),
+  MISTRAL_FIRST_TOKEN_TIMEOUT_MS: milliseconds(30_000, 'Until the first byte of text.'),
+  MISTRAL_IDLE_TIMEOUT_MS: milliseconds(20_000, 'Between two chunks.'),
+  MISTRAL_TIMEOUT_MS: milliseconds(120_000, 'All model work of one turn.'),
+  MISTRAL_MAX_CONCURRENCY: Type.Integer({ minimum: 1, maximum: 10_000, default: 256, description: 'Model calls at once.' }),
+  BOOTSTRAP_API_KEY: Type.Optional(Type.String({
+    pattern: '^pk_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}$', description: 'An admin key of the tenant `default`, stored at start.'
+  })),
+  JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'HS256 secret, at least 32 bytes. Unset: JWTs are refused.' })),
+  JWT_ISSUER: Type.Optional(Type.String({ description: 'The `iss` a JWT must have.' })),
+  JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The `aud` a JWT must have.' })),
+  RATE_LIMIT_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 60, description: 'Per credential; 0 turns it off.' }),
+  CORS_ORIGINS: Type.String({ default: '', description: 'Comma-separated origins that browsers may call from.' }),
+  BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body.' }),
+  MAX_MESSAGE_CHARS: Type.Integer({ minimum: 1, maximum: 100_000, default: 5000, description: 'The longest message, in code points.' }),
+  TURN_LEASE_MS: milliseconds(15_000, 'How long a turn stays taken after its process has died.'),
+  STREAM_FLUSH_MS: milliseconds(250, 'How often the text of a running reply is written to the store.')
+})
+
+export type Config = Readonly<Static<typeof Environment>>
+
+/** A variable that cannot be used; the message is one line that names it. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/**
+ * Reads and checks the environment once. An empty value counts as unset.
+ * Throws `ConfigError`. The value itself is never quoted: it may be a secret.
+ */
+export function loadConfig (env: Record<string, string | undefined>): Config {
+  const named = Object.keys(Environment.properties).filter((name) => env[name] !== undefined && env[name] !== '')
+  const given = Value.Convert(Environment, Object.fromEntries(named.map((name) => [name, env[name]])))
+  const config = Value.Default(Environment, given)
+  const [error] = Value.Errors(Environment, config)
+  if (error) {
+    const name = error.path.slice(1)
+    const { description } = Environment.properties[name as keyof typeof Environment.properties]
+    throw new ConfigError(`${name} cannot be used (${error.message}). ${description ?? ''}`.trim())
+  }
+  return Object.freeze(config as Config)
+}

@@ -1,0 +1,41 @@
+import closeWithGrace from 'close-with-grace'
+import { type FastifyServerOptions } from 'fastify'
+import { buildApp } from './app.ts'
+import { ensureFirstKey, firstKeyFile } from './auth/first-key.ts'
+import { type Config, ConfigError, loadConfig } from './config.ts'
+import { greeting } from './greeting.ts'
+
+// What the contract gives running turns on SIGTERM; the deadline of the whole shutdown leaves room for closing.
+const DRAIN_MS = 10_000
+const SHUTDOWN_MS = 20_000
+
+function loggerFor ({ LOG_LEVEL }: Config): FastifyServerOptions['logger'] {
+  return {
+    level: LOG_LEVEL,
+    ...(process.stdout.isTTY && { transport: { target: 'pino-pretty' } })
+  }
+}
+
+async function serve (config: Config): Promise<void> {
+  const app = await buildApp(config, loggerFor(config))
+  closeWithGrace({ delay: SHUTDOWN_MS, logger: app.log }, async ({ err }) => {
+    if (err) app.log.fatal({ err }, 'closing after an error')
+    await app.chat.drain(DRAIN_MS)
+    await app.close()
+  })
+  const key = await ensureFirstKey(config, app.store.apiKeys)
+  const url = await app.listen({ port: config.PORT, host: config.HOST })
+
+  app.log.info({ store: app.storeName, model: app.model.name, docs: `${url}/docs` }, 'serving')
+  if (config.NODE_ENV === 'production') return
+  if (key !== undefined) process.stdout.write(`\nAn admin key was made: ${key}\nIt is kept in ${firstKeyFile(config)}.\n`)
+  process.stdout.write(`\nA conversation:\n\n${greeting(config, url)}\n\n`)
+}
+
+try {
+  await serve(loadConfig(process.env))
+} catch (error) {
+  const line = error instanceof ConfigError ? error.message : `Parley cannot start: ${error instanceof Error ? error.message : String(error)}`
+  process.stderr.write(`${line}\n`)
+  process.exit(1)
+}

@@ -1,0 +1,50 @@
+import {
+  type Db, MongoClientClosedError, MongoError, MongoNetworkError, MongoNotConnectedError, MongoServerError, MongoSystemError,
+  MongoTopologyClosedError
+} from 'mongodb'
+import { ApiKeyRepository } from './api-keys.ts'
+import { ChatbotRepository } from './chatbots.ts'
+import { MessageRepository } from './messages.ts'
+import { SessionRepository } from './sessions.ts'
+
+/** Everything that is kept, by aggregate. */
+export interface Store {
+  readonly apiKeys: ApiKeyRepository
+  readonly chatbots: ChatbotRepository
+  readonly sessions: SessionRepository
+  readonly messages: MessageRepository
+  /** Rejects while the store does not answer. */
+  ping (): Promise<void>
+}
+
+/** Makes the indexes, where they are missing, and hands out the repositories. */
+export async function openStore (db: Db): Promise<Store> {
+  const apiKeys = new ApiKeyRepository(db)
+  const chatbots = new ChatbotRepository(db)
+  const sessions = new SessionRepository(db)
+  const messages = new MessageRepository(db)
+  await Promise.all([apiKeys, chatbots, sessions, messages].map((repository) => repository.createIndexes()))
+  return {
+    apiKeys,
+    chatbots,
+    sessions,
+    messages,
+    async ping () {
+      await db.command({ ping: 1 })
+    }
+  }
+}
+
+/**
+ * Whether a failure means that the store is away, not that the request or this code is wrong. Errors that the server
+ * answered with are its verdict on the command, except those it marks as passing.
+ */
+export function isStoreAway (error: unknown): boolean {
+  if (!(error instanceof MongoError)) return false
+  if (error instanceof MongoServerError) {
+    return ['RetryableWriteError', 'RetryableError', 'SystemOverloadedError'].some((label) => error.hasErrorLabel(label))
+  }
+  const kinds = [MongoNetworkError, MongoSystemError, MongoTopologyClosedError, MongoNotConnectedError, MongoClientClosedError]
+  // The errors of the connection pool are not exported.
+  return kinds.some((kind) => error instanceof kind) || /^Mongo(WaitQueueTimeout|PoolClosed)Error$/.test(error.name)
+}
