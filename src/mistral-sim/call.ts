@@ -16,8 +16,8 @@ export interface Call {
   emptyContent: boolean
 }
 
-/** A reply with status 200: one JSON value, or the events of a stream. */
-export type Answer = { json: unknown } | { steps: Step[] }
+/** A reply with status 200: one JSON value, or the events of a stream, which [DONE] closes unless `open`. */
+export type Answer = { json: unknown } | { steps: Step[], open?: true }
 
 /** The id of the reply: 32 hexadecimal digits without a prefix. */
 export function replyId (call: Call): string {

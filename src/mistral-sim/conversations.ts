@@ -31,7 +31,7 @@ export function startConversation (request: ConversationRequest, call: Call): An
     guardrails
   }
   return request.stream === true
-    ? { steps: eventsOf(turn, call.cadence.tokensPerChunk) }
+    ? { steps: eventsOf(turn, call.cadence.tokensPerChunk), open: true }
     : { json: objectOf(turn) }
 }
 

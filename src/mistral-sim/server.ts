@@ -127,7 +127,8 @@ export class Simulator implements Controlled {
       return playBody(steps, wire)
     }
     wire.head(200, { 'content-type': 'text/event-stream; charset=utf-8', ...traceHeaders(record) })
-    return playStream(withFault(answer.steps, fault), cadence, wire, this.#settings.clock)
+    const manner = { ...cadence, done: cadence.done && answer.open !== true }
+    return playStream(withFault(answer.steps, fault), manner, wire, this.#settings.clock)
   }
 }
 

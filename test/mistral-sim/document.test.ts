@@ -1,0 +1,132 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { type TSchema } from '@sinclair/typebox'
+import { type ValidateFunction } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import t from 'tap'
+import { parse } from 'yaml'
+import { AgentsCompletionRequest, ChatCompletionRequest, FimCompletionRequest } from '../../src/mistral-sim/schemas/chat.ts'
+import { ChatModerationRequest } from '../../src/mistral-sim/schemas/chat-moderation.ts'
+import { ConversationRequest } from '../../src/mistral-sim/schemas/conversations.ts'
+import { EmbeddingRequest, ModerationRequest } from '../../src/mistral-sim/schemas/embeddings.ts'
+import { validator } from '../../src/mistral-sim/validation.ts'
+import { AGENT, CASES, type Cases, CHAT } from './request-cases.ts'
+
+const FILE = new URL('../../../shared/mistral/openapi.yaml', import.meta.url)
+
+type Node = Record<string, unknown>
+interface Document { components: { schemas: Record<string, Node> } }
+
+const OURS: Record<string, TSchema> = {
+  ChatCompletionRequest,
+  AgentsCompletionRequest,
+  FIMCompletionRequest: FimCompletionRequest,
+  EmbeddingRequest,
+  ClassificationRequest: ModerationRequest,
+  ChatModerationRequest
+}
+
+/** Where the published document is wrong about the API, and why we say so. */
+const OVERLAY: Array<{ reason: string, apply: (document: Document) => void, proof: { schema: string, body: object } }> = [
+  {
+    reason: 'A union with a discriminator needs it: the document gives the tags defaults and requires none of them, ' +
+      'so that it takes a message without role wherever only one branch happens to fit.',
+    apply: (document) => walk(document, (node) => {
+      const { propertyName } = (node.discriminator ?? {}) as { propertyName?: string }
+      if (propertyName !== undefined && 'oneOf' in node) node.required = [propertyName]
+    }),
+    proof: {
+      schema: 'ChatCompletionRequest',
+      body: { ...CHAT, messages: [{ content: 'result', tool_call_id: 'abcdefghi' }] }
+    }
+  }
+]
+
+function walk (node: unknown, visit: (node: Node) => void): void {
+  if (typeof node !== 'object' || node === null) return
+  if (!Array.isArray(node)) visit(node as Node)
+  for (const inner of Object.values(node)) walk(inner, visit)
+}
+
+function compile (document: Document): (name: string) => ValidateFunction {
+  const ajv = new Ajv2020({ strict: false, discriminator: false, logger: false })
+  addFormats.default(ajv)
+  ajv.addSchema(document, 'document')
+  return (name) => {
+    const validate = ajv.getSchema(`document#/components/schemas/${name}`)
+    if (validate === undefined) throw new Error(`the document has no ${name}`)
+    return validate
+  }
+}
+
+/** Every path of property names below a schema, unions merged, so that two schemas can be compared by name. */
+function propertyPaths (node: unknown, document: Document | null, path = '', found = new Set<string>()): Set<string> {
+  if (typeof node !== 'object' || node === null) return found
+  const { $ref: ref, anyOf, oneOf, allOf, items, properties } = node as Record<string, unknown>
+  if (typeof ref === 'string') {
+    propertyPaths(document?.components.schemas[ref.split('/').at(-1) ?? ''], document, path, found)
+  }
+  for (const branch of [anyOf, oneOf, allOf].flatMap((list) => Array.isArray(list) ? list as unknown[] : [])) {
+    propertyPaths(branch, document, path, found)
+  }
+  propertyPaths(items, document, `${path}[]`, found)
+  for (const [name, property] of Object.entries((properties ?? {}) as Node)) {
+    found.add(`${path}.${name}`)
+    propertyPaths(property, document, `${path}.${name}`, found)
+  }
+  return found
+}
+
+const sorted = (paths: Iterable<string>): string[] => [...paths].sort()
+const topLevel = (paths: Set<string>): string[] => sorted(paths).filter((path) => /^\.\w+$/.test(path))
+
+t.test('our schemas give the verdicts of the table', async (t) => {
+  for (const [name, cases] of Object.entries<Cases>(CASES)) {
+    const schema = OURS[name]
+    t.ok(schema, name)
+    const problemsOf = validator(schema ?? ChatCompletionRequest)
+    cases.valid.forEach((body) => t.same(problemsOf(body), [], `${name} takes ${JSON.stringify(body).slice(0, 200)}`))
+    cases.invalid.forEach((body) =>
+      t.not(problemsOf(body).length, 0, `${name} refuses ${JSON.stringify(body).slice(0, 200)}`))
+  }
+})
+
+t.test('an agent request is a chat request by another name', async (t) => {
+  t.same(validator(AgentsCompletionRequest)(AGENT), [])
+  t.not(validator(AgentsCompletionRequest)({ ...AGENT, model: 'x' }).length, 0)
+})
+
+if (!existsSync(FILE)) {
+  t.test('the published document', { skip: 'shared/mistral/openapi.yaml is not here' }, async () => undefined)
+} else {
+  const text = readFileSync(FILE, 'utf8')
+  const published = parse(text) as Document
+  const corrected = structuredClone(published)
+  OVERLAY.forEach(({ apply }) => apply(corrected))
+  const asPublished = compile(published)
+  const validateAs = compile(corrected)
+
+  t.test('the published document gives every case the same verdict', async (t) => {
+    for (const [name, cases] of Object.entries<Cases>(CASES)) {
+      const validate = validateAs(name)
+      cases.valid.forEach((body) => t.ok(validate(body), `${name} takes ${JSON.stringify(body).slice(0, 200)}`))
+      cases.invalid.forEach((body) => t.notOk(validate(body), `${name} refuses ${JSON.stringify(body).slice(0, 200)}`))
+    }
+  })
+
+  t.test('every correction of the document is still needed', async (t) => {
+    for (const { reason, proof } of OVERLAY) {
+      t.ok(asPublished(proof.schema)(proof.body), reason)
+      t.notOk(validateAs(proof.schema)(proof.body), reason)
+    }
+  })
+
+  t.test('the names of all properties are those of the document', async (t) => {
+    for (const [name, schema] of Object.entries(OURS)) {
+      const theirs = propertyPaths(published.components.schemas[name], published)
+      t.same(sorted(propertyPaths(schema, null)), sorted(theirs), name)
+    }
+    const conversation = propertyPaths(published.components.schemas.ConversationRequest, published)
+    t.same(topLevel(propertyPaths(ConversationRequest, null)), topLevel(conversation), 'ConversationRequest')
+  })
+}

@@ -1,0 +1,126 @@
+import { connect } from 'node:net'
+import { type Test } from 'tap'
+import { type Clock, type Sim, type SimOptions, startSim } from '../../src/mistral-sim/index.ts'
+
+/** A simulator that ends with the test. */
+export async function simFor (t: Test, options: SimOptions = {}): Promise<Sim> {
+  const sim = await startSim(options)
+  t.teardown(() => sim.close())
+  return sim
+}
+
+/** Time that passes only when somebody waits: every wait moves it and is over at once. */
+export class FastClock implements Clock {
+  waits: number[] = []
+  #now = 0
+
+  now (): number {
+    return this.#now
+  }
+
+  async wait (ms: number): Promise<void> {
+    this.waits.push(ms)
+    this.#now += ms
+  }
+}
+
+/** Time that stands still until `tick`, which lets the wait of the moment end. */
+export class SteppedClock implements Clock {
+  #resume: (() => void) | undefined
+  #arrived: (() => void) | undefined
+
+  now (): number {
+    return 0
+  }
+
+  wait (_ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resume = resolve
+      signal.addEventListener('abort', () => resolve())
+      this.#arrived?.()
+    })
+  }
+
+  /** Lets the wait end that is there, or the next one. */
+  async tick (): Promise<void> {
+    if (this.#resume === undefined) await new Promise<void>((resolve) => { this.#arrived = resolve })
+    const resume = this.#resume
+    this.#resume = undefined
+    resume?.()
+  }
+}
+
+const HEADERS = { authorization: 'Bearer sim', 'content-type': 'application/json' }
+
+/** What came back. */
+export interface Reply {
+  status: number
+  headers: Headers
+  text: string
+  json: Json
+}
+
+/** Any JSON, to be looked into by a test. */
+export type Json = { [key: string]: Json } & Json[] & string & number & boolean & null
+
+/** Sends JSON, or a text as it is. */
+export async function post (sim: Sim, path: string, body: unknown, headers: object = HEADERS): Promise<Reply> {
+  const raw = typeof body === 'string' ? body : JSON.stringify(body)
+  return reply(await fetch(sim.url + path, { method: 'POST', headers: { ...headers }, body: raw }))
+}
+
+/** Asks without a body. */
+export async function ask (sim: Sim, method: string, path: string): Promise<Reply> {
+  return reply(await fetch(sim.url + path, { method, headers: HEADERS }))
+}
+
+async function reply (response: Response): Promise<Reply> {
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.startsWith('application/json') === true
+  return { status: response.status, headers: response.headers, text, json: (isJson ? tryParse(text) : null) as Json }
+}
+
+function tryParse (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** A chat with one message of the user. */
+export function chatBody (content: string, more: object = {}): object {
+  return { model: 'mistral-small-latest', messages: [{ role: 'user', content }], ...more }
+}
+
+/** The data lines of a stream; those that are not JSON as text. */
+export function eventsIn (text: string): Json[] {
+  return [...text.matchAll(/^data: ?(.*?)\r?$/gm)].map(([, data = '']) => (tryParse(data) ?? data) as Json)
+}
+
+/** What a bare socket saw of a reply. */
+export interface RawReply {
+  text: string
+  packets: Buffer[]
+  end: 'end' | 'reset'
+}
+
+/** Posts over a bare socket and reads until the server ends or resets; `onData` may leave earlier. */
+export function rawPost (
+  sim: Sim, path: string, body: unknown, onData: (text: string, leave: () => void) => void = () => undefined
+): Promise<RawReply> {
+  const json = JSON.stringify(body)
+  const head = [`POST ${path} HTTP/1.1`, 'host: sim', 'authorization: Bearer sim', 'content-type: application/json',
+    `content-length: ${Buffer.byteLength(json)}`, 'connection: close']
+  return new Promise((resolve) => {
+    const packets: Buffer[] = []
+    const text = (): string => Buffer.concat(packets).toString()
+    const socket = connect(sim.port, '127.0.0.1', () => socket.write(`${head.join('\r\n')}\r\n\r\n${json}`))
+    socket.on('data', (packet) => {
+      packets.push(packet)
+      onData(text(), () => socket.destroy())
+    })
+    socket.on('error', () => resolve({ text: text(), packets, end: 'reset' }))
+    socket.on('close', () => resolve({ text: text(), packets, end: 'end' }))
+  })
+}
