@@ -24,11 +24,17 @@ const frameworkErrors: Record<string, ErrorCode> = {
 
 type ValidationResult = NonNullable<FastifyError['validation']>[number]
 
-function invalidMember ({ instancePath, params, message }: ValidationResult): { path: string, message: string } {
+// What the validator says of these is true and hard to read.
+const plainWords: Record<string, string> = {
+  additionalProperties: 'is not a member of this',
+  pattern: 'has characters that are not allowed here, or is blank'
+}
+
+function invalidMember ({ keyword, instancePath, params, message }: ValidationResult): { path: string, message: string } {
   const member = params['additionalProperty'] ?? params['missingProperty']
   return {
     path: typeof member === 'string' ? `${instancePath}/${member}` : instancePath,
-    message: typeof params['additionalProperty'] === 'string' ? 'is not a member of this' : message ?? 'does not fit'
+    message: plainWords[keyword] ?? message ?? 'does not fit'
   }
 }
 

@@ -1,6 +1,6 @@
 import cors from '@fastify/cors'
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { fastify, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { fastify, LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import auth from '../plugins/auth.ts'
 import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
@@ -35,7 +35,7 @@ const exposedHeaders = [
 export async function buildApp (config: Config, logger: FastifyServerOptions['logger'] = false): Promise<FastifyInstance> {
   const app = fastify({
     logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     bodyLimit: config.BODY_LIMIT_BYTES,
     genReqId: requestId,
     frameworkErrors: (error, request, reply) => { sendError(error, request, reply) },
@@ -45,13 +45,6 @@ export async function buildApp (config: Config, logger: FastifyServerOptions['lo
     keepAliveTimeout: 5000,
     routerOptions: { maxParamLength: 500 }
   }).withTypeProvider<TypeBoxTypeProvider>()
-
-  const methodsByUrl = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method }) => {
-    const methods = methodsByUrl.get(url) ?? new Set()
-    methodsByUrl.set(url, methods)
-    for (const name of [method].flat()) methods.add(name)
-  })
 
   await app.register(mongo, { config })
   await app.register(model, { config })
@@ -70,6 +63,12 @@ export async function buildApp (config: Config, logger: FastifyServerOptions['lo
   await app.register(readiness)
   await app.register(eventStream)
 
+  const methodsByUrl = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = methodsByUrl.get(url) ?? new Set()
+    methodsByUrl.set(url, methods)
+    for (const name of [method].flat()) methods.add(name)
+  })
   await app.register(configs)
   await app.register(sessions)
   await app.register(messages, { maxMessageChars: config.MAX_MESSAGE_CHARS })
