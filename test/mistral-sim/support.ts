@@ -61,7 +61,7 @@ export interface Reply {
 }
 
 /** Any JSON, to be looked into by a test. */
-export type Json = { [key: string]: Json } & Json[] & string & number & boolean & null
+export interface Json { readonly [key: string | number]: Json }
 
 /** Sends JSON, or a text as it is. */
 export async function post (sim: Sim, path: string, body: unknown, headers: object = HEADERS): Promise<Reply> {
