@@ -1,0 +1,17 @@
+import { type PromptMessage, type Usage } from './provider.ts'
+
+// What a message costs beyond its text: the marks of its role.
+const TOKENS_PER_MESSAGE = 4
+const BYTES_PER_TOKEN = 4
+
+/** Usage of a generation whose model reported none: a token is taken as four bytes of UTF-8. */
+export function estimateUsage (messages: readonly PromptMessage[], reply: string): Usage {
+  const promptTokens = messages.reduce((sum, { content }) => sum + estimateTokens(content) + TOKENS_PER_MESSAGE, 0)
+  const completionTokens = estimateTokens(reply)
+  return { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens, estimated: true }
+}
+
+/** Tokens of a text, taken as four bytes of UTF-8 each. */
+export function estimateTokens (text: string): number {
+  return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
+}
