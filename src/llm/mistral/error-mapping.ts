@@ -1,3 +1,4 @@
+import { errors } from 'undici'
 import { ApiError, type ErrorCode } from '../../errors.ts'
 import { type ResponseHeaders, headerOf } from './http-call.ts'
 
@@ -40,11 +41,10 @@ function retryAfterSeconds (value: string | undefined, now: number): number | un
 
 /** The failure of a call that broke before the head of an answer was read. */
 export function failureBeforeHead (cause: Error): ApiError {
-  const code = codeOf(cause)
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
+  if (cause instanceof errors.ConnectTimeoutError || ('code' in cause && cause.code === 'ETIMEDOUT')) {
     return new ApiError('upstream_timeout', { detail: 'The model could not be reached in time.', cause })
   }
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
+  if (cause instanceof errors.HTTPParserError || cause instanceof errors.HeadersOverflowError) {
     return new ApiError('upstream_failed', { detail: 'The model sent something that is not HTTP.', cause })
   }
   return new ApiError('upstream_unavailable', { detail: 'The model could not be reached.', cause })
@@ -53,8 +53,4 @@ export function failureBeforeHead (cause: Error): ApiError {
 /** The failure of a call that broke within the body of an answer. */
 export function failureInBody (cause: Error): ApiError {
   return new ApiError('upstream_failed', { detail: 'The connection to the model broke off within its answer.', cause })
-}
-
-function codeOf (error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
