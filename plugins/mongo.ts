@@ -16,7 +16,7 @@ declare module 'fastify' {
 const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, waitQueueTimeoutMS: 2000 }
 
 /** The store: the MongoDB at `MONGODB_URI`, or the embedded one. Registered first, so that it is closed last. */
-export default fp<{ config: Config }>(async (fastify, { config }) => {
+export default fp<{ config: Config, monitorCommands: boolean }>(async (fastify, { config, monitorCommands }) => {
   const embedded = config.MONGODB_URI === undefined ? await startEmbeddedStore({ dataDir: config.DATA_DIR }) : undefined
   if (embedded) fastify.addHook('onClose', async () => await embedded.close())
   await fastify.register(fastifyMongo, {
@@ -24,6 +24,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     url: config.MONGODB_URI ?? embedded!.uri,
     database: config.MONGODB_DATABASE,
     appName: 'parley',
+    monitorCommands,
     ignoreUndefined: true
   })
   fastify.decorate('store', await openStore(fastify.mongo.db!))

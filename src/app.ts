@@ -27,12 +27,19 @@ const exposedHeaders = [
   'x-request-id', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after', 'location', 'etag', 'idempotency-replayed'
 ]
 
+/** What the server and the tests set apart from the environment. */
+export interface Overrides {
+  readonly logger?: FastifyServerOptions['logger']
+  /** Makes the driver tell of every command. */
+  readonly monitorCommands?: boolean
+}
+
 /**
  * Builds the whole application, not yet listening. The server, the tests and the export of the document use this one
  * factory, so that what is tested is what runs. The order of registration is behaviour: what comes first is closed last,
  * and hooks run in the order they are added.
  */
-export async function buildApp (config: Config, logger: FastifyServerOptions['logger'] = false): Promise<FastifyInstance> {
+export async function buildApp (config: Config, { logger = false, monitorCommands = false }: Overrides = {}): Promise<FastifyInstance> {
   const app = fastify({
     logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -46,7 +53,7 @@ export async function buildApp (config: Config, logger: FastifyServerOptions['lo
     routerOptions: { maxParamLength: 500 }
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  await app.register(mongo, { config })
+  await app.register(mongo, { config, monitorCommands })
   await app.register(model, { config })
   await app.register(services, { config })
   await app.register(requestIds)

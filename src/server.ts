@@ -17,7 +17,7 @@ function loggerFor ({ LOG_LEVEL }: Config): FastifyServerOptions['logger'] {
 }
 
 async function serve (config: Config): Promise<void> {
-  const app = await buildApp(config, loggerFor(config))
+  const app = await buildApp(config, { logger: loggerFor(config) })
   closeWithGrace({ delay: SHUTDOWN_MS, logger: app.log }, async ({ err }) => {
     if (err) app.log.fatal({ err }, 'closing after an error')
     await app.chat.drain(DRAIN_MS)

@@ -6,7 +6,7 @@ import { EventSourceParserStream, type EventSourceMessage } from 'eventsource-pa
 import { type FastifyInstance } from 'fastify'
 import { MongoClient, type Db } from 'mongodb'
 import t, { type Test } from 'tap'
-import { buildApp } from '../src/app.ts'
+import { buildApp, type Overrides } from '../src/app.ts'
 import { newApiKey, apiKeyId, hashApiKey } from '../src/auth/api-key.ts'
 import { ensureFirstKey } from '../src/auth/first-key.ts'
 import { type Scope } from '../src/auth/principal.ts'
@@ -138,8 +138,8 @@ export interface TestApp {
 }
 
 /** The real app, listening on a free port of the loopback address, on a database of its own. */
-export async function startApp (test: Test, env: Record<string, string> = {}): Promise<TestApp> {
-  const adminKey = newApiKey()
+export async function startApp (test: Test, env: Record<string, string> = {}, overrides: Overrides = {}): Promise<TestApp> {
+  const adminKey = env['BOOTSTRAP_API_KEY'] ?? newApiKey()
   const uri = await storeUri()
   const database = env['MONGODB_DATABASE'] ?? databaseName()
   const config = loadConfig({
@@ -150,7 +150,7 @@ export async function startApp (test: Test, env: Record<string, string> = {}): P
     MONGODB_DATABASE: database,
     ...env
   })
-  const app = await buildApp(config)
+  const app = await buildApp(config, overrides)
   await ensureFirstKey(config, app.store.apiKeys)
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const mongo = new MongoClient(uri)

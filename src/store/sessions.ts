@@ -171,7 +171,8 @@ export class SessionRepository {
   async checkTurn (id: string): Promise<Session & { turn: Turn } | undefined> {
     const document = await this.#collection.findOneAndUpdate(
       { _id: parseId(id)!, turn: { $ne: null } },
-      [{ $set: { 'turn.lapsed': { $lt: ['$turn.leaseUntil', '$$NOW'] } } }],
+      // As numbers, because SecantusDB 0.7 finds no order between `$$NOW` and a stored date.
+      [{ $set: { 'turn.lapsed': { $lt: [{ $toLong: '$turn.leaseUntil' }, { $toLong: '$$NOW' }] } } }],
       { returnDocument: 'after' }
     )
     const session = document ? toSession(document) : undefined

@@ -1,0 +1,216 @@
+import { setImmediate } from 'node:timers/promises'
+import { ObjectId } from 'mongodb'
+import t, { type Test } from 'tap'
+import { allOf, databaseName, startApp, storeUri, type TestApp } from '../helper.ts'
+import { promptOf, startAppWithSim, StepClock } from '../sim.ts'
+
+interface MessageView { id: string, seq: number, role: string, content: string, status: string, error?: { code: string } }
+
+const history = async ({ client }: TestApp, session: string) =>
+  (await client.ask<{ data: MessageView[] }>(`/api/sessions/${session}/messages`)).body.data
+
+/** Two replicas on one database; the second one talks to the same simulator. */
+async function startReplicas (t: Test, clock: StepClock, env: Record<string, string> = {}) {
+  const shared = { MONGODB_DATABASE: databaseName(), STREAM_FLUSH_MS: '20', ...env }
+  const first = await startAppWithSim(t, { clock, cadence: { chunkDelayMs: 20 } }, shared)
+  const second = await startApp(t, {
+    ...shared, MISTRAL_BASE_URL: first.sim.url, MISTRAL_API_KEY: 'sim', BOOTSTRAP_API_KEY: first.adminKey
+  })
+  return { first, second, sim: first.sim }
+}
+
+/** Reads the history until it says what is expected. */
+async function eventually (app: TestApp, session: string, expected: (messages: MessageView[]) => boolean): Promise<MessageView[]> {
+  for (;;) {
+    const messages = await history(app, session)
+    if (expected(messages)) return messages
+    await setImmediate()
+  }
+}
+
+t.test('a turn costs three waves of at most five commands', async (t) => {
+  const { app, client } = await startApp(t, {}, { monitorCommands: true })
+  const session = await client.converse()
+  const names: string[] = []
+  app.mongo.client.on('commandStarted', ({ commandName }) => names.push(commandName))
+  const sendAndCount = async (headers: Record<string, string>) => {
+    names.length = 0
+    await client.ask(`/api/sessions/${session}/messages`, { body: { message: 'Hello' }, headers })
+    return [...names]
+  }
+  t.same(await sendAndCount({}), ['findAndModify', 'insert', 'findAndModify', 'update'], 'the first message has no history to read')
+  const second = await sendAndCount({ 'idempotency-key': 'k' })
+  t.same([...second].sort(), ['find', 'findAndModify', 'findAndModify', 'insert', 'update'])
+  t.equal(second[0], 'findAndModify', 'first the turn is taken')
+  t.same(second.slice(1, 3).sort(), ['find', 'insert'], 'then the messages are written while the history is read')
+  t.same(second.slice(3).sort(), ['findAndModify', 'update'], 'at last the message is ended while the turn is released')
+})
+
+t.test('a reply that is written by another replica can be followed, joined by its key, and stopped', async (t) => {
+  const clock = new StepClock()
+  const { first, second, sim } = await startReplicas(t, clock)
+  const session = await first.client.converse()
+  const path = `/api/sessions/${session}/messages`
+  const body = { message: 'one two three four five six' }
+  const key = { 'idempotency-key': 'k' }
+  const started = await first.client.events(path, { body, headers: key })
+  await clock.step(4)
+  const [, bot] = await eventually(second, session, ([, bot]) => bot !== undefined && bot.content !== '')
+  const followed = second.client.events(`${path}/${bot!.id}/stream`)
+  const joined = second.client.ask<{ reply: string }>(path, { body, headers: key })
+  t.match(await second.client.ask(path, { body: { message: 'other' } }), { status: 409, body: { code: 'session_busy' } })
+  clock.run()
+  const events = await allOf((await followed).events)
+  t.equal(events.at(-1)!.event, 'message.completed')
+  const { reply } = (await joined).body
+  t.equal(events.filter(({ event }) => event === 'message.delta').map(({ data }) => data['delta']).join(''), reply)
+  await allOf(started.events)
+  t.equal(sim.requests().length, 1)
+})
+
+t.test('a stop on another replica ends the reply here', async (t) => {
+  const clock = new StepClock()
+  const { first, second, sim } = await startReplicas(t, clock)
+  const session = await first.client.converse()
+  const path = `/api/sessions/${session}/messages`
+  const events = allOf((await first.client.events(path, { body: { message: 'one two three four five six' } })).events)
+  await clock.step(3)
+  const [, bot] = await eventually(second, session, ([, bot]) => bot !== undefined && bot.content !== '')
+  t.match(await second.client.ask(`${path}/${bot!.id}/stop`, { method: 'POST' }), { status: 200, body: { status: 'stopped' } })
+  await clock.step(1)
+  t.equal((await events).at(-1)!.event, 'message.stopped')
+  await sim.idle()
+  t.equal(sim.requests()[0]!.aborted, true)
+  clock.run()
+  t.match(await second.client.ask(path, { body: { message: 'next' } }), { status: 200 })
+})
+
+t.test('sends on two replicas queue up and every prompt holds exactly what was said before', async (t) => {
+  const clock = new StepClock()
+  clock.run()
+  const { first, second, sim } = await startReplicas(t, clock)
+  const session = await first.client.converse({ historyLimit: 100 })
+  const answers = await Promise.all(Array.from({ length: 20 }, async (_, i) => await (i % 2 === 0 ? first : second).client.ask(
+    `/api/sessions/${session}/messages?onBusy=queue`, { body: { message: `m${i}` } }
+  )))
+  t.ok(answers.every(({ status }) => status === 200))
+  const messages = await history(first, session)
+  t.same(messages.map(({ seq }) => seq), Array.from({ length: 40 }, (_, i) => i + 1))
+  for (const [n, { content }] of messages.filter(({ role }) => role === 'user').entries()) {
+    const prompt = promptOf(sim, n)
+    t.equal(prompt.at(-1)!.content, content)
+    t.same(prompt.slice(1, -1).map(({ content }) => content), messages.slice(0, 2 * n).map(({ content }) => content))
+  }
+})
+
+/** What a process leaves behind that dies in the middle of a turn. */
+async function leaveTurn ({ db, client }: TestApp, { messages }: { messages: 0 | 1 | 2 }): Promise<{ session: string, botId: ObjectId }> {
+  const session = await client.converse()
+  const _id = new ObjectId(session)
+  const botId = new ObjectId()
+  const stored = await db.collection('sessions').findOneAndUpdate({ _id }, {
+    $set: {
+      nextSeq: 3,
+      turn: { messageId: botId, seq: 2, leaseUntil: new Date(Date.now() - 60_000), idempotencyKey: null, lapsed: false }
+    }
+  })
+  const common = { tenantId: 'default', configId: stored!['configId'] as ObjectId, configVersion: 1, sessionId: _id, userId: null, channel: null, timestamp: new Date() }
+  const userId = new ObjectId()
+  const both = [
+    { _id: userId, ...common, seq: 1, role: 'user', content: 'Hello', status: 'completed', idempotencyKey: 'k', requestHash: 'unknown' },
+    { _id: botId, ...common, seq: 2, role: 'bot', content: 'Partial', status: 'streaming', replyTo: userId }
+  ]
+  if (messages > 0) await db.collection('messages').insertMany(both.slice(0, messages))
+  return { session, botId }
+}
+
+t.test('the reaper ends what a crashed process was writing, with its partial text', async (t) => {
+  const app = await startApp(t)
+  const { session } = await leaveTurn(app, { messages: 2 })
+  await app.app.chat.reap()
+  t.match(await history(app, session), [{ status: 'completed' }, { status: 'interrupted', content: 'Partial', error: { code: 'overloaded' } }])
+  t.match(await app.client.ask(`/api/sessions/${session}/messages`, { body: { message: 'next' } }), { status: 200, body: { userMessage: { seq: 3 } } })
+})
+
+t.test('a send takes over a lapsed turn and gives back the numbers that no message bears', async (t) => {
+  const app = await startApp(t)
+  for (const messages of [0, 1, 2] as const) {
+    const { session } = await leaveTurn(app, { messages })
+    const answer = await app.client.ask(`/api/sessions/${session}/messages`, { body: { message: 'next' } })
+    t.match(answer, { status: 200, body: { userMessage: { seq: messages + 1 }, botMessage: { seq: messages + 2 } } })
+    if (messages === 2) t.match((await history(app, session))[1], { status: 'interrupted' })
+  }
+})
+
+t.test('a turn that is alive is left alone by the reaper of another replica', async (t) => {
+  const clock = new StepClock()
+  const { first, second } = await startReplicas(t, clock)
+  const session = await first.client.converse()
+  const events = allOf((await first.client.events(`/api/sessions/${session}/messages`, { body: { message: 'one two' } })).events)
+  await clock.step(1)
+  await eventually(second, session, ([, bot]) => bot !== undefined)
+  await second.app.chat.reap()
+  await second.app.chat.reap()
+  clock.run()
+  t.equal((await events).at(-1)!.event, 'message.completed')
+})
+
+t.test('a message that streams without a turn is ended when it is seen twice', async (t) => {
+  const app = await startApp(t)
+  const { session } = await leaveTurn(app, { messages: 2 })
+  await app.db.collection('sessions').updateOne({ _id: new ObjectId(session) }, { $set: { turn: null } })
+  await app.app.chat.reap()
+  t.match((await history(app, session))[1], { status: 'streaming' }, 'its end may be on its way')
+  await app.app.chat.reap()
+  t.match((await history(app, session))[1], { status: 'interrupted' })
+})
+
+t.test('a holder whose lease lapsed learns it and stops', async (t) => {
+  const clock = new StepClock()
+  const { first, second, sim } = await startReplicas(t, clock, { TURN_LEASE_MS: '60' })
+  const session = await first.client.converse()
+  const events = allOf((await first.client.events(`/api/sessions/${session}/messages`, { body: { message: 'one two three' } })).events)
+  await clock.step(2)
+  await eventually(second, session, ([, bot]) => bot !== undefined)
+  await first.db.collection('sessions').updateOne({ _id: new ObjectId(session) }, { $set: { 'turn.leaseUntil': new Date(0), 'turn.lapsed': true } })
+  await second.app.chat.reap()
+  const last = (await events).at(-1)!
+  t.equal(last.event, 'message.interrupted')
+  await sim.idle()
+  t.equal(sim.requests()[0]!.aborted, true)
+  clock.run()
+})
+
+t.test('a number that a stalled process took after all does not block the session', async (t) => {
+  const app = await startApp(t)
+  const { session } = await leaveTurn(app, { messages: 2 })
+  await app.db.collection('sessions').updateOne({ _id: new ObjectId(session) }, { $set: { turn: null, nextSeq: 1 } })
+  const answer = await app.client.ask(`/api/sessions/${session}/messages`, { body: { message: 'next' } })
+  t.match(answer, { status: 200, body: { userMessage: { seq: 3 } } })
+})
+
+t.test('what was deleted before a crash is purged after it', async (t) => {
+  const app = await startApp(t)
+  const { session } = await leaveTurn(app, { messages: 2 })
+  const config = await app.client.createConfig()
+  await app.client.createSession(config)
+  await app.db.collection('sessions').updateOne({ _id: new ObjectId(session) }, { $set: { status: 'deleted' } })
+  await app.db.collection('configs').updateOne({ _id: new ObjectId(config) }, { $set: { deletedAt: new Date() } })
+  const again = await startApp(t, { MONGODB_DATABASE: app.db.databaseName, MONGODB_URI: await storeUri() })
+  await again.app.chat.purge()
+  t.equal(await app.db.collection('messages').countDocuments({}), 0)
+  t.equal(await app.db.collection('sessions').countDocuments({}), 0)
+  t.equal(await app.db.collection('configs').countDocuments({}), 1, 'the other chatbot is still there')
+})
+
+t.test('a reader that cannot take more costs nothing and gets the rest when it can', async (t) => {
+  const { client } = await startAppWithSim(t)
+  const session = await client.converse()
+  const long = 'Ein langer Satz über Boote. '.repeat(170)
+  const sent = await Promise.all(Array.from({ length: 8 }, async () => {
+    const { response } = await client.events(`/api/sessions/${await client.converse()}/messages`, { body: { message: long } })
+    return response
+  }))
+  for (const response of sent) t.match(await response.text(), /event: message\.completed/)
+  t.ok(session)
+})
