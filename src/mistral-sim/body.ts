@@ -19,7 +19,9 @@ export async function readBody (request: IncomingMessage): Promise<string> {
 }
 
 /** A body as JSON. With `problem`, it is none, and `json` is undefined. */
-export type ParsedBody = { json: unknown, canonical: string, problem?: undefined } | { json?: undefined, problem: Problem }
+export type ParsedBody =
+  | { json: unknown, canonical: string, problem?: undefined }
+  | { json?: undefined, problem: Problem }
 
 /** Parses a body that its content type says is JSON. */
 export function parseBody (raw: string, contentType: string | undefined): ParsedBody {
@@ -33,7 +35,8 @@ export function parseBody (raw: string, contentType: string | undefined): Parsed
     // Also finds what is nested too deep for anything that would later walk over it.
     return { json, canonical: canonical(json) }
   } catch (error) {
-    return { problem: { type: 'json_invalid', loc: ['body', offsetOf(error, raw)], msg: 'JSON decode error', input: {} } }
+    const loc = ['body', offsetOf(error, raw)]
+    return { problem: { type: 'json_invalid', loc, msg: 'JSON decode error', input: {} } }
   }
 }
 

@@ -72,7 +72,7 @@ function deltasOf (choice: Choice, cadence: Cadence): Delta[] {
 
 function textDeltas (choice: Choice, wordsPerChunk: number): Delta[] {
   const [first = '', ...rest] = pieces(choice.text, wordsPerChunk)
-  if (choice.thinking === undefined) return [first, ...rest].filter((text) => text !== '').map((content) => ({ content }))
+  if (choice.thinking === undefined) return (first === '' ? [] : [first, ...rest]).map((content) => ({ content }))
   const thoughts = pieces(choice.thinking, wordsPerChunk).map((text) => ({ content: [thinkingChunk(text, false)] }))
   // The thinking closes in the same list that holds the first of the answer; plain strings follow.
   const turn = { content: [thinkingChunk('', true), textChunk(first)] }

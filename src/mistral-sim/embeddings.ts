@@ -32,7 +32,9 @@ const tooMuch = (message: string): Error => refusal(400, message, 'invalid_reque
 function sizeFor (request: EmbeddingRequest, id: string): number {
   const { size, max } = SIZES[id] ?? { size: 1024, max: 1024 }
   const fixed = size === max
-  if (fixed && (request.output_dimension ?? null) !== null) throw invalidRequest('This model has a fixed output_dimension')
+  if (fixed && (request.output_dimension ?? null) !== null) {
+    throw invalidRequest('This model has a fixed output_dimension')
+  }
   if (fixed && (request.output_dtype ?? 'float') !== 'float') throw invalidRequest('This model only answers float')
   const wanted = request.output_dimension ?? size
   if (wanted > max) throw invalidRequest(`output_dimension must be at most ${max}`)

@@ -1,10 +1,12 @@
 const MAX_DEPTH = 12
+const MAX_LENGTH = 1000
+const MAX_ITEMS = 100
 
 type Schema = Record<string, unknown>
 
 /**
- * The smallest instance of a JSON Schema that the common keywords ask for: `const`, `enum`, `default`, `$ref` within the
- * document, the first branch of a union, required properties, minimum lengths and numbers. Too deep: null.
+ * The smallest instance of a JSON Schema that the common keywords ask for: `const`, `enum`, `default`, `$ref` within
+ * the document, the first branch of a union, required properties, minimum lengths and numbers. Too deep: null.
  */
 export function minimalInstance (root: Schema): unknown {
   return instance(root, root, 0)
@@ -29,7 +31,7 @@ function byType (schema: Schema, root: Schema, depth: number): unknown {
     case 'number': return number(schema)
     case 'boolean': return false
     case 'null': return null
-    case 'array': return Array.from({ length: Math.min(numberOr(schema.minItems, 0), 100) },
+    case 'array': return Array.from({ length: Math.min(numberOr(schema.minItems, 0), MAX_ITEMS) },
       () => instance(schema.items ?? { type: 'null' }, root, depth + 1))
     default: return object(schema, root, depth)
   }
@@ -52,7 +54,8 @@ const EXAMPLES: Record<string, string> = {
 
 function text (schema: Schema): string {
   const example = EXAMPLES[String(schema.format)]
-  return example ?? 'sim'.padEnd(Math.min(numberOr(schema.minLength, 0), 1000), '-').slice(0, numberOr(schema.maxLength, 1000))
+  const least = Math.min(numberOr(schema.minLength, 0), MAX_LENGTH)
+  return example ?? 'sim'.padEnd(least, '-').slice(0, numberOr(schema.maxLength, MAX_LENGTH))
 }
 
 function number (schema: Schema): number {

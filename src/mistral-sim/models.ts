@@ -21,32 +21,41 @@ export interface Model {
 }
 
 const K = 1024
+type Traits = Omit<Model, 'id' | 'aliases' | 'window' | 'abilities'>
+
+function model (id: string, aliases: string[], window: number, abilities: Ability[], traits: Traits = {}): Model {
+  return { id, aliases, window: window * K, abilities, ...traits }
+}
+
 const chat: Ability[] = ['completion_chat']
+const thinks: Traits = { vision: true, reasoning: true }
+const sees: Traits = { vision: true }
+const leaving: Traits = { vision: true, deprecation: '2026-08-31T00:00:00Z', replacement: 'mistral-medium-3-5' }
 
 /** The models of the API's list as of 2026-08-21. */
 export const MODELS: Model[] = [
-  { id: 'mistral-large-2512', aliases: ['mistral-large-latest'], window: 256 * K, abilities: chat, vision: true, singleChoice: true },
-  { id: 'mistral-medium-3-5', aliases: ['mistral-medium-3', 'mistral-medium-latest'], window: 256 * K, abilities: chat, vision: true, reasoning: true },
-  { id: 'mistral-small-2603', aliases: ['mistral-small-latest'], window: 256 * K, abilities: chat, vision: true, reasoning: true },
-  { id: 'ministral-14b-2512', aliases: ['ministral-14b-latest'], window: 256 * K, abilities: chat, vision: true },
-  { id: 'ministral-8b-2512', aliases: ['ministral-8b-latest'], window: 256 * K, abilities: chat, vision: true },
-  { id: 'ministral-3b-2512', aliases: ['ministral-3b-latest'], window: 256 * K, abilities: chat, vision: true },
-  { id: 'codestral-2508', aliases: ['codestral-latest'], window: 128 * K, abilities: ['completion_chat', 'completion_fim'] },
-  { id: 'zai-glm-5-2', aliases: [], window: 1024 * K, abilities: chat, foreign: true },
-  { id: 'labs-leanstral-1-5', aliases: [], window: 256 * K, abilities: chat, deprecation: '2026-09-30T00:00:00Z' },
-  { id: 'voxtral-small-2507', aliases: ['voxtral-small-latest'], window: 32 * K, abilities: chat },
-  { id: 'mistral-embed-2312', aliases: ['mistral-embed'], window: 8 * K, abilities: ['embedding'] },
-  { id: 'codestral-embed-2505', aliases: ['codestral-embed'], window: 8 * K, abilities: ['embedding'] },
-  { id: 'mistral-moderation-2603', aliases: ['mistral-moderation-latest'], window: 128 * K, abilities: ['moderation'] },
-  { id: 'mistral-medium-2508', aliases: [], window: 128 * K, abilities: chat, vision: true, deprecation: '2026-08-31T00:00:00Z', replacement: 'mistral-medium-3-5' },
-  { id: 'mistral-medium-2505', aliases: [], window: 128 * K, abilities: chat, vision: true, deprecation: '2026-08-31T00:00:00Z', replacement: 'mistral-medium-3-5' }
+  model('mistral-large-2512', ['mistral-large-latest'], 256, chat, { ...sees, singleChoice: true }),
+  model('mistral-medium-3-5', ['mistral-medium-3', 'mistral-medium-latest'], 256, chat, thinks),
+  model('mistral-small-2603', ['mistral-small-latest'], 256, chat, thinks),
+  model('ministral-14b-2512', ['ministral-14b-latest'], 256, chat, sees),
+  model('ministral-8b-2512', ['ministral-8b-latest'], 256, chat, sees),
+  model('ministral-3b-2512', ['ministral-3b-latest'], 256, chat, sees),
+  model('codestral-2508', ['codestral-latest'], 128, ['completion_chat', 'completion_fim']),
+  model('zai-glm-5-2', [], 1024, chat, { foreign: true }),
+  model('labs-leanstral-1-5', [], 256, chat, { deprecation: '2026-09-30T00:00:00Z' }),
+  model('voxtral-small-2507', ['voxtral-small-latest'], 32, chat),
+  model('mistral-embed-2312', ['mistral-embed'], 8, ['embedding']),
+  model('codestral-embed-2505', ['codestral-embed'], 8, ['embedding']),
+  model('mistral-moderation-2603', ['mistral-moderation-latest'], 128, ['moderation']),
+  model('mistral-medium-2508', [], 128, chat, leaving),
+  model('mistral-medium-2505', [], 128, chat, leaving)
 ]
 
 const RETIRED = new Set([
   'devstral-2512', 'magistral-medium-2509', 'magistral-small-2509', 'mistral-small-2506', 'open-mistral-nemo'
 ])
 
-const byName = new Map(MODELS.flatMap((model) => [model.id, ...model.aliases].map((name) => [name, model])))
+const byName = new Map(MODELS.flatMap((known) => [known.id, ...known.aliases].map((name) => [name, known])))
 
 /** The model of that id or alias. */
 export function findModel (name: string): Model | undefined {
@@ -59,14 +68,14 @@ export function requireModel (name: string, ability: Ability, notInUse: readonly
   if (notInUse.includes(name)) {
     throw refusal(400, `Model ${name} is currently not in use.`, 'invalid_model', '3003')
   }
-  const model = byName.get(name)
-  if (!model?.abilities.includes(ability)) throw refusal(400, `Invalid model: ${name}`, 'invalid_model', '1500')
-  return model
+  const found = byName.get(name)
+  if (!found?.abilities.includes(ability)) throw refusal(400, `Invalid model: ${name}`, 'invalid_model', '1500')
+  return found
 }
 
 /** The model as GET /v1/models shows it under one of its names. */
-export function modelCard (model: Model, name: string, created: number): Record<string, unknown> {
-  const can = (ability: Ability): boolean => model.abilities.includes(ability)
+export function modelCard (card: Model, name: string, created: number): Record<string, unknown> {
+  const can = (ability: Ability): boolean => card.abilities.includes(ability)
   return {
     id: name,
     object: 'model',
@@ -75,10 +84,10 @@ export function modelCard (model: Model, name: string, created: number): Record<
     capabilities: {
       completion_chat: can('completion_chat'),
       function_calling: can('completion_chat'),
-      reasoning: model.reasoning === true,
+      reasoning: card.reasoning === true,
       completion_fim: can('completion_fim'),
       fine_tuning: false,
-      vision: model.vision === true,
+      vision: card.vision === true,
       ocr: false,
       classification: false,
       moderation: can('moderation'),
@@ -86,12 +95,12 @@ export function modelCard (model: Model, name: string, created: number): Record<
       audio_transcription: false,
       audio_speech: false
     },
-    name: model.id,
-    description: 'Simulated; nothing here is a language model.',
-    max_context_length: model.window,
-    aliases: [model.id, ...model.aliases].filter((other) => other !== name),
-    deprecation: model.deprecation ?? null,
-    deprecation_replacement_model: model.replacement ?? null,
+    name: card.id,
+    description: 'Simulated; nothing here is a language card.',
+    max_context_length: card.window,
+    aliases: [card.id, ...card.aliases].filter((other) => other !== name),
+    deprecation: card.deprecation ?? null,
+    deprecation_replacement_model: card.replacement ?? null,
     default_model_temperature: can('completion_chat') ? 0.3 : null,
     type: 'base'
   }

@@ -56,7 +56,9 @@ const WORDS: Partial<Record<ValueErrorType, Word>> = {
   }),
   [ValueErrorType.Object]: fixed('model_attributes_type',
     'Input should be a valid dictionary or object to extract fields from'),
-  [ValueErrorType.Literal]: ({ schema }) => ({ type: 'literal_error', msg: `Input should be '${String(schema.const)}'` }),
+  [ValueErrorType.Literal]: ({ schema }) => ({
+    type: 'literal_error', msg: `Input should be '${String(schema.const)}'`
+  }),
   [ValueErrorType.Union]: union,
   [ValueErrorType.IntegerMinimum]: atLeast,
   [ValueErrorType.NumberMinimum]: atLeast,

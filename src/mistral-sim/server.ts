@@ -141,7 +141,8 @@ async function answersInstead (
   else if (fault.reset !== undefined && 'at' in fault.reset) await wire.resetInHeaders()
   else if (fault.status !== undefined) {
     const { code, bodyShape = 'mistral', headers } = fault.status
-    await wire.send(code, errorBody(bodyShape, code, hex(String(record.seq), 32)), { ...traceHeaders(record), ...headers })
+    const body = errorBody(bodyShape, code, hex(String(record.seq), 32))
+    await wire.send(code, body, { ...traceHeaders(record), ...headers })
   } else return wire.signal.aborted
   return true
 }

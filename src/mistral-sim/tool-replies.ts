@@ -37,8 +37,8 @@ export function checkTools (request: Conversation): void {
 }
 
 /**
- * The calls of a reply: those that the last user text orders by lines `/tool NAME {json}`; else, where the choice forces
- * one, the named or first function with the smallest arguments its parameters allow. None after a tool's result.
+ * The calls of a reply: those that the last user text orders by lines `/tool NAME {json}`; else, where the choice
+ * forces one, the named or first function with the smallest arguments its parameters allow. None after a tool's result.
  */
 export function toolCalls (request: Conversation, seed: string): SimToolCall[] {
   const functions = functionsOf(request)

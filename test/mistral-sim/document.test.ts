@@ -5,7 +5,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import t from 'tap'
 import { parse } from 'yaml'
-import { AgentsCompletionRequest, ChatCompletionRequest, FimCompletionRequest } from '../../src/mistral-sim/schemas/chat.ts'
+import {
+  AgentsCompletionRequest, ChatCompletionRequest, FimCompletionRequest
+} from '../../src/mistral-sim/schemas/chat.ts'
 import { ChatModerationRequest } from '../../src/mistral-sim/schemas/chat-moderation.ts'
 import { ConversationRequest } from '../../src/mistral-sim/schemas/conversations.ts'
 import { EmbeddingRequest, ModerationRequest } from '../../src/mistral-sim/schemas/embeddings.ts'
@@ -26,8 +28,15 @@ const OURS: Record<string, TSchema> = {
   ChatModerationRequest
 }
 
+interface Correction {
+  reason: string
+  apply: (document: Document) => void
+  /** A body that the document takes and must not. */
+  proof: { schema: string, body: object }
+}
+
 /** Where the published document is wrong about the API, and why we say so. */
-const OVERLAY: Array<{ reason: string, apply: (document: Document) => void, proof: { schema: string, body: object } }> = [
+const OVERLAY: Correction[] = [
   {
     reason: 'A union with a discriminator needs it: the document gives the tags defaults and requires none of them, ' +
       'so that it takes a message without role wherever only one branch happens to fit.',

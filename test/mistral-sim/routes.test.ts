@@ -72,8 +72,12 @@ t.test('schema errors name the branch of the role or type', async (t) => {
   const sim = await simFor(t)
   const first = async (body: object): Promise<unknown> => (await post(sim, CHAT, body)).json.detail?.[0]
   const said = (message: object): object => chatBody('', { messages: [message] })
-  t.same(await first(said({ role: 'user', content: 'x', name: 'n' })),
-    { type: 'extra_forbidden', loc: ['body', 'messages', 0, 'user', 'name'], msg: 'Extra inputs are not permitted', input: 'n' })
+  t.same(await first(said({ role: 'user', content: 'x', name: 'n' })), {
+    type: 'extra_forbidden',
+    loc: ['body', 'messages', 0, 'user', 'name'],
+    msg: 'Extra inputs are not permitted',
+    input: 'n'
+  })
   t.match(await first(said({ role: 'tool' })),
     { type: 'missing', loc: ['body', 'messages', 0, 'tool', 'content'], input: { role: 'tool' } })
   t.match(await first(said({ content: 'x' })), { type: 'union_tag_not_found', loc: ['body', 'messages', 0] })
@@ -206,7 +210,8 @@ t.test('guardrails block, note, or ignore', async (t) => {
   t.match(noted.json.guardrails, [{ violated: true, categories: ['jailbreaking'] }])
   const streamed = await post(sim, CHAT, { ...guarded('a law', {}), stream: true })
   t.match(eventsIn(streamed.text).at(-2)?.guardrails, [{ violated: true }])
-  const ignored = { action: 'block', ignore_other_categories: true, custom_category_thresholds: { law: 0.5, pii: null } }
+  const thresholds = { law: 0.5, pii: null }
+  const ignored = { action: 'block', ignore_other_categories: true, custom_category_thresholds: thresholds }
   t.equal((await post(sim, CHAT, guarded('some jailbreaking pii', ignored))).status, 200)
   t.equal((await post(sim, CHAT, guarded('the law', ignored))).status, 403)
   t.equal((await post(sim, CHAT, chatBody('law', { guardrails: [{}] }))).json.guardrails?.[0]?.violated, true)

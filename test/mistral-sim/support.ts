@@ -101,7 +101,6 @@ export function eventsIn (text: string): Json[] {
 /** What a bare socket saw of a reply. */
 export interface RawReply {
   text: string
-  packets: Buffer[]
   end: 'end' | 'reset'
 }
 
@@ -120,7 +119,7 @@ export function rawPost (
       packets.push(packet)
       onData(text(), () => socket.destroy())
     })
-    socket.on('error', () => resolve({ text: text(), packets, end: 'reset' }))
-    socket.on('close', () => resolve({ text: text(), packets, end: 'end' }))
+    socket.on('error', () => resolve({ text: text(), end: 'reset' }))
+    socket.on('close', () => resolve({ text: text(), end: 'end' }))
   })
 }
