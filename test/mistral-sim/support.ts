@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type Test } from 'tap'
 import { type Clock, type Sim, type SimOptions, startSim } from '../../src/mistral-sim/index.ts'
@@ -122,4 +123,13 @@ export function rawPost (
     socket.on('error', () => resolve({ text: text(), end: 'reset' }))
     socket.on('close', () => resolve({ text: text(), end: 'end' }))
   })
+}
+
+/** Sends so many requests at once on one connection and waits for all the replies. */
+export async function pipeline (sim: Sim, count: number): Promise<void> {
+  const get = (connection: string): string =>
+    `GET /v1/models/none HTTP/1.1\r\nhost: sim\r\nconnection: ${connection}\r\n\r\n`
+  const socket = connect(sim.port, '127.0.0.1', () => socket.write(get('keep-alive').repeat(count - 1) + get('close')))
+  socket.resume()
+  await once(socket, 'close')
 }
