@@ -1,0 +1,72 @@
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { type WorkerMessage, type WorkerOptions } from './worker-messages.ts'
+
+/** How to start a store. */
+export interface EmbeddedStoreOptions {
+  /** Directory of the data; made when absent, private to this user. One process at a time may use it. */
+  dataDir: string
+  /** Also listen on this port of 127.0.0.1, without authentication; 0 takes a free one. */
+  port?: number
+  /** How often expired documents are removed, in milliseconds; a minute when not given. */
+  sweepIntervalMs?: number
+  /** Told when the store's thread has died: nothing answers any more. */
+  onError?: (error: Error) => void
+}
+
+/** A running store. */
+export interface EmbeddedStore {
+  /** For MongoClient, over the Unix socket. */
+  uri: string
+  socketPath: string
+  /** The loopback port, where one was asked for. */
+  port: number | undefined
+  /** Finishes the running commands, closes the files and resolves when another process may open them. */
+  close: () => Promise<void>
+}
+
+/**
+ * Starts the store in a worker thread, so that a slow query does not stop this one. Rejects when the directory is in use,
+ * its format is newer, or a socket cannot be opened.
+ */
+export async function startEmbeddedStore ({ dataDir, port, sweepIntervalMs, onError }: EmbeddedStoreOptions): Promise<EmbeddedStore> {
+  const workerData: WorkerOptions = { dataDir: resolve(dataDir), port, sweepIntervalMs }
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
+  const exited = once(worker, 'exit')
+  const { promise: started, resolve: start, reject: refuse } = Promise.withResolvers<WorkerMessage>()
+  let isClosing = false
+  let isReady = false
+  const fail = (error: Error) => {
+    refuse(error)
+    if (isReady && !isClosing) onError?.(error)
+  }
+  worker.once('message', start)
+  worker.once('error', (error) => fail(error instanceof Error ? error : new Error(String(error))))
+  worker.once('exit', (code) => fail(new Error(`the embedded store's thread ended with code ${code}`)))
+
+  const message = await started
+  if (message.kind !== 'ready') {
+    isClosing = true
+    await worker.terminate()
+    throw new Error(message.kind === 'refused' ? message.message : 'the embedded store did not start')
+  }
+  isReady = true
+  const close = async () => {
+    if (isClosing) {
+      await exited
+      return
+    }
+    isClosing = true
+    const closed = once(worker, 'message')
+    worker.postMessage('close')
+    await Promise.race([closed, exited])
+    await worker.terminate()
+  }
+  return {
+    uri: `mongodb://${encodeURIComponent(message.socketPath)}/?directConnection=true`,
+    socketPath: message.socketPath,
+    port: message.port,
+    close
+  }
+}

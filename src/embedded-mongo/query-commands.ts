@@ -1,0 +1,89 @@
+import { compareValues, valuesEqual } from './compare.ts'
+import { DEFAULT_BATCH, drain, type DocumentStream } from './cursors.ts'
+import { CommandError } from './errors.ts'
+import { leafValues } from './paths.ts'
+import { countOption, parseQuery } from './queries.ts'
+import { documentOf } from './records.ts'
+import { type CursorReply, type Reply } from './reply.ts'
+import { PAUSE } from './scan.ts'
+import { countValue, isDocument, isNumeric, toNumber, type Document } from './values.ts'
+import { explain } from './explain-command.ts'
+import { cursorId, type Command, type Request } from './request.ts'
+
+async function cursorReply (request: Request, namespace: string, stream: DocumentStream, batchSize: number, single = false): Promise<CursorReply> {
+  const { store, connection, session } = request
+  const { cursorId, batch } = await store.cursors.first(namespace, stream, batchSize, { connection, session }, single)
+  return { batchName: 'firstBatch', cursorId, namespace, batch, fields: {} }
+}
+
+function batchSizeOf (value: unknown, otherwise: number): number {
+  return value === undefined || value === null ? otherwise : countOption('batchSize', value)
+}
+
+async function find (request: Request): Promise<Reply> {
+  const { body, store, namespace } = request
+  const query = parseQuery(body, 'filter', request.variables)
+  // A negative limit is the old way to ask for a single batch.
+  const isSingle = request.flag('singleBatch') || (isNumeric(body.limit) && toNumber(body.limit) < 0)
+  const isTailable = request.flag('tailable')
+  if (isTailable) throw new CommandError(2, 'tailable cursor requested on a non-capped collection')
+  return cursorReply(request, namespace, store.queries.stream(namespace, query), batchSizeOf(body.batchSize, DEFAULT_BATCH), isSingle)
+}
+
+async function getMore (request: Request): Promise<Reply> {
+  const { body, store, database } = request
+  const namespace = `${database}.${String(body.collection)}`
+  const size = batchSizeOf(body.batchSize, 0)
+  const { cursorId: id, batch } = await store.cursors.more(cursorId(body.getMore), namespace, size === 0 ? Infinity : size)
+  return { batchName: 'nextBatch', cursorId: id, namespace, batch, fields: {} }
+}
+
+function killCursors ({ body, store, namespace }: Request): Document {
+  const ids = Array.isArray(body.cursors) ? body.cursors : []
+  const killed = ids.filter((id) => store.cursors.kill(cursorId(id), namespace))
+  return { cursorsKilled: killed, cursorsNotFound: ids.filter((id) => !killed.includes(id)), cursorsAlive: [], cursorsUnknown: [] }
+}
+
+async function aggregate (request: Request): Promise<Reply> {
+  const { body, store, database, variables } = request
+  const { pipeline, cursor } = body
+  if (!Array.isArray(pipeline)) throw new CommandError(14, '\'pipeline\' option must be specified as an array')
+  if (request.flag('explain')) return explain(request)
+  if (!isDocument(cursor)) throw new CommandError(9, 'The \'cursor\' option is required, except for aggregate with the explain argument')
+  const onDatabase = isNumeric(body.aggregate)
+  const collection = onDatabase ? undefined : request.collection
+  const stream = store.aggregation.stream(database, collection, pipeline, body, variables)
+  return cursorReply(request, `${database}.${collection ?? '$cmd.aggregate'}`, stream, batchSizeOf(cursor.batchSize, DEFAULT_BATCH))
+}
+
+async function count (request: Request): Promise<Reply> {
+  const { body, store, namespace } = request
+  const query = parseQuery(body, 'query', request.variables)
+  const exact = store.queries.countExactly(namespace, query)
+  if (exact !== undefined) {
+    const left = Math.max(0, exact - query.skip)
+    return { n: countValue(query.limit === 0 ? left : Math.min(left, query.limit)) }
+  }
+  return { n: countValue(await drain(store.queries.stream(namespace, { ...query, projection: undefined }))) }
+}
+
+async function distinct (request: Request): Promise<Reply> {
+  const { body, store, namespace } = request
+  const { key } = body
+  if (typeof key !== 'string') throw new CommandError(14, 'BSON field \'distinct.key\' is the wrong type, expected type \'string\'')
+  const results = store.queries.run(namespace, parseQuery(body, 'query', request.variables))
+  const values: unknown[] = []
+  await drain({
+    next: () => {
+      const found = results.next()
+      if (found === undefined || found === PAUSE) return found
+      values.push(...leafValues(documentOf(found), key.split('.')))
+      return found.bytes
+    }
+  })
+  values.sort(compareValues)
+  return { values: values.filter((value, i) => i === 0 || !valuesEqual(value, values[i - 1])) }
+}
+
+/** The commands that read. */
+export const queryCommands: Readonly<Record<string, Command>> = { find, getMore, killCursors, aggregate, count, distinct, explain }
