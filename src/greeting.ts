@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { resolve } from 'node:path'
 import { firstKeyFile } from './auth/first-key.ts'
 import { type Config } from './config.ts'
 
@@ -9,8 +9,7 @@ const firstId = '| grep -o \'"id":"[^"]*\' | head -n 1 | cut -d \'"\' -f 4'
  * from outside is never printed.
  */
 export function greeting (config: Config, url: string): string {
-  const file = relative(process.cwd(), firstKeyFile(config)) || '.'
-  const key = config.BOOTSTRAP_API_KEY === undefined ? `$(cat '${file}')` : '$BOOTSTRAP_API_KEY'
+  const key = config.BOOTSTRAP_API_KEY === undefined ? `$(cat '${resolve(firstKeyFile(config))}')` : '$BOOTSTRAP_API_KEY'
   const post = `curl -s -H "X-API-Key: ${key}" -H "Content-Type: application/json"`
   const bot = JSON.stringify({ purpose: 'Answer questions about orders.', instructions: 'Orders ship within two days. Returns are free for 30 days.' })
   return [

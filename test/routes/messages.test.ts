@@ -33,9 +33,9 @@ const textOf = (events: SentEvent[]) => events.filter(({ event }) => event === '
 /** Reads on until an event of this name comes. */
 async function until (events: AsyncIterator<SentEvent>, name: string): Promise<SentEvent> {
   for (;;) {
-    const { value, done } = await events.next()
-    if (done) throw new Error(`the stream ended before ${name}`)
-    if (value.event === name) return value
+    const next = await events.next()
+    if (next.done) throw new Error(`the stream ended before ${name}`)
+    if (next.value.event === name) return next.value
   }
 }
 
