@@ -88,14 +88,13 @@ function location (pointer: string, body: unknown, tags: Map<string, string>): A
   const loc: Array<string | number> = ['body']
   let value = body
   let path = ''
-  const keys = pointer.split('/').slice(1)
-  for (const [position, escaped] of keys.entries()) {
+  for (const escaped of pointer.split('/').slice(1)) {
     const key = escaped.replaceAll('~1', '/').replaceAll('~0', '~')
     loc.push(Array.isArray(value) ? Number(key) : key)
     value = (value as Record<string, unknown>)[key]
     path += `/${escaped}`
     const tag = tags.get(path)
-    if (tag !== undefined && position < keys.length - 1) loc.push(tag)
+    if (tag !== undefined) loc.push(tag)
   }
   return loc
 }

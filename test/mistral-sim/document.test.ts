@@ -68,22 +68,33 @@ function compile (document: Document): (name: string) => ValidateFunction {
   }
 }
 
-/** Every path of property names below a schema, unions merged, so that two schemas can be compared by name. */
+/** Every path of property names below a schema; the branches of a union are named by their role or type. */
 function propertyPaths (node: unknown, document: Document | null, path = '', found = new Set<string>()): Set<string> {
-  if (typeof node !== 'object' || node === null) return found
-  const { $ref: ref, anyOf, oneOf, allOf, items, properties } = node as Record<string, unknown>
-  if (typeof ref === 'string') {
-    propertyPaths(document?.components.schemas[ref.split('/').at(-1) ?? ''], document, path, found)
-  }
-  for (const branch of [anyOf, oneOf, allOf].flatMap((list) => Array.isArray(list) ? list as unknown[] : [])) {
-    propertyPaths(branch, document, path, found)
-  }
-  propertyPaths(items, document, `${path}[]`, found)
+  const { anyOf, oneOf, allOf, items, properties } = resolved(node, document)
+  for (const part of lists(allOf)) propertyPaths(part, document, path, found)
+  for (const branch of lists(anyOf, oneOf)) propertyPaths(branch, document, path + label(branch, document), found)
+  if (items !== undefined) propertyPaths(items, document, `${path}[]`, found)
   for (const [name, property] of Object.entries((properties ?? {}) as Node)) {
     found.add(`${path}.${name}`)
     propertyPaths(property, document, `${path}.${name}`, found)
   }
   return found
+}
+
+const lists = (...values: unknown[]): unknown[] =>
+  values.flatMap((value) => Array.isArray(value) ? value as unknown[] : [])
+
+function resolved (node: unknown, document: Document | null): Node {
+  const { $ref: ref } = node as Node
+  if (typeof ref !== 'string') return node as Node
+  return document?.components.schemas[ref.split('/').at(-1) ?? ''] ?? {}
+}
+
+function label (branch: unknown, document: Document | null): string {
+  const { role, type } = (resolved(branch, document).properties ?? {}) as Node
+  const { const: literal, enum: values } = resolved(role ?? type ?? {}, document)
+  const [tag = literal] = lists(values)
+  return typeof tag === 'string' ? `(${tag})` : ''
 }
 
 const sorted = (paths: Iterable<string>): string[] => [...paths].sort()

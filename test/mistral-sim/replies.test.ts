@@ -68,6 +68,15 @@ t.test('the same requests get the same replies, byte for byte', async (t) => {
   t.not((JSON.parse(first[0] ?? '') as Json).id, (JSON.parse(first[1] ?? '') as Json).id, 'ids differ')
 })
 
+t.test('the order of keys in a request makes no difference', async (t) => {
+  const sim = await simFor(t)
+  const body = { model: 'mistral-small-latest', messages: [{ role: 'user', content: 'a' }] }
+  const turned = { messages: [{ content: 'a', role: 'user' }], model: 'mistral-small-latest' }
+  const first = (await post(sim, CHAT, body)).text
+  sim.reset()
+  t.equal((await post(sim, CHAT, turned)).text, first)
+})
+
 t.test('max_tokens, stop, n and prefix shape the text', async (t) => {
   const sim = await simFor(t)
   const full = await say(sim, 'alpha beta gamma')

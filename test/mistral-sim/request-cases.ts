@@ -95,6 +95,7 @@ const chatCases: Cases = {
     says(null), says([user]), says({ role: 'user' }), says({ role: 'system' }), says({ role: 'tool' }),
     says({ role: 'system', content: null }), says({ role: 'user', content: 5 }), says({ ...user, name: 'n' }),
     says({ role: 'assistant', content: 'x', reasoning_content: 'y' }),
+    says({ role: 'assistant', content: 'x', name: 'n' }), says({ role: 'system', content: 'x', name: 'n' }), says({ role: 'user', content: 'x', tool_call_id: 'abcdefghi' }),
     says({ role: 'assistant', content: 'x', refusal: null }), says({ role: 'assistant', content: 'x', prefix: null }),
     says({ role: 'assistant', tool_calls: [{ id: 'abcdefghi' }] }),
     says({ role: 'assistant', tool_calls: [{ ...call, id: null }] }),

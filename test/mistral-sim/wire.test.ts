@@ -54,6 +54,7 @@ t.test('events are packed, framed and closed as the cadence says', async (t) => 
   const unnumbered = (text: string): string => text.replace(/"id":"\w+"|"created":\d+/g, '')
   for (const packet of ['merge:2', 'merge:50', 'split:1', 'split:7'] as const) {
     t.equal(unnumbered(await withCadence({ packet })), unnumbered(plain), packet)
+    t.equal(sim.requests().at(-1)?.chunksSent, 6, 'chunks are counted when they are complete')
   }
   t.match(await withCadence({ eol: 'crlf', spaceAfterColon: false }),
     /^(data:\{[^\n]*\}\r\n\r\n)+data:\[DONE\]\r\n\r\n$/)
@@ -237,6 +238,9 @@ t.test('strict mode fails the end of a run that sent what the API refuses', asyn
   const expecting = await startSim({ strict: (record) => record.rawBody.includes('store') })
   await post(expecting, CHAT, chatBody('a', { store: false }))
   await expecting.close()
+  const other = await startSim({ strict: (record) => record.rawBody.includes('store') })
+  await post(other, CHAT, chatBody('a', { seed: 1 }))
+  await t.rejects(other.close(), { message: /body\.seed/ })
   const lax = await startSim()
   await post(lax, CHAT, {})
   await lax.close()
