@@ -28,7 +28,10 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       secret: config.JWT_SECRET,
       verify: {
         algorithms: ['HS256'],
-        requiredClaims: ['sub', 'exp'],
+        // A claim that is only allowed to have some values may still be absent: it must be required, too.
+        requiredClaims: [
+          'sub', 'exp', ...(config.JWT_ISSUER !== undefined ? ['iss'] : []), ...(config.JWT_AUDIENCE !== undefined ? ['aud'] : [])
+        ],
         ...(config.JWT_ISSUER !== undefined && { allowedIss: config.JWT_ISSUER }),
         ...(config.JWT_AUDIENCE !== undefined && { allowedAud: config.JWT_AUDIENCE })
       }

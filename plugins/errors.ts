@@ -24,6 +24,8 @@ const frameworkErrors: Record<string, ErrorCode> = {
 
 type ValidationResult = NonNullable<FastifyError['validation']>[number]
 
+const parts: Record<string, string> = { body: 'body', querystring: 'query', headers: 'header' }
+
 // What the validator says of these is true and hard to read.
 const plainWords: Record<string, string> = {
   additionalProperties: 'is not a member of this',
@@ -33,7 +35,7 @@ const plainWords: Record<string, string> = {
 function invalidMember ({ keyword, instancePath, params, message }: ValidationResult): { path: string, message: string } {
   const member = params['additionalProperty'] ?? params['missingProperty']
   return {
-    path: typeof member === 'string' ? `${instancePath}/${member}` : instancePath,
+    path: typeof member === 'string' ? `${instancePath}/${member.replaceAll('~', '~0').replaceAll('/', '~1')}` : instancePath,
     message: plainWords[keyword] ?? message ?? 'does not fit'
   }
 }
@@ -47,7 +49,7 @@ export function toApiError (error: FastifyError): ApiError {
     const errors = error.validation.map(invalidMember)
     const [first] = errors
     return new ApiError('validation_failed', {
-      detail: `The ${error.validationContext ?? 'request'} does not fit: ${first?.path ?? ''} ${first?.message ?? ''}`.trim(),
+      detail: `The ${parts[error.validationContext ?? ''] ?? 'request'} does not fit: ${[first?.path, first?.message].filter(Boolean).join(' ')}.`,
       members: { errors }
     })
   }
@@ -65,7 +67,8 @@ export function sendError (error: FastifyError, request: FastifyRequest, reply: 
   if (apiError.kind.status >= 500) request.log.error({ err: apiError.cause ?? apiError, code: apiError.code }, 'request failed')
   return reply
     .code(apiError.kind.status)
-    .headers(apiError.headers)
+    // Said again for failures that come before any hook, such as a path that does not decode.
+    .headers({ 'x-request-id': request.id, ...apiError.headers })
     .type('application/problem+json')
     .send(problemOf(apiError, { instance: request.url.split('?', 1)[0] ?? '', requestId: request.id }))
 }

@@ -1,6 +1,6 @@
 import fastifyMongo from '@fastify/mongodb'
 import fp from 'fastify-plugin'
-import { type Config } from '../src/config.ts'
+import { ConfigError, type Config } from '../src/config.ts'
 import { startEmbeddedStore } from '../src/embedded-mongo/index.ts'
 import { openStore, type Store } from '../src/store/store.ts'
 
@@ -15,18 +15,28 @@ declare module 'fastify' {
 // The driver's own defaults let a request hang for half a minute, and wait for a connection for ever.
 const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, waitQueueTimeoutMS: 2000 }
 
+const unparsable = new Set(['MongoParseError', 'MongoRuntimeError'])
+
 /** The store: the MongoDB at `MONGODB_URI`, or the embedded one. Registered first, so that it is closed last. */
 export default fp<{ config: Config, monitorCommands: boolean }>(async (fastify, { config, monitorCommands }) => {
   const embedded = config.MONGODB_URI === undefined ? await startEmbeddedStore({ dataDir: config.DATA_DIR }) : undefined
   if (embedded) fastify.addHook('onClose', async () => await embedded.close())
-  await fastify.register(fastifyMongo, {
-    ...timeouts,
-    url: config.MONGODB_URI ?? embedded!.uri,
-    database: config.MONGODB_DATABASE,
-    appName: 'parley',
-    monitorCommands,
-    ignoreUndefined: true
-  })
+  try {
+    await fastify.register(fastifyMongo, {
+      ...timeouts,
+      url: config.MONGODB_URI ?? embedded!.uri,
+      database: config.MONGODB_DATABASE,
+      appName: 'parley',
+      monitorCommands,
+      ignoreUndefined: true
+    })
+  } catch (error) {
+    // What the driver says of it may quote it, and it may hold a password.
+    if (error instanceof Error && unparsable.has(error.name)) {
+      throw new ConfigError('MONGODB_URI cannot be used: the driver does not accept it as a connection string.')
+    }
+    throw error
+  }
   fastify.decorate('store', await openStore(fastify.mongo.db!))
   fastify.decorate('storeName', embedded ? `embedded in ${config.DATA_DIR}` : 'MongoDB')
 }, { name: 'mongo' })

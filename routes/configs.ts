@@ -57,7 +57,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
     const found = await chatbots.get(principal.tenantId, params.id)
     reply.header('etag', etag(found.version))
     const known = headers['if-none-match']
-    if (known !== undefined && chatbots.isUnchanged(found, known)) return await reply.code(304).send(null)
+    if (known !== undefined && chatbots.isUnchanged(found, known)) return await reply.code(304).send()
     return found
   })
 
@@ -106,7 +106,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
     }
   }, async ({ principal, params }, reply) => {
     await chat.deleteChatbot(principal, params.id)
-    return await reply.code(204).send(null)
+    return await reply.code(204).send()
   })
 }
 

@@ -72,7 +72,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     }
   }, async ({ principal, params }, reply) => {
     await chat.deleteSession(principal, params.id)
-    return await reply.code(204).send(null)
+    return await reply.code(204).send()
   })
 }
 

@@ -1,4 +1,4 @@
-import { Id, Metadata, NonBlankText, Timestamp } from './text.ts'
+import { Id, Metadata, NonBlankText, StoredMetadata, Timestamp } from './text.ts'
 import { OneOf, Ref, Type, closed, type Static } from './type.ts'
 
 const tokens = (description: string) => Type.Integer({ minimum: 0, description })
@@ -28,7 +28,7 @@ export const Message = Type.Object({
     code: Type.String({ description: 'A code as in `Problem`.' }),
     detail: Type.String()
   }, { description: 'Why a `failed` or `interrupted` message is not complete.' })),
-  metadata: Type.Optional(Type.Record(Type.String(), Type.Unknown()))
+  metadata: Type.Optional(StoredMetadata)
 }, { $id: 'Message', description: 'One message of a session.' })
 export type Message = Static<typeof Message>
 

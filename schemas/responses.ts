@@ -32,5 +32,5 @@ export const guarded = () => problems(400, 401, 403, 429, 500, 503)
 
 /** A response without a body. */
 export function NoBody (description: string) {
-  return Type.Null({ description })
+  return Type.Unsafe<undefined>({ type: 'null', description })
 }

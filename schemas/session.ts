@@ -1,11 +1,11 @@
 import { Page, pageQuery } from './page.ts'
-import { Channel, Id, Metadata, Text, Timestamp, UserId } from './text.ts'
+import { Channel, Id, Metadata, StoredMetadata, Text, Timestamp, UserId } from './text.ts'
 import { OneOf, Type, closed, type Static } from './type.ts'
 
 const title = Text({ maxLength: 200, description: 'Shown in lists of conversations.' })
 
 export const SessionInput = Type.Object({
-  configId: Type.String({ maxLength: 200, description: 'The chatbot to talk to.' }),
+  configId: Text({ maxLength: 200, description: 'The chatbot to talk to.' }),
   userId: Type.Optional(UserId),
   channel: Type.Optional(Channel),
   title: Type.Optional(title),
@@ -32,7 +32,7 @@ export const Session = Type.Object({
   userId: Type.Union([Type.String(), Type.Null()], { description: 'Null: a session of no particular user.' }),
   channel: Type.Union([Type.String(), Type.Null()]),
   title: Type.Union([Type.String(), Type.Null()]),
-  metadata: Type.Record(Type.String(), Type.Unknown()),
+  metadata: StoredMetadata,
   status: Type.String({ description: '`active` or `ended`. Open to growth.' }),
   messageCount: Type.Integer({ minimum: 0, description: 'Messages of both sides.' }),
   startedAt: Timestamp,

@@ -22,10 +22,17 @@ export const Timestamp = Type.String({ format: 'date-time', description: 'RFC 33
 /** The keyword that `Metadata` carries; the validator of bodies knows it. */
 export const METADATA_KEYWORD = 'x-maxJsonBytes'
 
-export const Metadata = Type.Record(Type.String(), Type.Unknown(), {
+// Not a record: the pattern that a record's names would have to match leaves out names with a line break.
+const AnyObject = (options: Record<string, unknown>) =>
+  Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true, ...options })
+
+export const Metadata = AnyObject({
   [METADATA_KEYWORD]: 4096,
   description: 'Your own data: any JSON object of at most 4 KiB when written as JSON. Texts in it hold no NUL and no lone surrogate.'
 })
+
+/** Metadata as it was stored. */
+export const StoredMetadata = AnyObject({ description: 'Your own data.' })
 
 export const UserId = NonBlankText({ maxLength: 200, description: 'The end user, as your own system names them.' })
 

@@ -1,7 +1,8 @@
-import cors from '@fastify/cors'
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import auth from '../plugins/auth.ts'
+import { answerClientError } from '../plugins/client-error.ts'
+import cors from '../plugins/cors.ts'
 import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
@@ -10,12 +11,14 @@ import metrics from '../plugins/metrics.ts'
 import model from '../plugins/model.ts'
 import mongo from '../plugins/mongo.ts'
 import openapi from '../plugins/openapi.ts'
+import query from '../plugins/query.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import readiness from '../plugins/readiness.ts'
 import requestIds, { requestId } from '../plugins/request-id.ts'
 import requestLog from '../plugins/request-log.ts'
 import services from '../plugins/services.ts'
-import { compilersFactory } from '../plugins/validation.ts'
+import { buildSerializer } from '../plugins/serialization.ts'
+import { buildValidator } from '../plugins/validation.ts'
 import configs from '../routes/configs.ts'
 import messages from '../routes/messages.ts'
 import operations from '../routes/operations.ts'
@@ -23,15 +26,13 @@ import sessions from '../routes/sessions.ts'
 import { type Config } from './config.ts'
 import { version } from './version.ts'
 
-const exposedHeaders = [
-  'x-request-id', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after', 'location', 'etag', 'idempotency-replayed'
-]
-
 /** What the server and the tests set apart from the environment. */
 export interface Overrides {
   readonly logger?: FastifyServerOptions['logger']
   /** Makes the driver tell of every command. */
   readonly monitorCommands?: boolean
+  /** How often a silent event stream gets a comment line. */
+  readonly heartbeatMs?: number
 }
 
 /**
@@ -39,14 +40,15 @@ export interface Overrides {
  * factory, so that what is tested is what runs. The order of registration is behaviour: what comes first is closed last,
  * and hooks run in the order they are added.
  */
-export async function buildApp (config: Config, { logger = false, monitorCommands = false }: Overrides = {}): Promise<FastifyInstance> {
+export async function buildApp (config: Config, { logger = false, monitorCommands = false, heartbeatMs = 15_000 }: Overrides = {}): Promise<FastifyInstance> {
   const app = fastify({
     logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     bodyLimit: config.BODY_LIMIT_BYTES,
     genReqId: requestId,
     frameworkErrors: (error, request, reply) => { sendError(error, request, reply) },
-    schemaController: { compilersFactory },
+    clientErrorHandler: answerClientError,
+    schemaController: { compilersFactory: { buildValidator, buildSerializer } },
     requestTimeout: 30_000,
     // A connection that turned idle after closing began would hold the shutdown up for as long.
     keepAliveTimeout: 5000,
@@ -59,16 +61,15 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
   await app.register(requestIds)
   await app.register(errors)
   await app.register(jsonBody)
+  await app.register(query)
   await app.register(metrics)
-  if (config.CORS_ORIGINS !== '') {
-    await app.register(cors, { origin: config.CORS_ORIGINS.split(',').map((origin) => origin.trim()), exposedHeaders })
-  }
+  await app.register(cors, { config })
   await app.register(openapi, { config, version })
   await app.register(rateLimit, { config })
   await app.register(auth, { config })
   await app.register(requestLog)
   await app.register(readiness)
-  await app.register(eventStream)
+  await app.register(eventStream, { heartbeatMs })
 
   const methodsByUrl = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {

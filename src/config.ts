@@ -4,20 +4,25 @@ import { Value } from '@sinclair/typebox/value'
 const milliseconds = (value: number, description: string) =>
   Type.Integer({ minimum: 10, maximum: 3_600_000, default: value, description })
 
+const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
+
+// The names are part of what is said about a value that does not fit.
 FormatRegistry.Set('http-url', (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
+FormatRegistry.Set('32-bytes-or-more', (value) => Buffer.byteLength(value) >= 32)
+FormatRegistry.Set('scheme://host:port', (value) => value === '' || value.split(',').every((text) => isOrigin(text.trim())))
 
 /** The environment, variable by variable. What is not listed here is not read. */
 export const Environment = Type.Object({
   PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 3000, description: 'Listen port; 0 takes any free one.' }),
-  HOST: Type.String({ default: '127.0.0.1', description: 'Listen address.' }),
+  HOST: Type.String({ pattern: '^[0-9A-Za-z.:_%-]+$', default: '127.0.0.1', description: 'Listen address.' }),
   NODE_ENV: Type.String({ default: 'development', description: '`production` refuses to start on an empty store without a key.' }),
   LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)), {
     default: 'info', description: 'The least severe level written: trace, debug, info, warn, error, fatal or silent.'
   }),
   DATA_DIR: Type.String({ default: '.data', description: 'Folder of the embedded store and the first-run key.' }),
-  MONGODB_URI: Type.Optional(Type.String({ pattern: '^mongodb(\\+srv)?://', description: 'Unset: the embedded store.' })),
+  MONGODB_URI: Type.Optional(Type.String({ pattern: '^mongodb(\\+srv)?://[^/]', description: 'Unset: the embedded store.' })),
   MONGODB_DATABASE: Type.String({ pattern: '^[^/\\\\. "$*<>:|?\\x00]{1,63}$', default: 'parley', description: 'Name of the database.' }),
-  MISTRAL_API_KEY: Type.Optional(Type.String({ description: 'Unset: the offline provider.' })),
+  MISTRAL_API_KEY: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7E]+$', description: 'Unset: the offline provider.' })),
   MISTRAL_BASE_URL: Type.String({ format: 'http-url', default: 'https://api.mistral.ai', description: 'Where the model is.' }),
   MISTRAL_MODEL: Type.String({ default: 'mistral-small-latest', description: 'For configurations that name none.' }),
   MISTRAL_FIRST_TOKEN_TIMEOUT_MS: milliseconds(30_000, 'Until the first byte of text.'),
@@ -27,11 +32,11 @@ export const Environment = Type.Object({
   BOOTSTRAP_API_KEY: Type.Optional(Type.String({
     pattern: '^pk_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}$', description: 'An admin key of the tenant `default`, stored at start.'
   })),
-  JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'HS256 secret, at least 32 bytes. Unset: JWTs are refused.' })),
+  JWT_SECRET: Type.Optional(Type.String({ format: '32-bytes-or-more', description: 'HS256 secret, at least 32 bytes. Unset: JWTs are refused.' })),
   JWT_ISSUER: Type.Optional(Type.String({ description: 'The `iss` a JWT must have.' })),
   JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The `aud` a JWT must have.' })),
   RATE_LIMIT_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 60, description: 'Per credential; 0 turns it off.' }),
-  CORS_ORIGINS: Type.String({ default: '', description: 'Comma-separated origins that browsers may call from.' }),
+  CORS_ORIGINS: Type.String({ format: 'scheme://host:port', default: '', description: 'Comma-separated origins that browsers may call from.' }),
   BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body.' }),
   MAX_MESSAGE_CHARS: Type.Integer({ minimum: 1, maximum: 100_000, default: 5000, description: 'The longest message, in code points.' }),
   TURN_LEASE_MS: milliseconds(15_000, 'How long a turn stays taken after its process has died.'),
@@ -50,8 +55,13 @@ export class ConfigError extends Error {
  * Throws `ConfigError`. The value itself is never quoted: it may be a secret.
  */
 export function loadConfig (env: Record<string, string | undefined>): Config {
-  const named = Object.keys(Environment.properties).filter((name) => env[name] !== undefined && env[name] !== '')
-  const given = Value.Convert(Environment, Object.fromEntries(named.map((name) => [name, env[name]])))
+  const given: Record<string, string | number> = {}
+  for (const [name, { type }] of Object.entries(Environment.properties)) {
+    const text = env[name]
+    if (text === undefined || text === '') continue
+    // Only plain digits: what else may be read as a number ("0x10", "1e3", "true") is a mistake.
+    given[name] = type === 'integer' && /^\d{1,15}$/.test(text) ? Number(text) : text
+  }
   const config = Value.Default(Environment, given)
   const [error] = Value.Errors(Environment, config)
   if (error) {

@@ -23,13 +23,12 @@ const missing = (id: string) => new ApiError('not_found', { detail: `There is no
 
 const mismatch = () => new ApiError('version_mismatch', { detail: 'The configuration has another version than If-Match says.' })
 
-/**
- * The versions that an `If-Match` or `If-None-Match` header names; undefined: any version. Weak and foreign tags never match.
- */
-function versionsIn (header: string): number[] | undefined {
-  if (header.trim() === '*') return undefined
-  return [...header.matchAll(/(?:^|,)\s*"(\d{1,15})"\s*(?=,|$)/g)].map(([, version]) => Number(version))
+/** The entity tags of an `If-Match` or `If-None-Match` header, weak ones as `W/"…"`; undefined: any version will do. */
+function tagsIn (header: string): string[] | undefined {
+  return header.trim() === '*' ? undefined : header.split(',').map((tag) => tag.trim())
 }
+
+const tagOf = ({ version }: { version: number }) => `"${version}"`
 
 /** The chatbots of all tenants: configuring them, and handing them to conversations. */
 export class Chatbots {
@@ -56,7 +55,7 @@ export class Chatbots {
   /** Replaces all settings. `ifMatch`: only where the version is one of these, else `version_mismatch`. */
   async replace (tenantId: string, id: string, input: ChatbotConfigInput, ifMatch?: string): Promise<ChatbotConfig> {
     const settings = settingsFrom(input)
-    if (ifMatch === undefined || versionsIn(ifMatch) === undefined) {
+    if (ifMatch === undefined || tagsIn(ifMatch) === undefined) {
       const replaced = await this.#repository.replace(tenantId, id, settings, new Date())
       if (!replaced) throw missing(id)
       return present(this.#remember(replaced))
@@ -97,8 +96,9 @@ export class Chatbots {
   }
 
   /** Whether an `If-None-Match` header names the version that the reader would get. */
-  isUnchanged ({ version }: ChatbotConfig, ifNoneMatch: string): boolean {
-    return versionsIn(ifNoneMatch)?.includes(version) ?? true
+  isUnchanged (config: ChatbotConfig, ifNoneMatch: string): boolean {
+    // Weak tags count here (RFC 9110, 13.1.2): a proxy that compresses makes them of ours.
+    return tagsIn(ifNoneMatch)?.some((tag) => tag.replace(/^W\//, '') === tagOf(config)) ?? true
   }
 
   #remember (chatbot: Chatbot): Chatbot {
@@ -114,7 +114,7 @@ export class Chatbots {
 
   async #matching (tenantId: string, id: string, ifMatch?: string): Promise<Chatbot> {
     const current = await this.#current(tenantId, id)
-    if (ifMatch !== undefined && versionsIn(ifMatch)?.includes(current.version) === false) throw mismatch()
+    if (ifMatch !== undefined && tagsIn(ifMatch)?.includes(tagOf(current)) === false) throw mismatch()
     return current
   }
 }
