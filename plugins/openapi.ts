@@ -7,6 +7,7 @@ import { Health, Liveness } from '../schemas/health.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
 import { Exchange, History, Message, MessageInput } from '../schemas/message.ts'
 import { Problem } from '../schemas/problem.ts'
+import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
 import { type Config } from '../src/config.ts'
 
@@ -21,7 +22,8 @@ const description = `
 Configure chatbots, open sessions, exchange messages: whole replies as JSON, or as they are written as server-sent events.
 
 Every failure is a problem document (RFC 9457) with a \`code\`. Lists answer \`{ data, nextCursor }\` to \`?limit=\` and
-\`?cursor=\`. Enums in answers are open to growth: be ready for values that you do not know.
+\`?cursor=\`. Enums in answers are open to growth: be ready for values that you do not know. A path that knows other methods
+than the one asked for answers 405 with \`allow\`.
 `.trim()
 
 /** Says in the document what a route needs, from the same declaration that guards it. */
@@ -33,6 +35,30 @@ function withSecurity (schema: FastifySchema, scope: unknown): FastifySchema {
     description: [schema.description, `Scope: ${scopes.map((name) => `\`${name}\``).join(' or ')}.`].filter(Boolean).join('\n\n'),
     'x-scopes': scopes
   } as FastifySchema
+}
+
+interface Operation {
+  security?: unknown[]
+  parameters?: Array<{ required?: boolean, schema?: { default?: unknown } }>
+  responses: Record<string, { headers?: object, content?: Record<string, { schema?: { $ref?: string } }> }>
+}
+
+interface Document {
+  components: Record<string, unknown>
+  paths: Record<string, Record<string, Operation>>
+}
+
+const headerRefs = (names: string[]) => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
+
+/** Adds what the schemas of the routes cannot say: response headers, and that a parameter with a default may be left out. */
+function complete ({ parameters, security, responses }: Operation): void {
+  for (const parameter of parameters ?? []) {
+    if (parameter.schema?.default !== undefined) parameter.required = false
+  }
+  for (const [status, response] of Object.entries(responses)) {
+    const components = Object.values(response.content ?? {}).map(({ schema }) => schema?.$ref?.split('/').at(-1) ?? '')
+    response.headers = headerRefs(headersOf(status, components, security === undefined))
+  }
 }
 
 /** The OpenAPI document, made from the routes' own schemas, and its pages for people at `/docs`. */
@@ -59,7 +85,13 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
       }
     },
     refResolver: { buildLocalReference: (json, _baseUri, _fragment, i) => typeof json['$id'] === 'string' ? json['$id'] : `schema-${i}` },
-    transform: ({ schema, url, route }) => ({ schema: withSecurity(schema, route.config?.scope), url })
+    transform: ({ schema, url, route }) => ({ schema: withSecurity(schema, route.config?.scope), url }),
+    transformObject: (document) => {
+      const { openapiObject } = document as { openapiObject: Document }
+      openapiObject.components['headers'] = responseHeaders
+      for (const path of Object.values(openapiObject.paths)) Object.values(path).forEach(complete)
+      return openapiObject
+    }
   })
   // Before the guard of the other routes: its pages are public.
   await fastify.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })

@@ -1,16 +1,25 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Health, Liveness } from '../schemas/health.ts'
-import { Ref, Type } from '../schemas/type.ts'
+import { problems } from '../schemas/responses.ts'
+import { Ref, Type, closed } from '../schemas/type.ts'
 
 const tags = ['operations']
 const config = { scope: 'public' } as const
+const querystring = Type.Object({}, closed)
 const text = (type: string, description: string) => ({ description, content: { [type]: { schema: Type.String() } } })
+const document = { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: Type.Record(Type.String(), Type.Unknown()) } } }
 
 /** How the server is, and its description of itself. Public, not limited, without secrets. */
 const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastify, { version }) => {
   fastify.get('/health', {
     config,
-    schema: { operationId: 'getHealth', summary: 'How the server is', tags, response: { 200: Ref(Health), 503: Ref(Health) } }
+    schema: {
+      operationId: 'getHealth',
+      summary: 'How the server is; 503 while its store is away or it is going down',
+      tags,
+      querystring,
+      response: { 200: Ref(Health), 503: Ref(Health), ...problems(400) }
+    }
   }, async (_request, reply) => {
     const { ready, checks } = await fastify.checkReadiness()
     return await reply.code(ready ? 200 : 503)
@@ -19,7 +28,13 @@ const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastif
 
   fastify.get('/health/live', {
     config,
-    schema: { operationId: 'getLiveness', summary: 'Whether the process answers', tags, response: { 200: Ref(Liveness) } }
+    schema: {
+      operationId: 'getLiveness',
+      summary: 'Whether the process answers',
+      tags,
+      querystring,
+      response: { 200: Ref(Liveness), ...problems(400) }
+    }
   }, async () => ({ status: 'ok' }))
 
   fastify.get('/health/ready', {
@@ -28,7 +43,8 @@ const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastif
       operationId: 'getReadiness',
       summary: 'Whether the server takes requests; 503 while its store is away or it is going down',
       tags,
-      response: { 200: Ref(Liveness), 503: Ref(Liveness) }
+      querystring,
+      response: { 200: Ref(Liveness), 503: Ref(Liveness), ...problems(400) }
     }
   }, async (_request, reply) => {
     const { ready } = await fastify.checkReadiness()
@@ -38,7 +54,11 @@ const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastif
   fastify.get('/metrics', {
     config,
     schema: {
-      operationId: 'getMetrics', summary: 'Prometheus metrics', tags, response: { 200: text('text/plain', 'The exposition format.') }
+      operationId: 'getMetrics',
+      summary: 'Prometheus metrics',
+      tags,
+      querystring,
+      response: { 200: text('text/plain', 'The exposition format.'), ...problems(400) }
     }
   }, async (_request, reply) => await reply.type(fastify.metrics.contentType).send(await fastify.metrics.metrics()))
 
@@ -48,14 +68,19 @@ const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastif
       operationId: 'getOpenApiJson',
       summary: 'This document, as JSON',
       tags,
-      response: { 200: text('application/json', 'OpenAPI 3.1.') }
+      querystring,
+      response: { 200: document, ...problems(400) }
     }
-  }, async (_request, reply) => await reply.type('application/json').send(JSON.stringify(fastify.swagger())))
+  }, async () => ({ ...fastify.swagger() }))
 
   fastify.get('/openapi.yaml', {
     config,
     schema: {
-      operationId: 'getOpenApiYaml', summary: 'This document, as YAML', tags, response: { 200: text('application/yaml', 'OpenAPI 3.1.') }
+      operationId: 'getOpenApiYaml',
+      summary: 'This document, as YAML',
+      tags,
+      querystring,
+      response: { 200: text('application/yaml', 'OpenAPI 3.1.'), ...problems(400) }
     }
   }, async (_request, reply) => await reply.type('application/yaml').send(fastify.swagger({ yaml: true })))
 }

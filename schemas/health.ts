@@ -5,8 +5,12 @@ export const Health = Type.Object({
   version: Type.String(),
   uptime: Type.Number({ minimum: 0, description: 'Seconds since the start.' }),
   checks: Type.Record(Type.String(), Type.String(), { description: 'What was checked, and `ok` or what is wrong with it.' })
-}, { $id: 'Health', description: 'How the server is.' })
+}, {
+  $id: 'Health',
+  description: 'How the server is.',
+  examples: [{ status: 'ok', version: '0.1.0', uptime: 86.4, checks: { store: 'ok', turns: 'ok', model: 'offline' } }]
+})
 
 export const Liveness = Type.Object({
-  status: Type.String({ description: '`ok`.' })
-}, { $id: 'Liveness', description: 'The process answers.' })
+  status: Type.String({ description: '`ok`, or `unavailable` where readiness is asked for and there is none. Open to growth.' })
+}, { $id: 'Liveness', description: 'Whether it answers.', examples: [{ status: 'ok' }] })
