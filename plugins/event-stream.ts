@@ -5,8 +5,6 @@ import { delta, ended, heartbeat, offsetIn, reconnect, started, tellable } from 
 import { type FollowedMessage } from '../src/chat/followed-message.ts'
 import { ApiError } from '../src/errors.ts'
 
-const HEARTBEAT_MS = 15_000
-
 /** Where a reader comes in. `begin`: at the very start, with `message.started`. */
 export type StreamPosition = { begin: true } | { lastEventId?: string, offset?: number }
 
@@ -35,7 +33,7 @@ function offsetOf (followed: FollowedMessage, position: StreamPosition): number 
 }
 
 /** Own writer instead of @fastify/sse: that one waits for ever for a reader that leaves under backpressure. */
-export default fp(async (fastify) => {
+export default fp<{ heartbeatMs: number }>(async (fastify, { heartbeatMs }) => {
   fastify.decorateReply('streamMessage', function (this: FastifyReply, followed: FollowedMessage, position: StreamPosition) {
     const { raw, request } = this
     let sent = offsetOf(followed, position)
@@ -75,7 +73,7 @@ export default fp(async (fastify) => {
     const leave = () => { if (!done) finish(reconnect) }
 
     const unsubscribe = followed.subscribe(pump)
-    const timer = setInterval(beat, HEARTBEAT_MS)
+    const timer = setInterval(beat, heartbeatMs)
     fastify.chat.closing.addEventListener('abort', leave)
     raw.on('drain', () => {
       blocked = false

@@ -13,8 +13,13 @@ export const heartbeat = ': keep-alive\n\n'
 /** Asks the reader to come back with `Last-Event-ID`: this server is going away. */
 export const reconnect = frame('stream.reconnect', {})
 
+/** The turn as it began, also to a reader who comes when it is over: the text itself follows as deltas. */
 export function started ({ userMessage, botMessage }: FollowedMessage): string {
-  const data = { userMessage: presentMessage(userMessage), botMessage: presentMessage(botMessage) }
+  const { usage: _u, model: _m, finishReason: _f, error: _e, ...begun } = botMessage
+  const data = {
+    userMessage: presentMessage(userMessage),
+    botMessage: presentMessage({ ...begun, status: 'streaming', content: '' })
+  }
   return frame('message.started', data, `${botMessage.seq}:0`)
 }
 

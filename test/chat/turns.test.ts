@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
 import t, { type Test } from 'tap'
 import { allOf, databaseName, startApp, storeUri, type TestApp } from '../helper.ts'
-import { promptOf, startAppWithSim, StepClock } from '../sim.ts'
+import { promptOf, startAppWithSim, startTestSim, StepClock } from '../sim.ts'
 
 interface MessageView { id: string, seq: number, role: string, content: string, status: string, error?: { code: string } }
 
@@ -203,14 +203,31 @@ t.test('what was deleted before a crash is purged after it', async (t) => {
   t.equal(await app.db.collection('configs').countDocuments({}), 1, 'the other chatbot is still there')
 })
 
-t.test('a reader that cannot take more costs nothing and gets the rest when it can', async (t) => {
-  const { client } = await startAppWithSim(t)
+t.test('a text that is larger than what a connection takes at once arrives whole', async (t) => {
+  const { client } = await startAppWithSim(t, {}, { MAX_MESSAGE_CHARS: '100000', BODY_LIMIT_BYTES: '1048576' })
   const session = await client.converse()
-  const long = 'Ein langer Satz über Boote. '.repeat(170)
-  const sent = await Promise.all(Array.from({ length: 8 }, async () => {
-    const { response } = await client.events(`/api/sessions/${await client.converse()}/messages`, { body: { message: long } })
-    return response
-  }))
-  for (const response of sent) t.match(await response.text(), /event: message\.completed/)
-  t.ok(session)
+  const path = `/api/sessions/${session}/messages`
+  const { body } = await client.ask<{ botMessage: MessageView }>(path, { body: { message: 'Boote 🚤 '.repeat(12_000) } })
+  const { content, id } = body.botMessage
+  t.ok(content.length > 100_000)
+  const events = await allOf((await client.events(`${path}/${id}/stream`)).events)
+  t.equal(events.filter(({ event }) => event === 'message.delta').map(({ data }) => data['delta'] as string).join(''), content)
+  t.equal(events.at(-1)!.event, 'message.completed')
+})
+
+t.test('a silent stream is kept open by comments', async (t) => {
+  const clock = new StepClock()
+  const sim = await startTestSim(t, { clock, cadence: { chunkDelayMs: 20 } })
+  const { client } = await startApp(t, { MISTRAL_BASE_URL: sim.url, MISTRAL_API_KEY: 'sim' }, { heartbeatMs: 10 })
+  const session = await client.converse()
+  const response = await client.fetch(`/api/sessions/${session}/messages`, {
+    body: { message: 'one two' }, headers: { accept: 'text/event-stream' }
+  })
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body!) {
+    text += decoder.decode(chunk as Uint8Array, { stream: true })
+    if (text.includes(': keep-alive\n\n')) clock.run()
+  }
+  t.match(text, /: keep-alive\n\n[^]*event: message.completed/)
 })

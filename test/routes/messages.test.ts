@@ -280,6 +280,8 @@ t.test('the same idempotency key never makes a second message', async (t) => {
   t.match(await send(client, session, 'Other', key), { status: 422, body: { code: 'idempotency_conflict' } })
   const events = await allOf((await stream(client, session, 'Hello', key)).events)
   t.equal(textOf(events), first.body.reply, 'a replay can be streamed')
+  t.match(begun(events[0]!).botMessage, { id: first.body.botMessage.id, status: 'streaming', content: '' })
+  t.same(ended(events.at(-1)!).botMessage, first.body.botMessage)
   t.equal((await send(client, await client.converse(), 'Hello', key)).headers.get('idempotency-replayed'), null, 'a key is of one session')
   t.equal((await history(client, session)).length, 2)
   t.match((await client.ask(`/api/sessions/${session}`)).body, { messageCount: 2 }, 'no number was lost')
