@@ -234,6 +234,7 @@ t.test('a stream that fails gives the text before the failure, then the failure'
     const reply = await replyTo(t, streamOf(...writes))
     t.equal(codeOf(reply), 'upstream_failed', form)
     t.equal(reply.texts.join(''), 'Hello', form)
+    t.equal(/too large/.test(String(reply.error)), form.includes('without an end'), form)
     t.notMatch(String(reply.error), 'PRIVATE', form)
     t.equal(reply.log.length, 1, form)
   }
@@ -255,12 +256,13 @@ t.test('an answer in one piece that is none is a failure', async (t) => {
     '', '<html>PRIVATE</html>', '{"choices":', 'null', '[]', { error: 'PRIVATE' }, { error: { message: 'PRIVATE' }, choices: [] },
     { object: 'error', message: 'PRIVATE' }, { choices: [] }, { choices: [{}] }, completion('PRIVATE', 'error'),
     `{"choices":"${'PRIVATE'.repeat(1_300_000)}"}`
-  ]
+  ].map((body) => typeof body === 'string' ? body : JSON.stringify(body))
   for (const body of bodies) {
     const reply = await replyTo(t, bodyOf(body), false)
     t.equal(codeOf(reply), 'upstream_failed')
     t.strictSame(reply.texts, [])
     t.notMatch(String(reply.error), 'PRIVATE')
+    t.equal(/too large/.test(String(reply.error)), body.length > 1e6)
     t.equal(reply.log.length, 1)
   }
 })

@@ -170,10 +170,6 @@ t.test('a connection that breaks within an answer is a failure, unless the answe
     socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n${JSON.stringify(completion('Hello'))}`))
   })
   t.equal(codeOf(await talk(connect(t, `http://${short}`).provider, { stream: false })), 'upstream_failed', 'shorter than it said')
-  const early103 = await startSockets(t, (socket) => {
-    socket.once('data', () => socket.end(`HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n${JSON.stringify(completion('Hello'))}`))
-  })
-  t.strictSame((await talk(connect(t, `http://${early103}`).provider, { stream: false })).texts, ['Hello'], '1xx are passed over')
 })
 
 t.test('each deadline ends the call with upstream_timeout and closes its socket', { buffered: true }, async (t) => {
@@ -225,6 +221,25 @@ t.test('only the total deadline holds for an answer in one piece', async (t) => 
   t.strictSame((await talk(provider, { stream: false })).texts, ['Hello'])
 })
 
+t.test('an answer that takes its time between the deadlines is read', { buffered: true }, async (t) => {
+  const hints = await startSockets(t, (socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 103 Early Hints\r\n\r\n')
+      setTimeout(() => socket.end(`HTTP/1.1 200 OK\r\n\r\n${JSON.stringify(completion('Hello'))}`), 1200)
+    })
+  })
+  const hinted = talk(connect(t, `http://${hints}`).provider, { stream: false })
+  const slow = await startUpstream(t, ({ response }) => {
+    begin(response, chunk('a'))
+    const rest = [...'bcdefghij', ''].map((content) => event(chunk(content, content === '' ? 'stop' : null)))
+    const beat = setInterval(() => response.write(rest.shift() ?? done, () => { if (rest.length === 0) response.end() }), 100)
+    response.on('close', () => clearInterval(beat))
+  })
+  const { texts, end } = await talk(connect(t, slow.url, { idleTimeoutMs: 600 }).provider)
+  t.strictSame([texts.join(''), end?.finishReason], ['abcdefghij', 'stop'], 'in all it took longer than one silence may')
+  t.strictSame((await hinted).texts, ['Hello'], '1xx are no answer')
+})
+
 t.test('a connection that does not come to stand is given up', { buffered: true }, async (t) => {
   // Over TLS a connection stands when the handshake is done, and this server never answers one.
   const mute = await startSockets(t, () => {})
@@ -256,7 +271,7 @@ t.test('a refusal whose body never ends is told all the same', { buffered: true 
     response.writeHead(500)
     response.write('{"message":')
   })
-  const { provider, log } = connect(t, upstream.url)
+  const { provider, log } = connect(t, upstream.url, { firstTokenTimeoutMs: 120_000, timeoutMs: 120_000 })
   t.equal(codeOf(await talk(provider)), 'upstream_failed')
   await upstream.exchanges[0]?.disconnected
   t.match(log, [{ facts: { status: 500, body: '{"message":' } }])
@@ -276,15 +291,28 @@ t.test('a finished answer is complete though its connection stays open', { buffe
   t.strictSame(await Promise.all(reasons), ['stop', 'length'])
 })
 
-t.test('what follows the closing mark is not read for long', async (t) => {
-  const upstream = await startUpstream(t, ({ response }) => {
-    response.setHeader('content-type', 'text/event-stream')
-    response.write(event(chunk('Hello', 'stop')) + done)
-    const more = setInterval(() => response.write(': '.repeat(20_000)), 1)
+t.test('what nobody needs is not read for long', async (t) => {
+  let packets = 0
+  const endless = ({ response }: Exchange): void => {
+    packets = 0
+    const more = setInterval(() => response.write(': '.repeat(20_000), () => { packets++ }), 1)
     response.on('close', () => clearInterval(more))
+  }
+  const talkative = await startUpstream(t, (exchange) => {
+    begin(exchange.response, chunk('Hello', 'stop'))
+    exchange.response.write(done)
+    endless(exchange)
   })
-  t.equal((await talk(connect(t, upstream.url).provider)).end?.finishReason, 'stop')
-  await upstream.exchanges[0]?.disconnected
+  t.equal((await talk(connect(t, talkative.url).provider)).end?.finishReason, 'stop')
+  await talkative.exchanges[0]?.disconnected
+  t.ok(packets < 300, `after the closing mark it could send ${packets} packets`)
+  const refusing = await startUpstream(t, (exchange) => {
+    exchange.response.writeHead(500)
+    endless(exchange)
+  })
+  t.equal(codeOf(await talk(connect(t, refusing.url).provider)), 'upstream_failed')
+  await refusing.exchanges[0]?.disconnected
+  t.ok(packets < 300, `after the status of a refusal it could send ${packets} packets`)
 })
 
 t.test('a connection serves again after an answer was read to its end', async (t) => {
@@ -397,6 +425,7 @@ t.test('the calls that wait are bounded, and their places come free', async (t) 
     reply = await talk(provider, { stream: false })
   }
   t.strictSame(reply.texts, ['Hello'])
+  t.ok(upstream.exchanges.length <= 2, 'of those that waited none was sent after its abort')
 })
 
 t.test('closing ends what runs, and nothing begins afterwards', async (t) => {

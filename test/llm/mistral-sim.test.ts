@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import t, { type Test } from 'tap'
 import { type Cadence, type Fault, type Sim, type SimOptions, startSim } from '../../src/mistral-sim/index.ts'
 import { type MistralOptions } from '../../src/llm/mistral/mistral-client.ts'
@@ -116,4 +117,19 @@ t.test('the simulator sees at once that a reader has gone', async (t) => {
   const [record] = client.sim.requests()
   t.equal(record?.aborted, true)
   t.ok((record?.chunksSent ?? 500) < 100, `it had sent ${record?.chunksSent} of 500 chunks`)
+})
+
+t.test('a call leaves no timer and no listener behind, however it ends', async (t) => {
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const client = await meet(t)
+  const { signal } = new AbortController()
+  const before = timers()
+  client.sim.script([{ fault: { status: { code: 500 } } }, { fault: { truncate: true } }, { fault: { reset: { at: 'headers' } } }])
+  for (let i = 0; i < 6; i++) await drain(client.provider.generate(ask('Hi'), { stream: i % 2 === 0, signal }))
+  for await (const event of client.provider.generate(ask('Hi'), { stream: true, signal })) {
+    if (event.type === 'text') break
+  }
+  await client.sim.idle()
+  t.equal(timers(), before)
+  t.strictSame(getEventListeners(signal, 'abort'), [])
 })
