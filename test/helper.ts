@@ -134,7 +134,7 @@ export interface TestApp {
   /** The database of this app, for looking at what is stored. */
   readonly db: Db
   /** A client with a fresh API key. */
-  clientFor (tenantId: string, ...scopes: Scope[]): Promise<Client>
+  readonly clientFor: (tenantId: string, ...scopes: Scope[]) => Promise<Client>
 }
 
 /** The real app, listening on a free port of the loopback address, on a database of its own. */
