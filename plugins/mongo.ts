@@ -17,9 +17,16 @@ const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, waitQ
 
 const unparsable = new Set(['MongoParseError', 'MongoRuntimeError'])
 
+/** Without its store this process is of no use; ended, it can be started again by whoever runs it. */
+function dieOf (error: Error): void {
+  setImmediate(() => { throw error })
+}
+
 /** The store: the MongoDB at `MONGODB_URI`, or the embedded one. Registered first, so that it is closed last. */
 export default fp<{ config: Config, monitorCommands: boolean }>(async (fastify, { config, monitorCommands }) => {
-  const embedded = config.MONGODB_URI === undefined ? await startEmbeddedStore({ dataDir: config.DATA_DIR }) : undefined
+  const embedded = config.MONGODB_URI === undefined
+    ? await startEmbeddedStore({ dataDir: config.DATA_DIR, onError: dieOf })
+    : undefined
   if (embedded) fastify.addHook('onClose', async () => await embedded.close())
   try {
     await fastify.register(fastifyMongo, {
