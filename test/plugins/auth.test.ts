@@ -1,0 +1,291 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MongoNetworkError } from 'mongodb'
+import t, { type Test } from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { newApiKey, apiKeyId, hashApiKey } from '../../src/auth/api-key.ts'
+import { ensureFirstKey, firstKeyFile } from '../../src/auth/first-key.ts'
+import { scopes } from '../../src/auth/principal.ts'
+import { loadConfig } from '../../src/config.ts'
+import { bearer, contents, isProblem, JWT_SECRET, nobody, signJwt } from '../edge.ts'
+import { databaseName, startApp, storeUri, temporaryFolder, type Client } from '../helper.ts'
+
+const { app, client, adminKey, clientFor, db } = await startApp(t, { JWT_SECRET })
+const now = () => Math.floor(Date.now() / 1000)
+const withBearer = (credential: string) => client.with({ authorization: `Bearer ${credential}` })
+
+interface Operation { operationId: string, security?: unknown[], 'x-scopes'?: string[] }
+
+/** Every operation of the document; what has no scopes is public. */
+function operations () {
+  const { paths } = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }
+  return Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({
+    path, method: method.toUpperCase(), id: operation.operationId, scopes: operation['x-scopes'] ?? []
+  })))
+}
+
+const isRefused = async (t: Test, who: Client, label: string) => {
+  const answer = await who.ask('/api/configs')
+  isProblem(t, answer, 'unauthenticated', label)
+  t.equal(answer.headers.get('www-authenticate'), 'Bearer realm="parley", error="invalid_token"', label)
+}
+
+t.test('an API key is taken in either header', async (t) => {
+  for (const headers of [
+    { 'x-api-key': adminKey }, { authorization: `Bearer ${adminKey}` }, { authorization: `bearer ${adminKey}` }, { authorization: `BEARER   ${adminKey}` },
+    { authorization: `Bearer ${adminKey}`, 'x-api-key': 'something else' }
+  ]) t.equal((await client.with(headers as Record<string, string>).ask('/api/configs')).status, 200, JSON.stringify(Object.keys(headers)))
+})
+
+t.test('a key that is not exactly one that is stored is refused', async (t) => {
+  const last = adminKey.at(-1) === 'a' ? 'b' : 'a'
+  const revoked = newApiKey()
+  const record = { id: apiKeyId(revoked)!, tenantId: 'default', name: 'revoked', scopes: ['admin'], createdAt: new Date() }
+  await app.store.apiKeys.upsert(record, hashApiKey(revoked))
+  await db.collection<{ _id: string }>('apiKeys').deleteOne({ _id: record.id })
+  const wrong = {
+    'one character off': adminKey.slice(0, -1) + last,
+    'another id': `pk_00000000_${adminKey.slice(12)}`,
+    'too short': adminKey.slice(0, -1),
+    'too long': `${adminKey}a`,
+    'only the id': adminKey.slice(0, 11),
+    unknown: newApiKey(),
+    revoked,
+    'no key at all': 'x',
+    'an operator': '{"$ne":null}'
+  }
+  for (const [label, key] of Object.entries(wrong)) {
+    await isRefused(t, client.with({ 'x-api-key': key }), label)
+    await isRefused(t, withBearer(key), `${label}, as bearer`)
+  }
+  for (const authorization of ['Basic YTpi', adminKey, 'Bearer', 'Bearer ', `Bearer ${adminKey} x`, `Token ${adminKey}`]) {
+    await isRefused(t, client.with({ authorization, 'x-api-key': adminKey }), `a credential beside ${authorization}`)
+  }
+  const nothing = await client.with({}).ask('/api/configs')
+  isProblem(t, nothing, 'unauthenticated', 'nothing')
+  t.equal(nothing.headers.get('www-authenticate'), 'Bearer realm="parley"')
+})
+
+t.test('a key is stored as its hash only, and is forgotten within five seconds of its removal', async (t) => {
+  const key = newApiKey()
+  await app.store.apiKeys.upsert({ id: apiKeyId(key)!, tenantId: 'default', name: 'short', scopes: ['configs:read'], createdAt: new Date() }, hashApiKey(key))
+  t.notMatch(JSON.stringify(await db.collection('apiKeys').find().toArray()), new RegExp(key.slice(12)))
+  t.equal((await withBearer(key).ask('/api/configs')).status, 200)
+  await db.collection<{ _id: string }>('apiKeys').deleteOne({ _id: apiKeyId(key)! })
+  const original = performance.now.bind(performance)
+  t.intercept(performance, 'now', { value: () => original() + 5001 })
+  await isRefused(t, withBearer(key), 'five seconds later')
+})
+
+t.test('a JWT is taken when it is ours, and its claims say who it is', async (t) => {
+  const good = { sub: 'anna', scope: 'configs:read configs:write sessions:write sessions:read' }
+  const who = bearer(client, good)
+  const id = await who.createConfig()
+  t.match((await who.ask('/api/sessions', { body: { configId: id } })).body, { userId: 'anna' })
+  t.equal((await client.ask(`/api/configs/${id}`)).status, 200, 'without tid the tenant is the default one')
+  const elsewhere = bearer(client, { ...good, tid: 'tenant-2' })
+  isProblem(t, await elsewhere.ask(`/api/configs/${id}`), 'not_found', 'tid')
+  t.equal((await elsewhere.ask(`/api/configs/${await elsewhere.createConfig()}`)).status, 200)
+})
+
+t.test('a JWT that is not ours, not now or not whole is refused', async (t) => {
+  const claims = { sub: 'anna', scope: 'admin' }
+  const signed = signJwt(claims)
+  const [head, body, signature] = signed.split('.') as [string, string, string]
+  const none = Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')
+  const wrong: Record<string, string> = {
+    expired: signJwt({ ...claims, exp: now() - 1 }),
+    'without exp': signJwt({ ...claims, exp: undefined }),
+    'exp as text': signJwt({ ...claims, exp: String(now() + 600) }),
+    'exp null': signJwt({ ...claims, exp: null }),
+    'not yet valid': signJwt({ ...claims, nbf: now() + 600 }),
+    'without sub': signJwt({ scope: 'admin' }),
+    'empty sub': signJwt({ ...claims, sub: '' }),
+    'sub not text': signJwt({ ...claims, sub: { $ne: null } }),
+    'sub with NUL': signJwt({ ...claims, sub: 'a\0b' }),
+    'sub too long': signJwt({ ...claims, sub: 'a'.repeat(201) }),
+    'tid not a name': signJwt({ ...claims, tid: { $ne: null } }),
+    'tid of dots': signJwt({ ...claims, tid: '../x' }),
+    'empty tid': signJwt({ ...claims, tid: '' }),
+    'scope as a list': signJwt({ ...claims, scope: ['admin'] }),
+    'alg none': `${none}.${body}.`,
+    'alg none, signed': `${none}.${body}.${signature}`,
+    'another secret': signJwt(claims, { secret: `${JWT_SECRET}x` }),
+    'alg RS256': signJwt(claims, { header: { alg: 'RS256', typ: 'JWT' } }),
+    'alg HS512': signJwt(claims, { header: { alg: 'HS512', typ: 'JWT' } }),
+    'alg hs256': signJwt(claims, { header: { alg: 'hs256', typ: 'JWT' } }),
+    'no alg': signJwt(claims, { header: { typ: 'JWT' } }),
+    'unknown crit': signJwt(claims, { header: { alg: 'HS256', typ: 'JWT', crit: ['x'], x: 1 } }),
+    'without signature': `${head}.${body}.`,
+    'two parts': `${head}.${body}`,
+    'four parts': `${signed}.${signature}`,
+    'another body': `${head}.${Buffer.from(JSON.stringify({ ...claims, exp: now() + 600, sub: 'root' })).toString('base64url')}.${signature}`,
+    'a body that is not JSON': `${head}.eA.${signature}`,
+    nonsense: 'a.b.c',
+    dots: '..'
+  }
+  for (const [label, token] of Object.entries(wrong)) await isRefused(t, withBearer(token), label)
+  await isRefused(t, client.with({ 'x-api-key': signed }), 'a JWT in X-API-Key')
+  t.equal((await withBearer(signed).ask('/api/configs')).status, 200, 'the whole one is good')
+})
+
+t.test('issuer and audience are required where they are set', async (t) => {
+  const { client } = await startApp(t, { JWT_SECRET, JWT_ISSUER: 'https://issuer.example', JWT_AUDIENCE: 'parley' })
+  const good = { sub: 'anna', scope: 'configs:read', iss: 'https://issuer.example', aud: 'parley' }
+  for (const claims of [good, { ...good, aud: ['other', 'parley'] }]) {
+    t.equal((await bearer(client, claims).ask('/api/configs')).status, 200)
+  }
+  const { iss: _i, ...noIssuer } = good
+  const { aud: _a, ...noAudience } = good
+  const wrong = {
+    'another issuer': { ...good, iss: 'https://issuer.example.evil' },
+    'no issuer': noIssuer,
+    'another audience': { ...good, aud: 'parley2' },
+    'no audience': noAudience,
+    'an empty audience': { ...good, aud: [] }
+  }
+  for (const [label, claims] of Object.entries(wrong)) await isRefused(t, bearer(client, claims), label)
+})
+
+t.test('without a secret every JWT is refused, one signed with nothing included', async (t) => {
+  const { client } = await startApp(t)
+  for (const secret of [JWT_SECRET, '', 'undefined']) {
+    await isRefused(t, client.with({ authorization: `Bearer ${signJwt({ sub: 'anna', scope: 'admin' }, { secret })}` }), 'no secret')
+  }
+})
+
+t.test('every operation asks for its scope and takes no other', async (t) => {
+  const [configsRead, configsWrite] = [['configs:read'], ['configs:write']]
+  const [reading, writing] = [['sessions:read', 'chat'], ['sessions:write', 'chat']]
+  const expected: Record<string, string[]> = {
+    createConfig: configsWrite,
+    listConfigs: configsRead,
+    getConfig: configsRead,
+    replaceConfig: configsWrite,
+    patchConfig: configsWrite,
+    deleteConfig: configsWrite,
+    createSession: writing,
+    listSessions: reading,
+    getSession: reading,
+    patchSession: writing,
+    deleteSession: writing,
+    sendMessage: writing,
+    listMessages: reading,
+    getMessage: reading,
+    streamMessage: reading,
+    stopMessage: writing,
+    ...Object.fromEntries(['getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson', 'getOpenApiYaml'].map((id) => [id, []]))
+  }
+  t.same(Object.fromEntries(operations().map(({ id, scopes }) => [id, scopes])), expected)
+
+  for (const { path, method, id, scopes: needed } of operations().filter(({ scopes }) => scopes.length > 0)) {
+    const url = path.replaceAll(/\{\w+\}/g, nobody)
+    const request = { method, ...(['POST', 'PUT', 'PATCH'].includes(method) && { body: { wrong: true } }) }
+    for (const scope of scopes) {
+      const answer = await bearer(client, { sub: 'anna', scope }).ask(url, request)
+      if (needed.includes(scope) || scope === 'admin') t.ok([200, 400, 404].includes(answer.status), `${id} with ${scope}: ${answer.status}`)
+      else isProblem(t, answer, 'forbidden', `${id} with ${scope}`)
+    }
+    for (const scope of ['', 'nothing', 'Admin', needed[0]!.toUpperCase(), `${needed[0]!},x`, 'toString']) {
+      isProblem(t, await bearer(client, { sub: 'anna', scope }).ask(url, request), 'forbidden', `${id} with "${scope}"`)
+    }
+    isProblem(t, await client.with({}).ask(url, request), 'unauthenticated', `${id} with nothing`)
+  }
+})
+
+t.test('a chat key, which has no user, is told so', async (t) => {
+  const key = await clientFor('default', 'chat')
+  for (const { path, method, scopes } of operations().filter(({ scopes }) => scopes.includes('chat'))) {
+    const body = { POST: path.endsWith('/messages') ? { message: 'x' } : { configId: nobody }, PATCH: {} }[method]
+    isProblem(t, await key.ask(path.replaceAll(/\{\w+\}/g, nobody), { method, body }), 'forbidden', `${method} ${path} (${scopes.join(' ')})`)
+  }
+})
+
+t.test('what belongs to another tenant cannot be told from what does not exist', async (t) => {
+  const [owner, stranger] = [await clientFor('owner', 'admin'), await clientFor('stranger', 'admin')]
+  const config = await owner.createConfig()
+  const session = await owner.createSession(config)
+  const { body } = await owner.ask<{ botMessage: { id: string } }>(`/api/sessions/${session}/messages`, { body: { message: 'Hello' } })
+  const message = body.botMessage.id
+  const strangers = await stranger.converse()
+  const bodies: Record<string, unknown> = {
+    replaceConfig: { purpose: 'Mine now.' }, patchConfig: { purpose: 'Mine now.' }, patchSession: { title: 'Mine now.' }, sendMessage: { message: 'Mine now.' }
+  }
+  const before = await contents(db)
+
+  const seen = async (who: Client, url: string, request: { method: string, body?: unknown }) => {
+    const { status, headers, body } = await who.ask(url, request)
+    const { requestId: _r, instance: _i, ...rest } = body
+    const { date: _d, 'x-request-id': _x, ...shown } = Object.fromEntries(headers)
+    const text = JSON.stringify([status, shown, rest])
+    return { status, text: [config, session, message, nobody].reduce((all, id) => all.replaceAll(id, '<id>'), text) }
+  }
+  for (const { id, path, method } of operations().filter(({ path }) => path.includes('{id}'))) {
+    const request = { method, ...(bodies[id] !== undefined && { body: bodies[id] }) }
+    const own = path.startsWith('/api/configs') ? config : session
+    const foreign = await seen(stranger, path.replace('{id}', own).replace('{messageId}', message), request)
+    const unknown = await seen(stranger, path.replaceAll(/\{\w+\}/g, nobody), request)
+    t.equal(foreign.status, 404, id)
+    t.equal(foreign.text, unknown.text, id)
+    const jwt = bearer(client, { sub: 'x', tid: 'stranger', scope: 'admin' })
+    t.equal((await seen(jwt, path.replace('{id}', own).replace('{messageId}', message), request)).text, unknown.text, `${id} with a JWT`)
+    if (path.includes('{messageId}')) {
+      const mixed = await seen(stranger, path.replace('{id}', strangers).replace('{messageId}', message), request)
+      t.equal(mixed.status, 404, `${id}: a foreign message in an own session`)
+    }
+  }
+  const opened = { method: 'POST', body: { configId: config } }
+  t.equal((await seen(stranger, '/api/sessions', opened)).text, (await seen(stranger, '/api/sessions', { method: 'POST', body: { configId: nobody } })).text)
+  for (const url of ['/api/configs', '/api/sessions', `/api/sessions?configId=${config}`]) {
+    t.notMatch(JSON.stringify((await stranger.ask(url)).body), new RegExp(`${config}|${session}`), url)
+  }
+  t.equal(await contents(db), before, 'and nothing has changed')
+})
+
+t.test('a route that does not say whom it is for stops the start', async (t) => {
+  const build = async () => {
+    const database = databaseName()
+    const built = await buildApp(loadConfig({ MONGODB_URI: await storeUri(), MONGODB_DATABASE: database, JWT_SECRET }))
+    t.teardown(async () => {
+      await built.mongo.client.db(database).dropDatabase()
+      await built.close()
+    })
+    return built
+  }
+  const forgetful = await build()
+  await t.rejects(async () => {
+    forgetful.get('/forgotten', async () => 'hello')
+    await forgetful.ready()
+  }, { message: '/forgotten declares no scope' })
+
+  const extended = await build()
+  extended.get('/guarded', { config: { scope: 'admin' } }, async ({ principal }) => principal.tenantId)
+  extended.get('/wrong', { config: { scope: 'public' } }, async ({ principal }) => principal.tenantId)
+  extended.get('/broken', { config: { scope: 'public' } }, async () => { throw new Error('password=hunter2 at node_modules/driver.ts:7') })
+  extended.get('/teapot', { config: { scope: 'public' } }, async () => { throw Object.assign(new Error('short and stout'), { statusCode: 418 }) })
+  extended.get('/away', { config: { scope: 'public' } }, async () => { throw new MongoNetworkError('connect ECONNREFUSED 10.0.0.7:27017') })
+  await extended.ready()
+  t.equal((await extended.inject('/guarded')).statusCode, 401)
+  t.equal((await extended.inject({ url: '/guarded', headers: { authorization: `Bearer ${signJwt({ sub: 'a', tid: 'b', scope: 'admin' })}` } })).body, 'b')
+  const failures = { '/wrong': [500, 'internal'], '/broken': [500, 'internal'], '/teapot': [400, 'validation_failed'], '/away': [503, 'store_unavailable'] }
+  for (const [url, [status, code]] of Object.entries(failures)) {
+    const answer = await extended.inject(url)
+    t.match(answer.json(), { status, code, instance: url, requestId: String }, url)
+    t.notMatch(answer.body, /hunter2|stout|10\.0\.0\.7|principal|driver/, `${url} tells nothing of the inside`)
+  }
+  t.equal((await extended.inject('/away')).headers['retry-after'], '1')
+})
+
+t.test('the first start makes a key and keeps it, and no later one does', async (t) => {
+  const { app, db } = await startApp(t)
+  const config = loadConfig({ DATA_DIR: join(await temporaryFolder(t), 'made', 'here') })
+  t.equal(await ensureFirstKey(config, app.store.apiKeys), undefined, 'somebody has a key already')
+  await db.collection('apiKeys').deleteMany({})
+  await t.rejects(ensureFirstKey(loadConfig({ NODE_ENV: 'production' }), app.store.apiKeys), { name: 'ConfigError', message: /^BOOTSTRAP_API_KEY / })
+  const key = await ensureFirstKey(config, app.store.apiKeys)
+  t.match(key, /^pk_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}$/)
+  t.equal((await readFile(firstKeyFile(config), 'utf8')).trim(), key)
+  t.equal((await stat(firstKeyFile(config))).mode & 0o777, 0o600)
+  t.match(await app.store.apiKeys.find(apiKeyId(key!)!), { tenantId: 'default', scopes: ['admin'], hash: hashApiKey(key!) })
+  t.equal(await ensureFirstKey(config, app.store.apiKeys), undefined)
+})
