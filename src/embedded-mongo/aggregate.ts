@@ -1,4 +1,4 @@
-import { Aggregator } from 'mingo'
+import { Aggregator } from 'mingo/aggregator'
 import { type DocumentStream } from './cursors.ts'
 import { CommandError } from './errors.ts'
 import { rejectMingo, toPlainDocument, toPlainExpression, type Variables } from './expressions.ts'
@@ -6,7 +6,7 @@ import { checkStage, stageOptions, type CollectionSource } from './pipeline-stag
 import { parseQuery, type Execution, type Queries, type Query } from './queries.ts'
 import { documentOf } from './records.ts'
 import { PAUSE, type Found } from './scan.ts'
-import { encode, isDocument, toNumber, type Document } from './values.ts'
+import { countValue, encode, isDocument, toNumber, type Document } from './values.ts'
 
 /** Bytes a pipeline whose stages must see everything ($group, $sort …) may read. */
 const MAX_BLOCKING_BYTES = 512 * 1024 * 1024
@@ -36,6 +36,8 @@ export class Aggregation {
     const namespace = `${database}.${collection}`
     const parsed = { ...parseQuery({ ...query, hint: options.hint, maxTimeMS: options.maxTimeMS }, 'filter', variables) }
     if (rest.length === 0) return this.queries.stream(namespace, parsed)
+    const counter = counterOf(rest)
+    if (counter !== undefined) return this.counted(namespace, parsed, counter)
     const results = this.queries.run(namespace, parsed)
     const source = rest.every(isStreaming) ? eager(results.next) : bounded(results.next)
     return { ...results, ...encoded(this.stages(database, source, rest, variables)) }
@@ -47,6 +49,27 @@ export class Aggregation {
     const { query, rest } = split(pipeline)
     const results = this.queries.run(`${database}.${collection}`, parseQuery(query, 'filter', variables))
     yield * this.stages(database, eager(results.next), rest, variables)
+  }
+
+  /** A pipeline that only counts (countDocuments) decodes nothing it need not. */
+  private counted (namespace: string, query: Query, counter: Counter): DocumentStream & Execution {
+    const results = this.queries.run(namespace, query)
+    const isWhole = query.skip === 0 && query.limit === 0
+    let count = isWhole ? this.queries.countExactly(namespace, query) : undefined
+    let seen = 0
+    let isDone = false
+    const next = () => {
+      while (count === undefined) {
+        const found = results.next()
+        if (found === PAUSE) return PAUSE
+        if (found === undefined) count = seen
+        else seen++
+      }
+      if (isDone || count === 0) return undefined
+      isDone = true
+      return encode({ ...counter.fields, [counter.name]: countValue(count) })
+    }
+    return { ...results, next }
   }
 
   private * stages (database: string, source: Iterable<Document>, rest: Document[], variables: Variables): Generator<Document> {
@@ -77,6 +100,24 @@ const STREAMING = new Set(['$match', '$addFields', '$set', '$project', '$unset',
 
 function isStreaming (stage: Document): boolean {
   return STREAMING.has(Object.keys(stage)[0] ?? '')
+}
+
+interface Counter {
+  name: string
+  /** What stands before the count: $group's `_id`. */
+  fields: Document
+}
+
+function counterOf (rest: Document[]): Counter | undefined {
+  const [stage, ...others] = rest
+  if (stage === undefined || others.length > 0) return undefined
+  if (typeof stage.$count === 'string' && /^[^$.]+$/.test(stage.$count)) return { name: stage.$count, fields: {} }
+  if (!isDocument(stage.$group)) return undefined
+  const { _id, ...fields } = stage.$group
+  const [entry, ...more] = Object.entries(fields)
+  const isConstant = _id === null || typeof _id === 'number'
+  const isCount = entry !== undefined && isDocument(entry[1]) && Object.keys(entry[1]).length === 1 && entry[1].$sum === 1
+  return isConstant && isCount && more.length === 0 ? { name: entry[0], fields: { _id } } : undefined
 }
 
 /** The leading stages as a query: any $match, one $sort, then $skip and $limit. */

@@ -34,6 +34,7 @@ class ByteWriter {
   private bytes = Buffer.allocUnsafe(128)
   private length = 0
 
+  /** Makes room and answers its position. It may replace `bytes`: call it before touching them. */
   private reserve (count: number): number {
     const start = this.length
     if (start + count > this.bytes.length) {
@@ -51,19 +52,23 @@ class ByteWriter {
   }
 
   uint16 (value: number): void {
-    this.bytes.writeUInt16BE(value, this.reserve(2))
+    const at = this.reserve(2)
+    this.bytes.writeUInt16BE(value, at)
   }
 
   uint32 (value: number): void {
-    this.bytes.writeUInt32BE(value, this.reserve(4))
+    const at = this.reserve(4)
+    this.bytes.writeUInt32BE(value, at)
   }
 
   uint64 (value: bigint): void {
-    this.bytes.writeBigUInt64BE(value, this.reserve(8))
+    const at = this.reserve(8)
+    this.bytes.writeBigUInt64BE(value, at)
   }
 
   raw (value: Uint8Array): void {
-    this.bytes.set(value, this.reserve(value.length))
+    const at = this.reserve(value.length)
+    this.bytes.set(value, at)
   }
 
   /** UTF-8 with 0x00 escaped as 0x00 0xff, ended by 0x00 0x00, so that a prefix sorts first. */

@@ -1,6 +1,6 @@
 import { Decimal128, Long, type Double } from 'bson'
 import { CommandError } from './errors.ts'
-import { decimalParts } from './decimal.ts'
+import { scaledDecimal, type Scaled } from './decimal.ts'
 import { doubleValue, integerValue, isInt32, isLong, toNumber } from './values.ts'
 
 /** A value of one of BSON's number types. */
@@ -47,17 +47,10 @@ export function longValue (value: bigint): Long {
   return Long.fromBigInt(value)
 }
 
-/** coefficient × 10^power. */
-interface Scaled {
-  coefficient: bigint
-  power: number
-}
-
+/** A double counts with 15 digits, as in MongoDB: 0.1 is meant, not its binary expansion. */
 function scaled (value: Numeric): Scaled | undefined {
-  const parts = decimalParts(value.toString())
-  if (parts === undefined) return undefined
-  const coefficient = BigInt(parts.digits === '' ? '0' : parts.digits)
-  return { coefficient: parts.negative ? -coefficient : coefficient, power: parts.exponent - parts.digits.length }
+  const isDouble = !isInteger(value) && !(value instanceof Decimal128)
+  return scaledDecimal(isDouble ? toNumber(value).toPrecision(15) : value.toString())
 }
 
 function decimal (a: Numeric, b: Numeric, doubles: (x: number, y: number) => number, exact: (x: Scaled, y: Scaled) => Scaled): Decimal128 {

@@ -4,7 +4,7 @@ import { CommandError } from './errors.ts'
 import { documentKeys } from './index-keys.ts'
 import { encodeKey, isTooLong, storedKey, successor } from './key-encoding.ts'
 import { type Storage } from './storage.ts'
-import { decode, encode, getField, isDocument, type Document } from './values.ts'
+import { decode, encodeStored, getField, isDocument, type Document } from './values.ts'
 import { BSONRegExp } from 'bson'
 
 /** An index entry to be written: its key without the record id. */
@@ -36,7 +36,7 @@ export class Records {
     const isFirst = Object.keys(document)[0] === '_id'
     const complete = isFirst ? document : { _id: getField(document, '_id') ?? new ObjectId(), ...withoutId(document) }
     checkId(complete._id)
-    const bytes = raw !== undefined && isFirst ? raw : encode(complete)
+    const bytes = raw !== undefined && isFirst ? raw : encodeStored(complete)
     const changes = collection.indexes.map((index) => this.change(collection, index, undefined, complete, undefined))
     const id = collection.nextRecordId++
     this.apply(collection, id, changes)
@@ -46,7 +46,7 @@ export class Records {
 
   /** Replaces a stored document. */
   replace (collection: Collection, id: number, before: Document, after: Document): void {
-    const bytes = encode(after)
+    const bytes = encodeStored(after)
     const changes = collection.indexes.map((index) => this.change(collection, index, before, after, id))
     this.apply(collection, id, changes)
     this.storage.put(recordKey(collection.id, id), bytes)

@@ -8,7 +8,8 @@ import { type Message } from './wire.ts'
 
 /** A document as it came: its bytes are kept, so that what is only stored is not encoded again. */
 export interface RawDocument {
-  bytes: Uint8Array
+  /** Absent when the document came inside the command's body. */
+  bytes: Uint8Array | undefined
   document: Document
 }
 
@@ -63,7 +64,7 @@ export class Request {
     if (!Array.isArray(list)) throw new CommandError(list === undefined ? 40414 : 14, `BSON field '${this.name}.${name}' is missing or no array`)
     return list.map((document: unknown) => {
       if (!isDocument(document)) throw new CommandError(14, `BSON field '${this.name}.${name}' must contain documents`)
-      return { bytes: encode(document), document }
+      return { bytes: undefined, document }
     })
   }
 

@@ -53,6 +53,7 @@ function step (container: Document | unknown[], key: string, parts: readonly str
   if (isDocument(next) || Array.isArray(next)) return walk(next, parts, at + 1, context, create)
   if (!create) return []
   const below = parts[at + 1] ?? ''
+  if (next !== undefined && below.startsWith('$')) throw new CommandError(2, `Cannot apply array updates to non-array element ${key}`)
   if (next !== undefined) throw new CommandError(28, `Cannot create field '${below}' in element {${key}: ${typeName(next)}}`)
   if (below.startsWith('$')) {
     throw new CommandError(2, `The path '${parts.slice(0, at + 1).join('.')}' must exist in the document in order to apply array updates.`)

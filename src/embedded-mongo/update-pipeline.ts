@@ -1,5 +1,5 @@
 import { Double } from 'bson'
-import { Aggregator } from 'mingo'
+import { Aggregator } from 'mingo/aggregator'
 import { CommandError } from './errors.ts'
 import { rejectMingo, toPlain, toPlainDocument, toPlainExpression, type Variables } from './expressions.ts'
 import { stageOptions } from './pipeline-stages.ts'

@@ -30,7 +30,7 @@ export function decode (bytes: Uint8Array, maxNesting = MAX_NESTING): Document {
 }
 
 function unwrapNumbers (container: Document | unknown[], depth: number, maxNesting: number): void {
-  if (depth > maxNesting) throw new CommandError(15, `document exceeds the maximum nesting of ${maxNesting} levels`)
+  if (depth > maxNesting) throw tooDeep(maxNesting)
   if (Array.isArray(container)) {
     for (let i = 0; i < container.length; i++) container[i] = unwrapped(container[i], depth, maxNesting)
     return
@@ -63,11 +63,28 @@ function isAmbiguous (value: number): boolean {
 
 /** Encodes a document. Throws CommandError 10334 above 16 MiB unless another limit (a reply's) is given. */
 export function encode (document: Document, limit = MAX_DOCUMENT_BYTES): Uint8Array {
-  const bytes = serialize(document, { ignoreUndefined: false })
+  const bytes = serialize(document, { ignoreUndefined: true })
   if (bytes.length > limit) {
     throw new CommandError(10334, `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and ${limit}`)
   }
   return bytes
+}
+
+/** Encodes a document to be stored: at most 16 MiB and 100 levels deep. */
+export function encodeStored (document: Document): Uint8Array {
+  checkNesting(document, 1)
+  return encode(document)
+}
+
+function checkNesting (value: unknown, depth: number): void {
+  const isArray = Array.isArray(value)
+  if (!isArray && !isDocument(value)) return
+  if (depth > MAX_NESTING) throw tooDeep(MAX_NESTING)
+  for (const one of isArray ? value : Object.values(value)) checkNesting(one, depth + 1)
+}
+
+function tooDeep (levels: number): CommandError {
+  return new CommandError(15, `document exceeds the maximum nesting of ${levels} levels`)
 }
 
 /** Sets a field, also one called `__proto__`, as an own property. */
