@@ -3,7 +3,8 @@ import { costUsd } from '../../src/llm/prices.ts'
 import { type PromptMessage } from '../../src/llm/provider.ts'
 import { StreamReader } from '../../src/llm/mistral/stream-reader.ts'
 import {
-  type Exchange, apiKey, ask, bodyOf, chunk, codeOf, completion, connect, done, drain, event, startUpstream, streamOf, talk
+  type Exchange, type Generated, apiKey, ask, bodyOf, chunk, codeOf, completion, connect, done, drain, event,
+  startUpstream, streamOf, talk
 } from './mistral-upstream.ts'
 
 const signal = new AbortController().signal
@@ -39,7 +40,8 @@ t.test('a base URL may carry a path, its slash and the version', async (t) => {
   for (const path of ['/proxy/mistral', '/proxy/mistral/', '/proxy/mistral/v1', '/proxy/mistral/v1/']) {
     await talk(connect(t, upstream.url + path).provider, { stream: false })
   }
-  t.strictSame(upstream.exchanges.map(({ request }) => request.url), Array(4).fill('/proxy/mistral/v1/chat/completions'))
+  const paths = upstream.exchanges.map(({ request }) => request.url)
+  t.strictSame(paths, Array(4).fill('/proxy/mistral/v1/chat/completions'))
 })
 
 t.test('messages are brought into the order that the API accepts', async (t) => {
@@ -66,7 +68,8 @@ t.test('messages are brought into the order that the API accepts', async (t) => 
     { role: 'user', content: 'd' }
   ])
   const before = upstream.exchanges.length
-  t.match(await sent([{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b' }]), { code: 'upstream_rejected' })
+  const answered: PromptMessage[] = [{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b' }]
+  t.match(await sent(answered), { code: 'upstream_rejected' })
   t.match(await sent([]), { code: 'upstream_rejected' })
   t.equal(upstream.exchanges.length, before, 'what would be refused is not sent')
 })
@@ -74,7 +77,12 @@ t.test('messages are brought into the order that the API accepts', async (t) => 
 t.test('an answer in one piece gives its text, its model, its usage and its cost', async (t) => {
   const { texts, end } = await replyTo(t, bodyOf(completion('Grüße 👋', 'length', {
     model: 'mistral-small-2603',
-    usage: { prompt_tokens: 1000, completion_tokens: 200, total_tokens: 1200, prompt_tokens_details: { cached_tokens: 640 } }
+    usage: {
+      prompt_tokens: 1000,
+      completion_tokens: 200,
+      total_tokens: 1200,
+      prompt_tokens_details: { cached_tokens: 640 }
+    }
   })), false)
   t.strictSame(texts, ['Grüße 👋'])
   t.strictSame(end, {
@@ -95,7 +103,8 @@ t.test('an answer in one piece is read whatever form its content and its usage h
   ]
   const list = await replyTo(t, bodyOf(completion(parts, '', { usage, model: 'unheard-of' })), false)
   t.strictSame(list.texts, ['Hello'])
-  t.strictSame(list.end, { type: 'end', finishReason: 'stop', model: 'unheard-of', usage: counted }, 'no price, no cost')
+  const ending = { type: 'end', finishReason: 'stop', model: 'unheard-of', usage: counted }
+  t.strictSame(list.end, ending, 'no price, no cost')
   const bare = await replyTo(t, bodyOf({ choices: [{ message: { content: 'Hello' } }] }), false)
   t.strictSame(bare.end, {
     type: 'end',
@@ -103,7 +112,10 @@ t.test('an answer in one piece is read whatever form its content and its usage h
     model: 'mistral-small-latest',
     usage: { promptTokens: 5, completionTokens: 2, totalTokens: 7, estimated: true, costUsd: 0.00000195 }
   })
-  for (const odd of [null, 'many', { prompt_tokens: '5', completion_tokens: 2 }, { prompt_tokens: 5, completion_tokens: -1 }]) {
+  const odds = [
+    null, 'many', { prompt_tokens: '5', completion_tokens: 2 }, { prompt_tokens: 5, completion_tokens: -1 }
+  ]
+  for (const odd of odds) {
     const { end } = await replyTo(t, bodyOf(completion('Hello', 'stop', { usage: odd })), false)
     t.equal(end?.usage.estimated, true)
   }
@@ -162,24 +174,31 @@ t.test('every split of a stream into two packets gives the same texts, with eith
   }
 })
 
-const heard = (reply: { texts: string[], end?: { finishReason: string } }) => [reply.texts.join(''), reply.end?.finishReason]
+const heard = ({ texts, end }: Generated) => [texts.join(''), end?.finishReason]
 const finish = event(chunk('', 'stop'))
 
 t.test('a stream is read in all the forms that servers send', async (t) => {
   const forms: Record<string, string[]> = {
     'comments, other fields and no space after the colon': [
-      ': processing\n\n', `id: 1\nretry: 10\nretry: soon\nodd\nevent: x\ndata:${JSON.stringify(chunk('He'))}\n\n`, 'data:\n\n',
+      ': processing\n\n', `id: 1\nretry: 10\nretry: soon\nodd\nevent: x\ndata:${JSON.stringify(chunk('He'))}\n\n`,
+      'data:\n\n',
       event(chunk('llo', 'stop')), done
     ],
     'everything in one packet': [[event(chunk('He')), event(chunk('llo')), finish, done].join('')],
-    'one event over several packets': ['data: {"choices":[{"de', 'lta":{"content":"Hello"}}', ']}\n', '\n', finish, done],
-    'an event whose data has several lines': ['data: {"choices":[{"delta":\ndata: {"content":"Hello"}}]}\n\n', finish, done],
+    'one event over several packets': [
+      'data: {"choices":[{"de', 'lta":{"content":"Hello"}}', ']}\n', '\n', finish, done
+    ],
+    'an event whose data has several lines': [
+      'data: {"choices":[{"delta":\ndata: {"content":"Hello"}}]}\n\n', finish, done
+    ],
     'thinking before the text': [
       event(chunk([{ type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] }])),
-      event(chunk([{ type: 'thinking', thinking: [] }, { type: 'text', text: 'He' }])), event(chunk('llo')), finish, done
+      event(chunk([{ type: 'thinking', thinking: [] }, { type: 'text', text: 'He' }])),
+      event(chunk('llo')), finish, done
     ],
     'content of null, of a strange type and none at all': [
-      event(chunk(null)), event(chunk(7)), event({ choices: [{ index: 0 }] }), event({ choices: [null] }), event(chunk('Hello')),
+      event(chunk(null)), event(chunk(7)), event({ choices: [{ index: 0 }] }), event({ choices: [null] }),
+      event(chunk('Hello')),
       event({ choices: [{ index: 0, delta: null, finish_reason: 'stop' }] }), done
     ],
     'usage after the finish reason, with no choices': [
@@ -215,7 +234,7 @@ t.test('a stream that fails gives the text before the failure, then the failure'
   const forms: Record<string, string[]> = {
     'the end without a finish reason': [hello],
     'the end within a chunk': [hello, 'data: {"choices":[{"delta":{"content":"wor'],
-    'an error as Mistral writes it': [hello, event({ object: 'error', message: 'PRIVATE', type: 'x', code: '1300' }), done],
+    'an error as Mistral writes it': [hello, event({ object: 'error', message: 'PRIVATE', code: '1300' }), done],
     'an error as OpenAI writes it': [hello, event({ error: { message: 'PRIVATE', code: 500 }, choices: [] }), done],
     'an error that is a sentence': [hello, event({ error: 'PRIVATE' })],
     'an error as the reason to finish': [hello, event(chunk('PRIVATE', 'error')), done],
@@ -253,7 +272,8 @@ t.test('an answer without text is a failure', async (t) => {
 
 t.test('an answer in one piece that is none is a failure', async (t) => {
   const bodies = [
-    '', '<html>PRIVATE</html>', '{"choices":', 'null', '[]', { error: 'PRIVATE' }, { error: { message: 'PRIVATE' }, choices: [] },
+    '', '<html>PRIVATE</html>', '{"choices":', 'null', '[]',
+    { error: 'PRIVATE' }, { error: { message: 'PRIVATE' }, choices: [] },
     { object: 'error', message: 'PRIVATE' }, { choices: [] }, { choices: [{}] }, completion('PRIVATE', 'error'),
     `{"choices":"${'PRIVATE'.repeat(1_300_000)}"}`
   ].map((body) => typeof body === 'string' ? body : JSON.stringify(body))

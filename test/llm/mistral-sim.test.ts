@@ -6,7 +6,9 @@ import { type GenerationRequest } from '../../src/llm/provider.ts'
 import { type Client, type Generated, apiKey, ask, codeOf, connect, drain } from './mistral-upstream.ts'
 
 /** A strict simulator and a client at it. */
-async function meet (t: Test, sim: SimOptions = {}, options: Partial<MistralOptions> = {}): Promise<Client & { sim: Sim }> {
+async function meet (
+  t: Test, sim: SimOptions = {}, options: Partial<MistralOptions> = {}
+): Promise<Client & { sim: Sim }> {
   const running = await startSim({ keys: [apiKey], strict: true, ...sim })
   t.teardown(() => running.close())
   return { ...connect(t, running.url, options), sim: running }
@@ -64,7 +66,8 @@ t.test('the reply is the same however the stream is cut and written', async (t) 
 })
 
 t.test('every fault of the simulator ends in its code, never in a reply that is cut short', async (t) => {
-  const client = await meet(t, {}, { firstTokenTimeoutMs: 800, idleTimeoutMs: 800, timeoutMs: 1500, maxConcurrency: 32 })
+  const limits = { firstTokenTimeoutMs: 800, idleTimeoutMs: 800, timeoutMs: 1500 }
+  const client = await meet(t, {}, { ...limits, maxConcurrency: 32 })
   const faults: Array<[Fault, string]> = [
     [{ hang: true }, 'upstream_timeout'],
     [{ hangAfter: { chunks: 3 } }, 'upstream_timeout'],
@@ -90,7 +93,7 @@ t.test('every fault of the simulator ends in its code, never in a reply that is 
   }))
   t.equal(client.log.length, cases.length)
   t.notMatch(JSON.stringify(client.log), apiKey)
-  t.ok(client.log.some(({ facts }) => typeof facts.correlationId === 'string'), 'the trace ids of the answer are logged')
+  t.ok(client.log.some(({ facts }) => typeof facts.correlationId === 'string'), 'trace ids are logged')
 })
 
 t.test('a wrong key and an unknown model are refusals', async (t) => {
@@ -108,7 +111,8 @@ t.test('the simulator sees at once that a reader has gone', async (t) => {
   const reason = new Error('stopped')
   const texts: string[] = []
   await t.rejects(async () => {
-    for await (const event of client.provider.generate(ask('word '.repeat(500)), { stream: true, signal: controller.signal })) {
+    const options = { stream: true, signal: controller.signal }
+    for await (const event of client.provider.generate(ask('word '.repeat(500)), options)) {
       if (event.type === 'text') texts.push(event.text)
       if (texts.length === 3) controller.abort(reason)
     }
@@ -124,7 +128,8 @@ t.test('a call leaves no timer and no listener behind, however it ends', async (
   const client = await meet(t)
   const { signal } = new AbortController()
   const before = timers()
-  client.sim.script([{ fault: { status: { code: 500 } } }, { fault: { truncate: true } }, { fault: { reset: { at: 'headers' } } }])
+  const faults: Fault[] = [{ status: { code: 500 } }, { truncate: true }, { reset: { at: 'headers' } }]
+  client.sim.script(faults.map((fault) => ({ fault })))
   for (let i = 0; i < 6; i++) await drain(client.provider.generate(ask('Hi'), { stream: i % 2 === 0, signal }))
   for await (const event of client.provider.generate(ask('Hi'), { stream: true, signal })) {
     if (event.type === 'text') break

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http'
-import { type AddressInfo } from 'node:net'
+import { type AddressInfo, type Socket, createServer as createSocketServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type Test } from 'tap'
 import { type ApiError } from '../../src/errors.ts'
@@ -48,7 +48,8 @@ export async function startUpstream (t: Test, answer: (exchange: Exchange) => un
   const open = (): Promise<number> => new Promise((resolve, reject) => {
     server.getConnections((error, count) => { if (error) reject(error); else resolve(count) })
   })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, exchanges, accepted: () => accepted, open }
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, exchanges, accepted: () => accepted, open }
 }
 
 export interface LogLine { facts: Record<string, unknown>, message: string }
@@ -103,7 +104,9 @@ export async function drain (events: AsyncIterable<GenerationEvent>): Promise<Ge
 }
 
 /** Asks and reads to the end. */
-export async function talk (provider: ChatProvider, { stream = true, signal = new AbortController().signal } = {}): Promise<Generated> {
+export async function talk (
+  provider: ChatProvider, { stream = true, signal = new AbortController().signal } = {}
+): Promise<Generated> {
   return drain(provider.generate(ask('Hi'), { stream, signal }))
 }
 
@@ -159,4 +162,27 @@ export function bodyOf (body: unknown, status = 200, headers: Record<string, str
     response.writeHead(status, { 'content-type': 'application/json', ...headers })
     response.end(typeof body === 'string' ? body : JSON.stringify(body))
   }
+}
+
+/** A server below HTTP: gives every connection to the test, and goes with it. */
+export async function startSockets (t: Test, answer: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createSocketServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    answer(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Begins a stream and leaves it open. */
+export function begin (response: ServerResponse, ...events: object[]): void {
+  response.setHeader('content-type', 'text/event-stream')
+  response.write(events.map(event).join('') || ':\n\n')
 }

@@ -9,7 +9,7 @@ export interface Completion {
   readonly usage: Usage | undefined
 }
 
-/** What a reader makes of a body: texts, then exactly one of `complete` and `fail`. Afterwards it is given nothing more. */
+/** What a reader makes of a body: texts, then exactly one of `complete` and `fail`; then it is given nothing more. */
 export interface AnswerListener {
   text (text: string): void
   /** An event without text came, after there was text. */

@@ -19,8 +19,8 @@ export interface Upstream {
 }
 
 /**
- * What an attempt tells: texts, then exactly one of `complete` and `failed`, unless it is cancelled. `closed` comes in any
- * case, last and once: the attempt holds nothing any more.
+ * What an attempt tells: texts, then exactly one of `complete` and `failed`, unless it is cancelled. `closed` comes in
+ * any case, last and once: the attempt holds nothing any more.
  */
 export interface AttemptListener {
   text (text: string): void

@@ -1,8 +1,8 @@
 import { isRecord } from './json-record.ts'
 
 /**
- * The text of a `content`, which is a string, null, or a list of typed chunks. Only chunks of type `text` are the reply;
- * thinking and types not known here are not.
+ * The text of a `content`, which is a string, null, or a list of typed chunks. Only chunks of type `text` are the
+ * reply; thinking and types not known here are not.
  */
 export function contentText (content: unknown): string {
   if (typeof content === 'string') return content

@@ -14,8 +14,9 @@ export interface DeadlineLimits {
 const REFUSAL_BODY_MS = 1000
 
 /**
- * The clocks of one call: the total, which runs from the start, and one for the phase the call is in. The first to expire
- * stops both and tells `upstream_timeout`. (The connect deadline is the pool's: only it can give up a connection.)
+ * The clocks of one call: the total, which runs from the start, and one for the phase the call is in. The first to
+ * expire stops both and tells `upstream_timeout`. (The connect deadline is the pool's: only it can give up a
+ * connection.)
  */
 export class Deadlines {
   readonly #limits: DeadlineLimits

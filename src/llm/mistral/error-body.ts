@@ -11,8 +11,8 @@ export interface ErrorDescription {
 const MAX_DEPTH = 6
 
 /**
- * Reads an error body of whatever shape: Mistral's own, a gateway's, the validator's list (plain, nested, or as a string
- * of JSON within a string), OpenAI's, or none at all (HTML, nothing).
+ * Reads an error body of whatever shape: Mistral's own, a gateway's, the validator's list (plain, nested, or as a
+ * string of JSON within a string), OpenAI's, or none at all (HTML, nothing).
  */
 export function describeErrorBody (body: string): ErrorDescription {
   const root = parseJson(body)

@@ -1,8 +1,8 @@
 type Waiter<T> = PromiseWithResolvers<IteratorResult<T, undefined>>
 
 /**
- * Values pushed by one side and pulled, in order and each once, by an async iterator on the other. What was pushed before
- * a failure is delivered before it. Its length is bounded by whoever pushes.
+ * Values pushed by one side and pulled, in order and each once, by an async iterator on the other. What was pushed
+ * before a failure is delivered before it. Its length is bounded by whoever pushes.
  */
 export class EventQueue<T extends object> implements AsyncIterator<T, undefined> {
   readonly #onReturn: () => void

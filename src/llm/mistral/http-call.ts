@@ -14,7 +14,7 @@ export interface PostRequest {
   readonly body: string
 }
 
-/** What a call tells: `closed` is the last of all, and comes exactly once; the others only until `cancel` or `drain`. */
+/** What a call tells. `closed` is the last of all and comes exactly once; the others only until `cancel` or `drain`. */
 export interface HttpListener {
   /** A connection stands and the request is about to be written to it. */
   sent (): void

@@ -4,8 +4,8 @@ import { estimateUsage } from '../usage.ts'
 import { isRecord } from './json-record.ts'
 
 /**
- * Reads the `usage` of an answer; nothing when it is absent or does not hold at least the two counts. Cached tokens have
- * two spellings, and are a part of the prompt's.
+ * Reads the `usage` of an answer; nothing when it is absent or does not hold at least the two counts. Cached tokens
+ * have two spellings, and are a part of the prompt's.
  */
 export function readUsage (usage: unknown): Usage | undefined {
   if (!isRecord(usage)) return undefined
@@ -33,7 +33,10 @@ export interface UsageFacts {
   readonly reply: string
 }
 
-/** The usage of a generation: what the model reported, else an estimate marked as such; with its cost where the price is known. */
+/**
+ * The usage of a generation: what the model reported, else an estimate marked as such; with its cost where the price is
+ * known.
+ */
 export function finalUsage ({ model, reported, messages, reply }: UsageFacts): Usage {
   const usage = reported ?? estimateUsage(messages, reply)
   const cost = costUsd(model, usage)

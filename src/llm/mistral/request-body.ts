@@ -12,7 +12,8 @@ interface BodyOptions {
  * absent setting is left out rather than sent as null. `top_p` is never sent: greedy sampling (temperature 0) refuses
  * any value of it but 1, which is the default. Throws `upstream_rejected` for messages that cannot be brought in order.
  */
-export function buildRequestBody ({ messages, model: settings }: GenerationRequest, { model, stream }: BodyOptions): string {
+export function buildRequestBody (request: GenerationRequest, { model, stream }: BodyOptions): string {
+  const { messages, model: settings } = request
   return JSON.stringify({
     model,
     messages: orderMessages(messages).map(({ role, content }) => ({ role, content })),
