@@ -21,6 +21,8 @@ const WAIT_MS = 50
 // A reply whose end is still on its way to the store is waited for this long before a prompt goes without it.
 const SETTLE_ATTEMPTS = 40
 const SETTLE_MS = 25
+// The largest `historyLimit` there is.
+const MAX_HISTORY = 100
 
 export interface SendOptions {
   readonly idempotencyKey?: string
@@ -129,10 +131,8 @@ export class Sender {
   /** Undefined: the numbers of the turn were taken; the turn is free again. */
   async #startNew (send: Send, session: Session, messageId: string): Promise<Sent | undefined> {
     const { input, key, hash, options } = send
-    const { messages, turns } = this.#deps
-    const chatbot = await this.#chatbotOf(session, messageId)
     const userMessage: Message = {
-      ...place(session, chatbot, session.nextSeq - 2),
+      ...place(session, session.nextSeq - 2),
       id: newId(),
       role: 'user',
       content: input.message,
@@ -140,14 +140,9 @@ export class Sender {
       ...(input.metadata && { metadata: input.metadata }),
       ...(key !== undefined && { idempotencyKey: key, requestHash: hash })
     }
-    const botMessage = replyTo(userMessage, session, chatbot, messageId)
-    const [inserted, history] = await Promise.all([
-      messages.insert([userMessage, botMessage]),
-      this.#history(userMessage, chatbot)
-    ])
-    if (inserted) return this.#run({ chatbot, userMessage, botMessage, history, stream: options.stream })
-    await turns.release(session.id, messageId)
-    const earlier = key !== undefined && hash !== undefined && await findEarlierSend(messages, session.id, key, hash)
+    const begun = await this.#write([userMessage], userMessage, session, messageId, options.stream)
+    if (begun) return begun
+    const earlier = key !== undefined && hash !== undefined && await findEarlierSend(this.#deps.messages, session.id, key, hash)
     if (!earlier) return undefined
     return mayRunAgain(earlier) ? await this.#runAgain(send, earlier) : this.#attach(earlier)
   }
@@ -159,53 +154,63 @@ export class Sender {
     const attempt = await turns.take(scope, { sessionId, messageId, count: 1, idempotencyKey: key ?? null })
     if (!('taken' in attempt)) return undefined
     const reply = await messages.latestReply(userMessage)
-    if (!mayRunAgain({ userMessage, reply })) {
-      await turns.release(sessionId, messageId)
-      return undefined
-    }
-    const chatbot = await this.#chatbotOf(attempt.taken, messageId)
-    const botMessage = replyTo(userMessage, attempt.taken, chatbot, messageId)
-    const [inserted, history] = await Promise.all([messages.insert([botMessage]), this.#history(userMessage, chatbot)])
-    if (inserted) return this.#run({ chatbot, userMessage, botMessage, history, stream: options.stream })
+    if (mayRunAgain({ userMessage, reply })) return await this.#write([], userMessage, attempt.taken, messageId, options.stream)
     await turns.release(sessionId, messageId)
     return undefined
   }
 
-  #run ({ chatbot, userMessage, botMessage, history, stream }: {
-    chatbot: Chatbot, userMessage: Message, botMessage: Message, history: Message[], stream: boolean
-  }): Sent {
-    const { runner, live } = this.#deps
-    const message = new LiveMessage(userMessage, botMessage)
-    const { model, instructions, tone: { language } } = chatbot
+  /**
+   * Writes the messages of a turn, reads what the prompt needs at the same time, and starts the model. Undefined: a message
+   * with the key or the numbers was there already; the turn is free again.
+   */
+  async #write (
+    fresh: Message[], userMessage: Message, session: Session, messageId: string, stream: boolean
+  ): Promise<Sent | undefined> {
+    const { messages, turns, runner, live } = this.#deps
+    const botMessage: Message = {
+      ...place(session, session.nextSeq - 1),
+      id: messageId,
+      role: 'bot',
+      content: '',
+      status: 'streaming',
+      replyTo: userMessage.id
+    }
+    const [inserted, { chatbot, history }] = await Promise.all([
+      messages.insert([...fresh, botMessage]), this.#context(userMessage, session)
+    ])
+    if (!inserted || !chatbot) await turns.release(session.id, messageId)
+    // What was written for a chatbot that is deleted is purged with it.
+    if (!chatbot) throw new ApiError('not_found', { detail: `There is no session ${session.id}.` })
+    if (!inserted) return undefined
+    const { version, model, instructions, tone: { language } } = chatbot
+    const message = new LiveMessage(userMessage, { ...botMessage, configVersion: version })
     const request = { messages: buildPrompt(chatbot, history, userMessage), model, instructions, language }
     void live.during(message, runner.run(message, request, stream))
     return { followed: message, replayed: false }
+  }
+
+  /** The chatbot, and what was said before `userMessage`: the last `historyLimit` of it. */
+  async #context ({ seq }: Message, session: Session): Promise<{ chatbot: Chatbot | undefined, history: Message[] }> {
+    const { chatbots, messages } = this.#deps
+    const recent = chatbots.recent(session.tenantId, session.configId)
+    if (seq === 1) return { chatbot: recent ?? await chatbots.find(session.tenantId, session.configId), history: [] }
+    for (let attempt = 0; ; attempt++) {
+      const { chatbot, history } = recent
+        ? { chatbot: recent, history: await messages.history(session.id, { limit: recent.historyLimit, before: seq }) }
+        : await messages.historyAndChatbot({ ...session, sessionId: session.id }, MAX_HISTORY, seq)
+      if (chatbot && !recent) chatbots.remember(chatbot)
+      // The end of a turn releases it and ends its message at once; the release may be seen first.
+      if (attempt === SETTLE_ATTEMPTS || !history.some(({ status }) => status === 'streaming')) {
+        return { chatbot, history: history.slice(-(chatbot?.historyLimit ?? MAX_HISTORY)) }
+      }
+      await delay(SETTLE_MS)
+    }
   }
 
   #attach ({ userMessage, reply }: EarlierSend): Sent {
     const { live, messages, followMs } = this.#deps
     const botMessage = reply!
     return { followed: live.get(botMessage.id) ?? new StoredMessage(messages, followMs, userMessage, botMessage), replayed: true }
-  }
-
-  async #chatbotOf (session: Session, messageId: string): Promise<Chatbot> {
-    try {
-      return await this.#deps.chatbots.forConversation(session.tenantId, session.configId)
-    } catch (error) {
-      await this.#deps.turns.release(session.id, messageId)
-      throw error
-    }
-  }
-
-  /** What was said before `userMessage`, the last `historyLimit` of it. */
-  async #history ({ sessionId, seq }: Message, { historyLimit }: Chatbot): Promise<Message[]> {
-    if (seq === 1) return []
-    for (let attempt = 0; ; attempt++) {
-      const history = await this.#deps.messages.history(sessionId, { limit: historyLimit, before: seq })
-      // The end of a turn releases it and ends its message at once; the release may be seen first.
-      if (attempt === SETTLE_ATTEMPTS || !history.some(({ status }) => status === 'streaming')) return history
-      await delay(SETTLE_MS)
-    }
   }
 
   async #untilFree (messageId: string): Promise<void> {
@@ -216,17 +221,6 @@ export class Sender {
 }
 
 /** What both messages of a turn have in common. */
-function place ({ id, tenantId, configId, userId, channel, lastActivity }: Session, { version }: Chatbot, seq: number) {
-  return { tenantId, configId, configVersion: version, sessionId: id, userId, channel, seq, timestamp: lastActivity }
-}
-
-function replyTo (userMessage: Message, session: Session, chatbot: Chatbot, id: string): Message {
-  return {
-    ...place(session, chatbot, session.nextSeq - 1),
-    id,
-    role: 'bot',
-    content: '',
-    status: 'streaming',
-    replyTo: userMessage.id
-  }
+function place ({ id, tenantId, configId, userId, channel, lastActivity }: Session, seq: number) {
+  return { tenantId, configId, sessionId: id, userId, channel, seq, timestamp: lastActivity }
 }

@@ -57,7 +57,7 @@ export class TurnRunner {
       stopKeeping()
     }
     const latency = { ...(firstTokenMs !== undefined && { firstTokenMs }), totalMs: sinceStart() }
-    await this.#finish(live, { ...end, latency }, cause)
+    await this.#finish(live, { ...end, configVersion: live.botMessage.configVersion, latency }, cause)
   }
 
   /** Writes the growing text and renews the lease, until told to stop. */

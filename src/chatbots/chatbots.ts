@@ -40,7 +40,7 @@ export class Chatbots {
   }
 
   async create (tenantId: string, input: ChatbotConfigInput): Promise<ChatbotConfig> {
-    return present(this.#remember(await this.#repository.insert(tenantId, settingsFrom(input), new Date())))
+    return present(this.remember(await this.#repository.insert(tenantId, settingsFrom(input), new Date())))
   }
 
   async list (tenantId: string, request: PageRequest): Promise<PageOf<ChatbotConfig>> {
@@ -49,7 +49,7 @@ export class Chatbots {
   }
 
   async get (tenantId: string, id: string): Promise<ChatbotConfig> {
-    return present(await this.#current(tenantId, id))
+    return present(await this.#require(tenantId, id))
   }
 
   /** Replaces all settings. `ifMatch`: only where the version is one of these, else `version_mismatch`. */
@@ -58,12 +58,12 @@ export class Chatbots {
     if (ifMatch === undefined || tagsIn(ifMatch) === undefined) {
       const replaced = await this.#repository.replace(tenantId, id, settings, new Date())
       if (!replaced) throw missing(id)
-      return present(this.#remember(replaced))
+      return present(this.remember(replaced))
     }
     const { version } = await this.#matching(tenantId, id, ifMatch)
     const replaced = await this.#repository.replace(tenantId, id, settings, new Date(), version)
     if (!replaced) throw mismatch()
-    return present(this.#remember(replaced))
+    return present(this.remember(replaced))
   }
 
   /** Applies a merge patch to the settings as they are; two patches at once are both applied. */
@@ -72,7 +72,7 @@ export class Chatbots {
       const current = await this.#matching(tenantId, id, ifMatch)
       const settings = settingsFrom(mergePatch({ ...settingsOf(current) }, patch) as ChatbotConfigInput)
       const replaced = await this.#repository.replace(tenantId, id, settings, new Date(), current.version)
-      if (replaced) return present(this.#remember(replaced))
+      if (replaced) return present(this.remember(replaced))
     }
     throw new ApiError('conflict', { detail: 'The configuration is being changed by too many at once.' })
   }
@@ -83,11 +83,22 @@ export class Chatbots {
     this.#cache.delete(id)
   }
 
-  /** What a conversation needs; may be a few seconds old when it was changed on another replica. */
-  async forConversation (tenantId: string, id: string): Promise<Chatbot> {
+  /** A chatbot from memory; at most a few seconds older than what another replica has stored. */
+  recent (tenantId: string, id: string): Chatbot | undefined {
     const cached = this.#cache.get(id)
-    if (cached?.tenantId === tenantId) return cached
-    return this.#remember(await this.#current(tenantId, id))
+    return cached?.tenantId === tenantId ? cached : undefined
+  }
+
+  /** A chatbot as it is stored now. Undefined: there is none, or it is deleted. */
+  async find (tenantId: string, id: string): Promise<Chatbot | undefined> {
+    const found = await this.#repository.find(tenantId, id)
+    return found && this.remember(found)
+  }
+
+  /** Keeps what was just read from the store. */
+  remember (chatbot: Chatbot): Chatbot {
+    this.#cache.set(chatbot.id, chatbot)
+    return chatbot
   }
 
   /** Which of `ids` are not deleted, as the store knows it now. */
@@ -101,19 +112,14 @@ export class Chatbots {
     return tagsIn(ifNoneMatch)?.some((tag) => tag.replace(/^W\//, '') === tagOf(config)) ?? true
   }
 
-  #remember (chatbot: Chatbot): Chatbot {
-    this.#cache.set(chatbot.id, chatbot)
-    return chatbot
-  }
-
-  async #current (tenantId: string, id: string): Promise<Chatbot> {
-    const found = await this.#repository.find(tenantId, id)
+  async #require (tenantId: string, id: string): Promise<Chatbot> {
+    const found = await this.find(tenantId, id)
     if (!found) throw missing(id)
     return found
   }
 
   async #matching (tenantId: string, id: string, ifMatch?: string): Promise<Chatbot> {
-    const current = await this.#current(tenantId, id)
+    const current = await this.#require(tenantId, id)
     if (ifMatch !== undefined && tagsIn(ifMatch)?.includes(tagOf(current)) === false) throw mismatch()
     return current
   }

@@ -23,13 +23,15 @@ export interface Chatbot extends ChatbotSettings {
   readonly updatedAt: Date
 }
 
-interface ChatbotDocument extends Omit<Chatbot, 'id'> {
+/** A chatbot as it is stored. */
+export interface ChatbotDocument extends Omit<Chatbot, 'id'> {
   _id: ObjectId
   /** Set: deleted for every reader; its sessions are being purged. */
   deletedAt: Date | null
 }
 
-function toChatbot ({ _id, deletedAt: _, ...rest }: ChatbotDocument): Chatbot {
+/** A chatbot as the core knows it. */
+export function toChatbot ({ _id, deletedAt: _, ...rest }: ChatbotDocument): Chatbot {
   return { id: _id.toHexString(), ...rest }
 }
 

@@ -1,6 +1,7 @@
 import { type Collection, type Db, type ObjectId, MongoServerError } from 'mongodb'
 import { type ErrorCode } from '../errors.ts'
 import { type Usage } from '../llm/provider.ts'
+import { type Chatbot, type ChatbotDocument, toChatbot } from './chatbots.ts'
 import { parseId } from './ids.ts'
 
 /** `streaming` is the only status that is not final. */
@@ -10,7 +11,8 @@ export interface Message {
   readonly id: string
   readonly tenantId: string
   readonly configId: string
-  readonly configVersion: number
+  /** Of a bot message: the version that it was written by. Absent on one that was cut off before this was known. */
+  readonly configVersion?: number
   readonly sessionId: string
   readonly userId: string | null
   readonly channel: string | null
@@ -31,7 +33,7 @@ export interface Message {
 }
 
 /** What the end of a turn adds to its bot message. */
-export type MessageEnd = Pick<Message, 'content' | 'model' | 'finishReason' | 'usage' | 'latency' | 'error'> & {
+export type MessageEnd = Pick<Message, 'content' | 'configVersion' | 'model' | 'finishReason' | 'usage' | 'latency' | 'error'> & {
   readonly status: Exclude<MessageStatus, 'streaming'>
 }
 
@@ -135,6 +137,24 @@ export class MessageRepository {
     const ascending = after !== undefined
     const documents = await this.#collection.find(filter).sort({ seq: ascending ? 1 : -1 }).limit(limit).toArray()
     return (ascending ? documents : documents.reverse()).map(toMessage)
+  }
+
+  /**
+   * What a prompt is made of, in one command: the last `limit` messages before `before`, and the session's chatbot, which is
+   * undefined when it is deleted.
+   */
+  async historyAndChatbot (
+    { sessionId, configId, tenantId }: Pick<Message, 'sessionId' | 'configId' | 'tenantId'>, limit: number, before: number
+  ): Promise<{ history: Message[], chatbot: Chatbot | undefined }> {
+    const found = await this.#collection.aggregate<MessageDocument | ChatbotDocument>([
+      { $match: { sessionId: parseId(sessionId)!, seq: { $lt: before } } },
+      { $sort: { seq: -1 } },
+      { $limit: limit },
+      { $unionWith: { coll: 'configs', pipeline: [{ $match: { _id: parseId(configId)!, tenantId, deletedAt: null } }] } }
+    ]).toArray()
+    const history = found.filter((document): document is MessageDocument => 'sessionId' in document)
+    const chatbot = found.find((document): document is ChatbotDocument => 'purpose' in document)
+    return { history: history.reverse().map(toMessage), chatbot: chatbot && toChatbot(chatbot) }
   }
 
   /** Writes the text so far. False: the message is no longer streaming, so whoever streams it must stop. */

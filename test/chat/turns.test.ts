@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
 import t, { type Test } from 'tap'
+import { newApiKey } from '../../src/auth/api-key.ts'
 import { allOf, databaseName, startApp, storeUri, type TestApp } from '../helper.ts'
 import { promptOf, startAppWithSim, startTestSim, StepClock } from '../sim.ts'
 
@@ -29,17 +30,26 @@ async function eventually (app: TestApp, session: string, expected: (messages: M
 }
 
 t.test('a turn costs three waves of at most five commands', async (t) => {
-  const { app, client } = await startApp(t, {}, { monitorCommands: true })
-  const session = await client.converse()
-  const names: string[] = []
-  app.mongo.client.on('commandStarted', ({ commandName }) => names.push(commandName))
-  const sendAndCount = async (headers: Record<string, string>) => {
-    names.length = 0
-    await client.ask(`/api/sessions/${session}/messages`, { body: { message: 'Hello' }, headers })
-    return [...names]
+  const env = { MONGODB_DATABASE: databaseName(), BOOTSTRAP_API_KEY: newApiKey() }
+  const first = await startApp(t, env, { monitorCommands: true })
+  const other = await startApp(t, env, { monitorCommands: true })
+  const session = await first.client.converse()
+  const sendAndCount = async ({ app, client }: TestApp, session: string, headers: Record<string, string> = {}) => {
+    await client.ask('/api/sessions?limit=1')
+    const names: string[] = []
+    const count = ({ commandName }: { commandName: string }) => { names.push(commandName) }
+    app.mongo.client.on('commandStarted', count)
+    t.match(await client.ask(`/api/sessions/${session}/messages`, { body: { message: 'Hello' }, headers }), { status: 200 })
+    app.mongo.client.off('commandStarted', count)
+    return names
   }
-  t.same(await sendAndCount({}), ['findAndModify', 'insert', 'findAndModify', 'update'], 'the first message has no history to read')
-  const second = await sendAndCount({ 'idempotency-key': 'k' })
+  t.same(await sendAndCount(first, session), ['findAndModify', 'insert', 'findAndModify', 'update'], 'the first message has no history to read')
+  const cold = await sendAndCount(other, session)
+  t.equal(cold.length, 5)
+  t.same(cold.slice(1, 3).sort(), ['aggregate', 'insert'], 'a chatbot that is not in memory comes with the history')
+  const coldFirst = await sendAndCount(other, await first.client.converse())
+  t.same([...coldFirst].sort(), ['find', 'findAndModify', 'findAndModify', 'insert', 'update'])
+  const second = await sendAndCount(first, session, { 'idempotency-key': 'k' })
   t.same([...second].sort(), ['find', 'findAndModify', 'findAndModify', 'insert', 'update'])
   t.equal(second[0], 'findAndModify', 'first the turn is taken')
   t.same(second.slice(1, 3).sort(), ['find', 'insert'], 'then the messages are written while the history is read')
