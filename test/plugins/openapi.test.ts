@@ -1,0 +1,243 @@
+import { execFile } from 'node:child_process'
+import { METHODS } from 'node:http'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import openapiTS, { astToString } from 'openapi-typescript'
+import t from 'tap'
+import { startApp, temporaryFolder } from '../helper.ts'
+
+interface Response {
+  description: string
+  headers?: Record<string, { $ref: string }>
+  content?: Record<string, { schema: { $ref?: string } }>
+}
+
+interface Operation {
+  operationId: string
+  summary: string
+  description?: string
+  tags: string[]
+  security?: unknown[]
+  parameters?: Array<{ in: string, name: string, description?: string, required: boolean, schema: { default?: unknown } }>
+  requestBody?: { required: boolean, content: Record<string, { schema: { $ref: string } }> }
+  responses: Record<string, Response>
+  'x-scopes'?: string[]
+}
+
+interface Schema {
+  description?: string
+  examples?: unknown[]
+  properties?: Record<string, { description?: string, enum?: string[] }>
+}
+
+interface Document {
+  openapi: string
+  info: { version: string, license: { name: string } }
+  tags: Array<{ name: string }>
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema>, headers: Record<string, unknown>, securitySchemes: Record<string, unknown> }
+}
+
+const root = new URL('../../', import.meta.url).pathname
+const run = promisify(execFile)
+const tool = async (name: string, ...args: string[]) => await run(join(root, 'node_modules/.bin', name), args, {
+  env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
+}).catch((error: { stdout: string, stderr: string }) => error)
+
+/** The paths of the tree that `printRoutes` draws. */
+function pathsIn (tree: string): string[] {
+  const above: string[] = []
+  return tree.trimEnd().split('\n').map((line) => {
+    const [, indent = '', segment = ''] = /^([│├└─ ]*)(\S*) \(/.exec(line) ?? []
+    const depth = indent.length / 4
+    above.splice(depth - 1, Infinity, segment)
+    return above.join('')
+  })
+}
+
+t.test('the document', async (t) => {
+  const { app, client } = await startApp(t, { MAX_MESSAGE_CHARS: '1234' })
+  const { body: document } = await client.with({}).ask<Document>('/openapi.json')
+  const file = join(await temporaryFolder(t), 'openapi.json')
+  await writeFile(file, JSON.stringify(document))
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })))
+
+  t.test('passes the linter without an error and without a warning', async (t) => {
+    const { stdout, stderr } = await tool('redocly', 'lint', '--extends', 'recommended', '--format', 'json', file)
+    const { totals, problems } = JSON.parse(stdout) as { totals: Record<string, number>, problems: unknown[] }
+    t.match(totals, { errors: 0, warnings: 0, ignored: 0 }, stderr)
+    t.strictSame(problems, [])
+  })
+
+  t.test('becomes types that compile', async (t) => {
+    const folder = await temporaryFolder(t)
+    await writeFile(join(folder, 'api.ts'), astToString(await openapiTS(JSON.stringify(document))))
+    await writeFile(join(folder, 'client.ts'), `
+      import { type components, type operations } from './api.ts'
+      type Schemas = components['schemas']
+      export const input: Schemas['ChatbotConfigInput'] = { purpose: 'Help.', tone: { language: 'de' } }
+      export const patch: Schemas['ChatbotConfigPatch'] = { name: null }
+      export const replyOf = ({ reply, botMessage }: Schemas['Exchange']): string => reply + (botMessage.finishReason ?? '')
+      export const namesOf = ({ data }: { data: Array<Schemas['ChatbotConfig']> }): string[] => data.map(({ name }) => name)
+      export const query: operations['sendMessage']['parameters']['query'] = {}
+      export const codeOf = ({ code, retryable }: Schemas['Problem']): string | undefined => retryable ? undefined : code
+      export const titleOf = ({ title }: Schemas['Session']): string => title ?? 'untitled'
+      // @ts-expect-error purpose is required
+      export const wrong: Schemas['ChatbotConfigInput'] = {}
+    `)
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({
+      compilerOptions: {
+        strict: true, exactOptionalPropertyTypes: true, module: 'nodenext', allowImportingTsExtensions: true, noEmit: true, types: []
+      }
+    }))
+    const { stdout } = await tool('tsc', '--project', folder)
+    t.equal(stdout, '')
+  })
+
+  t.test('is OpenAPI 3.1 with a semantic version, a license, named components and the two kinds of credentials', async (t) => {
+    const { openapi, info, components } = document
+    t.match(openapi, /^3\.1\.\d+$/)
+    t.match(info.version, /^\d+\.\d+\.\d+$/)
+    t.equal(info.license.name, 'MIT')
+    for (const name of ['ChatbotConfig', 'ChatbotConfigInput', 'Session', 'Message', 'Problem']) t.ok(components.schemas[name], name)
+    t.strictSame(Object.keys(components.schemas).filter((name) => !/^([A-Z][a-z]+)+$/.test(name)), [])
+    t.match(components.securitySchemes, {
+      bearerAuth: { type: 'http', scheme: 'bearer' }, apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' }
+    })
+    t.notMatch(JSON.stringify(document), /"\$id"|def-\d|schema-\d/)
+    t.match(components.schemas['MessageInput'], { properties: { message: { maxLength: 1234 } } }, 'this server\'s own limit')
+  })
+
+  t.test('every operation says what it is, what it needs and how it can fail', async (t) => {
+    const ids = operations.map(({ operationId }) => operationId)
+    t.equal(new Set(ids).size, ids.length, 'unique operation ids')
+    const tags = document.tags.map(({ name }) => name)
+    for (const { operationId, summary, description, tags: given, security, responses, 'x-scopes': scopes, path } of operations) {
+      t.match(operationId, /^[a-z]+([A-Z][a-z]+)+$/)
+      t.ok(summary, `${operationId} has a summary`)
+      t.equal(given.length, 1, `${operationId} has a tag`)
+      t.ok(given.every((tag) => tags.includes(tag)), 'which is described')
+      if (path.startsWith('/api/')) {
+        t.ok(scopes?.every((scope) => description?.includes(`\`${scope}\``)), `${operationId} tells its scopes`)
+        t.ok(scopes && scopes.length > 0)
+        t.equal(security, undefined, `${operationId} takes the credentials of the document`)
+        t.hasProps(responses, ['400', '401', '403', '429', '500', '503'])
+      } else {
+        t.strictSame(security, [], `${operationId} is public`)
+        t.equal(scopes, undefined)
+      }
+    }
+  })
+
+  t.test('every failure is a problem; only health tells of itself with 503', async (t) => {
+    for (const { operationId, responses } of operations) {
+      const failures = Object.entries(responses).filter(([status]) => Number(status) >= 400)
+      t.ok(failures.some(([status]) => status.startsWith('4')), `${operationId} can be asked in a wrong way`)
+      for (const [status, { description, content }] of failures) {
+        if (status === '503' && ['getHealth', 'getReadiness'].includes(operationId)) continue
+        t.strictSame(content, { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }, `${operationId} ${status}`)
+        t.match(description, /`[a-z_]+`/, 'names the codes')
+      }
+    }
+  })
+
+  t.test('response headers stand where they occur', async (t) => {
+    const headers = (operationId: string, status: number) =>
+      Object.keys(operations.find((operation) => operation.operationId === operationId)!.responses[status]!.headers ?? {})
+    for (const { operationId, responses, security } of operations) {
+      for (const status of Object.keys(responses).map(Number)) {
+        const names = headers(operationId, status)
+        t.ok(names.includes('x-request-id'), `${operationId} ${status}`)
+        t.equal(names.includes('ratelimit-remaining'), security === undefined, 'what needs a credential is limited')
+      }
+      if (!security) {
+        t.ok(headers(operationId, 401).includes('www-authenticate'))
+        t.ok(headers(operationId, 429).includes('retry-after'))
+      }
+    }
+    t.ok(headers('createConfig', 201).includes('location'))
+    t.ok(headers('createConfig', 201).includes('etag'))
+    t.ok(headers('createSession', 201).includes('location'))
+    for (const id of ['getConfig', 'replaceConfig', 'patchConfig']) t.ok(headers(id, 200).includes('etag'), id)
+    t.ok(headers('getConfig', 304).includes('etag'))
+    t.ok(headers('sendMessage', 200).includes('idempotency-replayed'))
+    t.notOk(headers('getSession', 200).includes('etag'))
+  })
+
+  t.test('the headers that a response really has are those of the document', async (t) => {
+    const created = await client.fetch('/api/configs', { body: { purpose: 'Help.' } })
+    t.match(created.headers.get('location'), /^\/api\/configs\/[0-9a-f]{24}$/)
+    const known = await client.fetch(created.headers.get('location')!, { headers: { 'if-none-match': created.headers.get('etag')! } })
+    t.equal(known.status, 304)
+    t.equal(known.headers.get('etag'), created.headers.get('etag'))
+  })
+
+  t.test('parameters are described, and those with a default may be left out', async (t) => {
+    for (const { operationId, parameters = [] } of operations) {
+      for (const { name, in: where, description, required, schema } of parameters) {
+        t.ok(description, `${operationId} describes ${name}`)
+        t.equal(required, where === 'path' && schema.default === undefined, `${operationId} ${name}`)
+      }
+    }
+  })
+
+  t.test('request bodies have examples that fit them', async (t) => {
+    const ajv = new Ajv2020({ strict: false, formats: { 'date-time': true, 'uri-reference': true } })
+    ajv.addSchema(document, 'document')
+    for (const [name, { examples = [] }] of Object.entries(document.components.schemas)) {
+      const validate = ajv.getSchema(`document#/components/schemas/${name}`)!
+      for (const example of examples) t.ok(validate(example), `${name}: ${ajv.errorsText(validate.errors)}`)
+    }
+    for (const { operationId, requestBody } of operations) {
+      for (const { schema } of Object.values(requestBody?.content ?? {})) {
+        t.ok(document.components.schemas[schema.$ref.split('/').at(-1)!]!.examples, operationId)
+      }
+    }
+    t.strictSame(Object.keys(document.paths['/api/configs/{id}']!['patch']!.requestBody!.content).sort(),
+      ['application/json', 'application/merge-patch+json'])
+  })
+
+  t.test('words in answers that may grow say so, and are no closed enums', async (t) => {
+    for (const [name, member] of [
+      ['Message', 'role'], ['Message', 'status'], ['Message', 'finishReason'], ['Session', 'status'], ['Problem', 'code'], ['Health', 'status']
+    ] as const) {
+      const { description, enum: values } = document.components.schemas[name]!.properties![member]!
+      t.match(description, /open to growth/i, `${name}.${member}`)
+      t.equal(values, undefined)
+    }
+  })
+
+  t.test('event streams name the components of their events', async (t) => {
+    const [sent, followed] = ['sendMessage', 'streamMessage'].map((id) => operations.find(({ operationId }) => operationId === id)!)
+    t.strictSame(Object.keys(sent!.responses[200]!.content!), ['application/json', 'text/event-stream'])
+    t.strictSame(followed!.responses[200]!.content, { 'text/event-stream': { schema: { $ref: '#/components/schemas/MessageEvent' } } })
+  })
+
+  t.test('names the routes that exist, all of them and no other', async (t) => {
+    const documented = operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort()
+    // The pages for people are no part of the API.
+    const paths = pathsIn(app.printRoutes({ commonPrefix: false })).filter((path) => !path.startsWith('/docs'))
+    const existing: string[] = []
+    for (const path of paths) {
+      const url = path.replaceAll(/:(id|messageId)/g, '0123456789abcdef01234567')
+      for (const method of METHODS.filter((name) => app.supportedMethods.includes(name))) {
+        const { statusCode } = await app.inject({ method: method as 'GET', url })
+        if (statusCode !== 405) existing.push(`${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`)
+      }
+    }
+    // Every GET has a HEAD twin, which the document need not tell.
+    const told = existing.filter((name) => !(name.startsWith('HEAD ') && existing.includes(name.replace('HEAD', 'GET'))))
+    t.strictSame(told.sort(), documented)
+    t.equal((await app.inject({ url: '/api/unknown' })).statusCode, 404)
+  })
+
+  t.test('is the document that the export prints', async (t) => {
+    const { stdout } = await run(process.execPath, [join(root, 'src/openapi.ts')])
+    const exported = JSON.parse(stdout) as Document
+    const { body: served } = await (await startApp(t)).client.ask('/openapi.json')
+    t.strictSame(exported, served)
+  })
+})
