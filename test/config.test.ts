@@ -1,0 +1,107 @@
+import t from 'tap'
+import { ConfigError, Environment, loadConfig } from '../src/config.ts'
+import { buildApp } from '../src/app.ts'
+
+t.test('an empty environment is a good one', async (t) => {
+  t.same(loadConfig({}), {
+    PORT: 3000,
+    HOST: '127.0.0.1',
+    NODE_ENV: 'development',
+    LOG_LEVEL: 'info',
+    DATA_DIR: '.data',
+    MONGODB_DATABASE: 'parley',
+    MISTRAL_BASE_URL: 'https://api.mistral.ai',
+    MISTRAL_MODEL: 'mistral-small-latest',
+    MISTRAL_FIRST_TOKEN_TIMEOUT_MS: 30_000,
+    MISTRAL_IDLE_TIMEOUT_MS: 20_000,
+    MISTRAL_TIMEOUT_MS: 120_000,
+    MISTRAL_MAX_CONCURRENCY: 256,
+    RATE_LIMIT_PER_MINUTE: 60,
+    CORS_ORIGINS: '',
+    BODY_LIMIT_BYTES: 262_144,
+    MAX_MESSAGE_CHARS: 5000,
+    TURN_LEASE_MS: 15_000,
+    STREAM_FLUSH_MS: 250
+  })
+  const empty = Object.fromEntries(Object.keys(Environment.properties).map((name) => [name, '']))
+  t.same(loadConfig(empty), loadConfig({}), 'an empty value counts as unset')
+  t.same(loadConfig({ PATH: '/bin', port: '1' }), loadConfig({}), 'what is not listed is not read')
+})
+
+const good: Record<string, Array<[string, unknown?]>> = {
+  PORT: [['0', 0], ['65535', 65535], ['08080', 8080]],
+  HOST: [['0.0.0.0'], ['::1'], ['localhost'], ['fe80::1%eth0']],
+  NODE_ENV: [['production'], ['test']],
+  LOG_LEVEL: [['trace'], ['silent']],
+  DATA_DIR: [['/var/lib/parley'], ['C:\\parley data']],
+  MONGODB_URI: [['mongodb://localhost'], ['mongodb://u:p%40@a:1,b:2/db?replicaSet=rs0'], ['mongodb+srv://cluster.example/']],
+  MONGODB_DATABASE: [['parley-2'], ['a'.repeat(63)]],
+  MISTRAL_API_KEY: [['sk-1234']],
+  MISTRAL_BASE_URL: [['http://127.0.0.1:4010'], ['https://proxy.example/mistral/']],
+  MISTRAL_MODEL: [['mistral-large-latest']],
+  MISTRAL_MAX_CONCURRENCY: [['1', 1], ['10000', 10_000]],
+  BOOTSTRAP_API_KEY: [[`pk_abcDEF12_${'x'.repeat(32)}`]],
+  JWT_SECRET: [['s'.repeat(32)], ['é'.repeat(16)]],
+  JWT_ISSUER: [['https://issuer.example']],
+  JWT_AUDIENCE: [['parley']],
+  RATE_LIMIT_PER_MINUTE: [['0', 0], ['1000000', 1_000_000]],
+  CORS_ORIGINS: [['https://app.example'], ['https://a.example, http://localhost:5173']],
+  BODY_LIMIT_BYTES: [['1024', 1024], ['16777216', 16_777_216]],
+  MAX_MESSAGE_CHARS: [['1', 1], ['100000', 100_000]]
+}
+const milliseconds = ['MISTRAL_FIRST_TOKEN_TIMEOUT_MS', 'MISTRAL_IDLE_TIMEOUT_MS', 'MISTRAL_TIMEOUT_MS', 'TURN_LEASE_MS', 'STREAM_FLUSH_MS']
+for (const name of milliseconds) good[name] = [['10', 10], ['3600000', 3_600_000]]
+
+t.test('every variable takes what it is for', async (t) => {
+  t.same(Object.keys(good).sort(), Object.keys(Environment.properties).sort(), 'and every variable is tried here')
+  for (const [name, values] of Object.entries(good)) {
+    for (const [text, value = text] of values) {
+      t.equal((loadConfig({ [name]: text }) as Record<string, unknown>)[name], value, `${name}=${text}`)
+    }
+  }
+})
+
+const notANumber = ['x', '1.5', '1e3', '0x10', 'true', 'false', 'NaN', 'Infinity', ' 1', '1 ', '-1', '+1', '9'.repeat(30), '١']
+const bad: Record<string, string[]> = {
+  PORT: ['65536', ...notANumber],
+  HOST: ['http://localhost', 'a b', '127.0.0.1/8', '*'],
+  LOG_LEVEL: ['verbose', 'INFO', 'warning'],
+  MONGODB_URI: ['localhost:27017', 'http://localhost', 'mongodb:/hunter2', 'mongodb://', 'mongodb:///db', ' mongodb://localhost'],
+  MONGODB_DATABASE: ['a b', 'a/b', 'a.b', '$a', 'a'.repeat(64), 'a\0'],
+  MISTRAL_API_KEY: ['hunter2 hunter2', 'hunter2\n', 'hünter2'],
+  MISTRAL_BASE_URL: ['api.mistral.ai', 'ftp://x', 'file:///etc/passwd', '/v1', 'http://'],
+  MISTRAL_MAX_CONCURRENCY: ['0', '10001', ...notANumber],
+  BOOTSTRAP_API_KEY: ['hunter2', `pk_abcDEF12_${'x'.repeat(31)}`, `pk_abcDEF12_${'x'.repeat(33)}`, `pk_abcDEF1-_${'x'.repeat(32)}`, `pk_abcDEF12_${'x'.repeat(32)}\n`],
+  JWT_SECRET: ['hunter2', 's'.repeat(31)],
+  RATE_LIMIT_PER_MINUTE: ['1000001', ...notANumber],
+  CORS_ORIGINS: ['*', 'app.example', 'https://app.example/', 'https://app.example/path', 'https://a.example,', ',', 'null', 'https://a.example https://b.example'],
+  BODY_LIMIT_BYTES: ['1023', '16777217', '0', ...notANumber],
+  MAX_MESSAGE_CHARS: ['0', '100001', ...notANumber]
+}
+for (const name of milliseconds) bad[name] = ['9', '3600001', '0', ...notANumber]
+
+t.test('a value that cannot be used stops the start with one line that names the variable', async (t) => {
+  for (const [name, values] of Object.entries(bad)) {
+    for (const value of values) {
+      const label = `${name}=${JSON.stringify(value)}`
+      const thrown = t.throws(() => loadConfig({ [name]: value }), { name: 'ConfigError' }, label)
+      t.ok(thrown instanceof ConfigError, label)
+      const message = thrown instanceof Error ? thrown.message : ''
+      t.match(message, new RegExp(`^${name} cannot be used \\(.+\\)\\. .+$`), label)
+      t.notMatch(message, /\n|hunter2|passwd|xxxxxxxx|ssssssss/, `${label}: in one line, without the value`)
+    }
+  }
+})
+
+t.test('a connection string that the driver does not accept is told without what is in it', async (t) => {
+  for (const uri of ['mongodb://u:hunter2@h:99999', 'mongodb://u:hunter2@h/?tls=maybe', 'mongodb://u:hunter2@@h/', 'mongodb://h/?authMechanism=hunter2', 'mongodb://h/?hunter2=1']) {
+    const thrown = await t.rejects(buildApp(loadConfig({ MONGODB_URI: uri })), { name: 'ConfigError', message: /^MONGODB_URI cannot be used: .+$/ }, uri)
+    t.notMatch(String(thrown), /hunter2|\n/)
+  }
+})
+
+t.test('what was loaded stays as it is', async (t) => {
+  const config = loadConfig({})
+  t.ok(Object.isFrozen(config))
+  t.throws(() => Object.assign(config, { PORT: 1 }), TypeError)
+})
