@@ -1,10 +1,11 @@
 import { type Socket } from 'node:net'
 import { runCommand } from './commands.ts'
-import { toCommandError } from './errors.ts'
+import { errorReply, toCommandError } from './errors.ts'
 import { type Reply } from './reply.ts'
 import { type Store } from './server.ts'
 import { FrameReader, formatReply, parseMessage, type Message } from './wire.ts'
 
+const CLOSE_DEADLINE_MS = 5000
 let nextConnectionId = 1
 
 /** One client's connection: messages in, one after the other, answers out. */
@@ -52,12 +53,20 @@ export class Connection {
   private async answer (message: Message): Promise<void> {
     const reply: Reply = await runCommand(this.store, this, message)
     if (message.moreToCome || this.socket.destroyed) return
-    const pieces = formatReply(message, reply)
+    const pieces = this.format(message, reply)
     this.socket.cork()
     let isFlowing = true
     for (const piece of pieces) isFlowing = this.socket.write(piece)
     this.socket.uncork()
     if (!isFlowing) await this.drained()
+  }
+
+  private format (message: Message, reply: Reply): Buffer[] {
+    try {
+      return formatReply(message, reply)
+    } catch (error) {
+      return formatReply(message, errorReply(toCommandError(error)))
+    }
   }
 
   private drained (): Promise<void> {
@@ -74,7 +83,10 @@ export class Connection {
   /** Ends the connection after the command that is running. */
   async close (): Promise<void> {
     this.socket.pause()
+    // A client that does not read its answer must not keep the store open.
+    const deadline = setTimeout(() => this.socket.destroy(), CLOSE_DEADLINE_MS)
     await this.work
+    clearTimeout(deadline)
     this.socket.destroy()
   }
 }

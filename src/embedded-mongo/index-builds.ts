@@ -22,13 +22,16 @@ export class IndexBuilds {
 
   /** Makes an index; resolves when it serves queries. Throws CommandError 11000 when the data has duplicates. */
   async build (collection: Collection, spec: Document): Promise<void> {
-    const index = await this.storage.write(() => this.catalog.addIndex(collection, spec))
+    const index = await this.storage.write(() => {
+      this.checkPresent(collection)
+      return this.catalog.addIndex(collection, spec)
+    })
     const work = this.fill(collection, index)
     this.running.set(index, work)
     try {
       await work
     } catch (error) {
-      await this.storage.write(() => this.catalog.removeIndex(collection, index))
+      await this.storage.write(() => this.abandon(collection.namespace, index))
       throw error
     } finally {
       this.running.delete(index)
@@ -49,12 +52,26 @@ export class IndexBuilds {
     }
   }
 
+  /** Dropped, or read anew after a rollback: the collection in hand must not be saved any more. */
+  private checkPresent (collection: Collection): void {
+    if (this.catalog.find(collection.namespace) !== collection) {
+      throw new CommandError(26, `collection ${collection.namespace} was dropped while an index was built`)
+    }
+  }
+
+  private abandon (namespace: string, { id }: Index): void {
+    const collection = this.catalog.find(namespace)
+    const index = collection?.indexes.find((other) => other.id === id)
+    if (collection !== undefined && index !== undefined) this.catalog.removeIndex(collection, index)
+  }
+
   private async fill (collection: Collection, index: Index): Promise<void> {
     let start = recordPrefix(collection.id)
     const end = recordPrefix(collection.id + 1)
     let isDone = false
     while (!isDone) {
       await this.storage.write(() => {
+        this.checkPresent(collection)
         if (!collection.indexes.includes(index)) throw new CommandError(27, `index ${index.name} was dropped while it was built`)
         const entries = this.storage.entries({ start, end, limit: SLICE_DOCUMENTS })
         const documents = entries.map(({ key, value }) => ({ id: recordIdOf(key), document: decode(value) }))

@@ -250,6 +250,7 @@ function writeNumber (writer: ByteWriter, value: unknown): void {
   if (value instanceof Double) return writeDouble(writer, value.value)
   const text = String(value)
   const double = finiteDouble(Number(text), text)
+  if (Number.isNaN(double)) return writeDouble(writer, double)
   writer.double(double)
   writeRemainder(writer, exactDifference(decimalParts(text), double))
 }

@@ -120,9 +120,10 @@ function parseOpQuery (frame: Buffer, requestId: number): Message {
 
 let nextRequestId = 1
 
-/** The bytes of an answer. */
+/** The bytes of an answer. Throws when it is larger than a message may be. */
 export function formatReply (message: Message, reply: Reply): Buffer[] {
   const body = encodeReply(reply)
+  if (total(body) > MAX_MESSAGE_BYTES) throw new CommandError(10334, 'the reply is larger than a message may be')
   return message.legacy ? legacyReply(message.requestId, body) : opMsgReply(message.requestId, body)
 }
 

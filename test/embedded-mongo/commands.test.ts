@@ -223,7 +223,7 @@ t.test('very long values are found, kept unique and still sorted', async (t) => 
 t.test('cursors give batches, survive writes between them, and can be killed', async (t) => {
   const { db, store, client } = await openTestStore(t)
   const things = db.collection<Document>('things')
-  await things.insertMany(Array.from({ length: 250 }, (_, i) => ({ _id: i })))
+  await things.insertMany(Array.from({ length: 250 }, (_, i): Document => ({ _id: i })))
   const cursor = things.find({ _id: { $gte: 0 } } as Document, { batchSize: 10 })
   t.equal((await cursor.next())?._id, 0)
   t.equal(store.cursors.size, 1)
@@ -600,7 +600,7 @@ t.test('many writers at once: each update is atomic and none is lost', async (t)
 t.test('an index is built while others write, and is whole afterwards', async (t) => {
   const { db } = await openTestStore(t)
   const things = db.collection<Document>('things')
-  await things.insertMany(Array.from({ length: 3000 }, (_, n) => ({ _id: n, n })))
+  await things.insertMany(Array.from({ length: 3000 }, (_, n): Document => ({ _id: n, n })))
   const building = things.createIndex({ n: 1 })
   const again = things.createIndex({ n: 1 })
   await Promise.all([
