@@ -2,8 +2,9 @@ import closeWithGrace from 'close-with-grace'
 import { type FastifyServerOptions } from 'fastify'
 import { buildApp } from './app.ts'
 import { ensureFirstKey, firstKeyFile } from './auth/first-key.ts'
-import { type Config, ConfigError, loadConfig } from './config.ts'
+import { type Config, loadConfig } from './config.ts'
 import { greeting } from './greeting.ts'
+import { startFailure } from './start-failure.ts'
 
 // What the contract gives running turns on SIGTERM; the deadline of the whole shutdown leaves room for closing.
 const DRAIN_MS = 10_000
@@ -35,7 +36,6 @@ async function serve (config: Config): Promise<void> {
 try {
   await serve(loadConfig(process.env))
 } catch (error) {
-  const line = error instanceof ConfigError ? error.message : `Parley cannot start: ${error instanceof Error ? error.message : String(error)}`
-  process.stderr.write(`${line}\n`)
+  process.stderr.write(`${startFailure(error)}\n`)
   process.exit(1)
 }
