@@ -1,0 +1,65 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { type Test } from 'tap'
+import { Environment } from '../src/config.ts'
+import { Client } from './helper.ts'
+
+const root = new URL('..', import.meta.url).pathname
+
+/** This environment without the variables of the server, so that a test says all it wants of it. */
+function environment (env: Record<string, string>): Record<string, string | undefined> {
+  const unset = Object.fromEntries(Object.keys(Environment.properties).map((name) => [name, undefined]))
+  return { ...process.env, ...unset, ...env }
+}
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A server in a process of its own, ended with the test at the latest. */
+export class ServerProcess {
+  readonly child: ChildProcess
+  readonly ended: Promise<Ended>
+  stdout = ''
+  stderr = ''
+  readonly #greeted = Promise.withResolvers<void>()
+
+  constructor (test: Test, env: Record<string, string>, { node = process.execPath, cwd = root } = {}) {
+    this.child = spawn(node, [`${root}src/start.js`], { cwd, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] })
+    createInterface(this.child.stdout!).on('line', (line) => {
+      this.stdout += `${line}\n`
+      if (line.includes('"msg":"serving"')) this.#greeted.resolve()
+    })
+    createInterface(this.child.stderr!).on('line', (line) => { this.stderr += `${line}\n` })
+    this.ended = once(this.child, 'close').then(([code]) => ({ code: code as number | null, stdout: this.stdout, stderr: this.stderr }))
+    test.teardown(async () => {
+      this.child.kill('SIGKILL')
+      await this.ended
+    })
+  }
+
+  /** Waits until it serves and gives its address. Rejects when it ends before. */
+  async serving (): Promise<string> {
+    const failed = this.ended.then(({ stderr }) => { throw new Error(`the server did not start: ${stderr}`) })
+    await Promise.race([this.#greeted.promise, failed])
+    return this.logged('serving')['docs']!.replace(/\/docs$/, '')
+  }
+
+  /** The first log record with this message. */
+  logged (message: string): Record<string, string> {
+    const lines = this.stdout.split('\n').filter((line) => line.startsWith('{'))
+    return lines.map((line) => JSON.parse(line) as Record<string, string>).find(({ msg }) => msg === message) ?? {}
+  }
+
+  async client (key: string): Promise<Client> {
+    return new Client(await this.serving(), { 'x-api-key': key })
+  }
+
+  async end (signal: NodeJS.Signals = 'SIGTERM'): Promise<Ended> {
+    this.child.kill(signal)
+    return await this.ended
+  }
+}

@@ -1,0 +1,232 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, stat } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { buildApp } from '../src/app.ts'
+import { newApiKey } from '../src/auth/api-key.ts'
+import { Environment, loadConfig } from '../src/config.ts'
+import { startFailure } from '../src/start-failure.ts'
+import { allOf, databaseName, storeUri, temporaryFolder, type SentEvent } from './helper.ts'
+import { ServerProcess } from './server-process.ts'
+import { startTestSim, StepClock } from './sim.ts'
+
+interface Exchange extends Record<string, unknown> {
+  reply: string
+  botMessage: { id: string, sessionId: string, model: string }
+}
+
+const paste = async (lines: string, env: Record<string, string> = {}) =>
+  JSON.parse((await promisify(execFile)('bash', ['-c', lines], { env: { ...process.env, ...env } })).stdout) as Exchange
+
+const curlLines = (stdout: string) => stdout.split('\n').filter((line) => line.includes('curl ')).join('\n')
+
+// Most of the time these wait for processes.
+t.jobs = 4
+
+t.test('the first start on an empty folder, and all that comes after it', async (t) => {
+  const dataDir = join(await temporaryFolder(t), 'data')
+  const first = new ServerProcess(t, { DATA_DIR: dataDir, PORT: '0' })
+  const url = await first.serving()
+  const key = (await readFile(join(dataDir, 'api-key'), 'utf8')).trim()
+
+  t.match(first.logged('serving'), { store: `embedded in ${dataDir}`, model: 'offline', docs: `${url}/docs` })
+  t.equal((await stat(join(dataDir, 'api-key'))).mode & 0o777, 0o600)
+  t.match(first.stdout, `An admin key was made: ${key}\n`)
+  t.equal(curlLines(first.stdout).split('\n').length, 3)
+  const { reply, botMessage } = await paste(curlLines(first.stdout))
+  t.match(reply, 'Orders ship within two days.', 'the printed lines hold a conversation')
+  t.equal(botMessage.model, 'offline-extractive')
+
+  const [twin, crowded] = await Promise.all([
+    new ServerProcess(t, { DATA_DIR: dataDir, PORT: '0' }).ended,
+    new ServerProcess(t, { MONGODB_URI: await storeUri(), MONGODB_DATABASE: databaseName(), BOOTSTRAP_API_KEY: newApiKey(), PORT: new URL(url).port }).ended
+  ])
+  t.equal(twin.code, 1, 'a second process on the same folder is refused')
+  t.match(twin.stderr, /^[^\n]*in use[^\n]*\n$/)
+  t.equal(twin.stdout, '')
+  t.equal(crowded.code, 1, 'a port that is taken is refused')
+  t.match(crowded.stderr, /^PORT[^\n]*\n$/)
+
+  const client = await first.client(key)
+  const answered = await client.ask<Exchange>(`/api/sessions/${botMessage.sessionId}/messages`, { body: { message: 'Are returns free?' } })
+  await first.end('SIGKILL')
+  t.equal(answered.status, 200)
+
+  const second = new ServerProcess(t, { DATA_DIR: dataDir, PORT: '0' })
+  const again = await second.client(key)
+  t.notMatch(second.stdout, key, 'a key is shown once')
+  t.match(curlLines(second.stdout), join(dataDir, 'api-key'))
+  const session = await again.ask(`/api/sessions/${botMessage.sessionId}`)
+  t.match(session.body, { messageCount: 4 })
+  t.equal((await again.ask(`/api/configs/${String(session.body['configId'])}`)).status, 200)
+  const history = await again.ask<{ data: unknown[] }>(`/api/sessions/${botMessage.sessionId}/messages`)
+  t.match(history.body.data, [{ seq: 1 }, { content: reply }, { content: 'Are returns free?' }, answered.body.botMessage])
+  t.equal(history.body.data.length, 4, 'nothing that was answered is lost')
+  const { code, stderr } = await second.end()
+  t.equal(code, 0)
+  t.equal(stderr, '')
+})
+
+t.test('two replicas with a model of their own', async (t) => {
+  const clock = new StepClock()
+  const sim = await startTestSim(t, { clock, cadence: { chunkDelayMs: 20 } })
+  const key = newApiKey()
+  const env = {
+    PORT: '0',
+    DATA_DIR: await temporaryFolder(t),
+    MONGODB_URI: await storeUri(),
+    MONGODB_DATABASE: databaseName(),
+    MISTRAL_BASE_URL: sim.url,
+    MISTRAL_API_KEY: 'sim',
+    BOOTSTRAP_API_KEY: key,
+    STREAM_FLUSH_MS: '20'
+  }
+  const [writer, reader] = [new ServerProcess(t, env), new ServerProcess(t, { ...env, NODE_ENV: 'production' })]
+  const [writing, reading] = await Promise.all([writer.client(key), reader.client(key)])
+  const sessionId = await writing.converse()
+  const path = `/api/sessions/${sessionId}/messages`
+
+  t.match(writer.logged('serving'), { store: 'MongoDB', model: 'mistral' })
+  t.equal(curlLines(reader.stdout), '', 'production prints no conversation')
+  t.ok(reader.stdout.trim().split('\n').every((line) => line.startsWith('{')), 'and nothing but JSON')
+
+  const { events } = await writing.events(path, { body: { message: 'How are you?' } })
+  const sent = allOf(events)
+  await clock.step(2)
+  const messageId = await (async () => {
+    for (;;) {
+      const { body } = await reading.ask<{ data: Array<{ id: string, content: string }> }>(path)
+      if (body.data[1]?.content) return body.data[1].id
+    }
+  })()
+  const followed = await reading.events(`${path}/${messageId}/stream`)
+  const received: SentEvent[] = []
+  const iterator = followed.events[Symbol.asyncIterator]()
+  received.push((await iterator.next()).value as SentEvent)
+  t.equal((await reader.end()).code, 0)
+  for (let next = await iterator.next(); !next.done; next = await iterator.next()) received.push(next.value)
+  t.equal(received[0]!.event, 'message.delta')
+  t.strictSame(received.at(-1), { event: 'stream.reconnect', id: undefined, data: {} }, 'a reader is asked to come back elsewhere')
+
+  writer.child.kill('SIGTERM')
+  let ready = 200
+  while (ready === 200) ready = (await writing.ask('/health/ready')).status
+  t.equal(ready, 503, 'it is not ready while it drains')
+  const refused = await writing.ask(path, { body: { message: 'One more.' } })
+  t.equal(refused.status, 503)
+  t.match(refused.body, { code: 'overloaded', retryable: true })
+  clock.run()
+  const all = await sent
+  t.equal(all.at(-1)!.event, 'message.completed', 'a running turn gets its end')
+  t.match(all.at(-1)!.data, { botMessage: { content: /^sim:/ } })
+  t.equal((await writer.ended).code, 0)
+
+  const third = new ServerProcess(t, env)
+  await third.serving()
+  const pasted = await paste(curlLines(third.stdout), { BOOTSTRAP_API_KEY: key })
+  t.match(pasted.reply, /^sim:/, 'the printed lines read the key from the environment')
+  t.equal((await third.end('SIGINT')).code, 0)
+  for (const { stdout, stderr } of [writer, reader, third]) t.notMatch(stdout + stderr, key, 'a key that was given is never printed')
+})
+
+t.test('a start that cannot be is refused in one line', async (t) => {
+  const dataDir = await temporaryFolder(t)
+  const cases: Array<[string, Record<string, string>, RegExp]> = [
+    ['production on an empty store without a key', { NODE_ENV: 'production', DATA_DIR: dataDir }, /^BOOTSTRAP_API_KEY must be set/],
+    ['a bad variable', { JWT_SECRET: 'too-short-a-secret' }, /^JWT_SECRET cannot be used/]
+  ]
+  await Promise.all(cases.map(async ([name, env, expected]) => {
+    const { code, stdout, stderr } = await new ServerProcess(t, { PORT: '0', ...env }).ended
+    t.equal(code, 1, name)
+    t.match(stderr, expected)
+    t.match(stderr, /^[^\n]+\n$/)
+    t.equal(stdout, '')
+    t.notMatch(stderr, 'too-short-a-secret')
+  }))
+})
+
+t.test('what a start fails with names the variable to look at', async (t) => {
+  const gone = createServer().listen(0, '127.0.0.1')
+  await once(gone, 'listening')
+  const { port } = gone.address() as AddressInfo
+  await new Promise((resolve) => gone.close(resolve))
+  const failureOf = async (env: Record<string, string>) =>
+    await buildApp(loadConfig(env)).then(() => 'it started', startFailure)
+  t.match(await failureOf({ MONGODB_URI: `mongodb://someone:hidden@127.0.0.1:${port}/` }), /^MONGODB_URI cannot be used \((?!.*hidden)/)
+  t.match(await failureOf({ DATA_DIR: import.meta.filename }), /^DATA_DIR cannot be used/)
+  t.equal(startFailure(new Error('two\n  lines')), 'Parley cannot start: two lines')
+})
+
+const oldNode = '/usr/bin/node'
+
+function isTooOld (node: string): boolean {
+  try {
+    return Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding: 'utf8', env: {} }))?.[1]) < 24
+  } catch {
+    return false
+  }
+}
+
+t.test('a Node that is too old is told in one line', { skip: !isTooOld(oldNode) && `${oldNode} is no older Node` }, async (t) => {
+  const { code, stdout, stderr } = await new ServerProcess(t, { NODE_OPTIONS: '' }, { node: oldNode }).ended
+  t.equal(code, 1)
+  t.match(stderr, /^Parley needs Node 24\.\d+ or newer; this is v\d+[^\n]*\n$/)
+  t.equal(stdout, '')
+})
+
+t.test('the configuration', async (t) => {
+  t.test('has a value for everything that has a default, and takes an empty variable as unset', async (t) => {
+    const config = loadConfig({ PORT: '', MONGODB_URI: '', MISTRAL_API_KEY: '' })
+    t.strictSame(config, loadConfig({}))
+    t.match(config, { PORT: 3000, HOST: '127.0.0.1', DATA_DIR: '.data', MONGODB_DATABASE: 'parley', RATE_LIMIT_PER_MINUTE: 60 })
+    t.equal(config.MONGODB_URI, undefined)
+    t.ok(Object.isFrozen(config))
+    t.strictSame(loadConfig({ SOMETHING: 'else' }), config)
+    t.equal(loadConfig({ PORT: '8080' }).PORT, 8080)
+  })
+
+  const bad: Record<string, string[]> = {
+    PORT: ['abc', '-1', '65536', '1.5'],
+    LOG_LEVEL: ['loud'],
+    MONGODB_URI: ['http://127.0.0.1/', 'localhost'],
+    MONGODB_DATABASE: ['a/b', 'a b', '$x', 'x'.repeat(64)],
+    MISTRAL_BASE_URL: ['not a url', 'ftp://example.org'],
+    MISTRAL_FIRST_TOKEN_TIMEOUT_MS: ['0', 'soon'],
+    MISTRAL_IDLE_TIMEOUT_MS: ['9', '3600001'],
+    MISTRAL_TIMEOUT_MS: ['-1'],
+    MISTRAL_MAX_CONCURRENCY: ['0', '1e9'],
+    BOOTSTRAP_API_KEY: ['secret', 'pk_short_key'],
+    JWT_SECRET: ['x'.repeat(31)],
+    RATE_LIMIT_PER_MINUTE: ['-1', 'many'],
+    BODY_LIMIT_BYTES: ['0', '99999999999'],
+    MAX_MESSAGE_CHARS: ['0', '100001'],
+    TURN_LEASE_MS: ['1'],
+    STREAM_FLUSH_MS: ['never']
+  }
+  for (const [name, values] of Object.entries(bad)) {
+    t.test(`refuses a bad ${name} in one line that names it and does not quote it`, async (t) => {
+      for (const value of values) {
+        t.throws(() => loadConfig({ [name]: value }), { name: 'ConfigError', message: new RegExp(`^${name} [^\\n]+$`) }, value)
+        try {
+          loadConfig({ [name]: value })
+        } catch (error) {
+          if (value.length > 4) t.notOk((error as Error).message.includes(value), 'it may be a secret')
+        }
+      }
+    })
+  }
+})
+
+t.test('the table of variables in the README is that of the code', async (t) => {
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+  const rows = new Map([...readme.matchAll(/^\| `([A-Z_]+)` \| (.+?) \|/gm)].map(([, name, value]) => [name!, value!]))
+  for (const [name, { default: value }] of Object.entries<{ default?: string | number }>(Environment.properties)) {
+    const shown = value === undefined ? 'unset' : value === '' ? 'empty' : `\`${value}\``
+    t.equal(rows.get(name), shown, name)
+    rows.delete(name)
+  }
+  t.strictSame([...rows.keys()], ['STORE_PORT', 'SIM_PORT'], 'and no other')
+})
