@@ -36,7 +36,7 @@ function invalidMember ({ keyword, instancePath, params, message }: ValidationRe
   const member = params['additionalProperty'] ?? params['missingProperty']
   return {
     path: typeof member === 'string' ? `${instancePath}/${member.replaceAll('~', '~0').replaceAll('/', '~1')}` : instancePath,
-    message: plainWords[keyword] ?? message ?? 'does not fit'
+    message: plainWords[keyword] ?? String(message)
   }
 }
 
@@ -47,18 +47,22 @@ export function toApiError (error: FastifyError): ApiError {
     // An identifier that cannot be one names nothing.
     if (error.validationContext === 'params') return new ApiError('not_found', { detail: 'There is no such resource.' })
     const errors = error.validation.map(invalidMember)
-    const [first] = errors
+    const wrong = errors.map(({ path, message }) => `${path} ${message}`.trim())
     return new ApiError('validation_failed', {
-      detail: `The ${parts[error.validationContext ?? ''] ?? 'request'} does not fit: ${[first?.path, first?.message].filter(Boolean).join(' ')}.`,
+      detail: `The ${parts[String(error.validationContext)]} does not fit: ${wrong.join('; ')}.`,
       members: { errors }
     })
   }
   if (isStoreAway(error)) return new ApiError('store_unavailable', { cause: error, headers: { 'retry-after': '1' } })
   const code = frameworkErrors[error.code]
   if (code !== undefined) return new ApiError(code)
-  if (error instanceof SyntaxError && error.statusCode === 400) return new ApiError('malformed_json')
   if (error.statusCode !== undefined && error.statusCode < 500) return new ApiError('validation_failed', { cause: error })
   return new ApiError('internal', { cause: error })
+}
+
+/** The query stays out of it: it may hold secrets. */
+function occurrenceOf ({ url, id }: FastifyRequest): Occurrence {
+  return { instance: url.replace(/\?.*/s, ''), requestId: id }
 }
 
 /** Answers with the problem document of an error. */
@@ -70,13 +74,13 @@ export function sendError (error: FastifyError, request: FastifyRequest, reply: 
     // Said again for failures that come before any hook, such as a path that does not decode.
     .headers({ 'x-request-id': request.id, ...apiError.headers })
     .type('application/problem+json')
-    .send(problemOf(apiError, { instance: request.url.split('?', 1)[0] ?? '', requestId: request.id }))
+    .send(problemOf(apiError, occurrenceOf(request)))
 }
 
 /** Every failure is told as a problem document, those of the framework and of unknown paths included. */
 export default fp(async (fastify) => {
   fastify.decorateRequest('occurrence', function (this: FastifyRequest) {
-    return { instance: this.url.split('?', 1)[0] ?? '', requestId: this.id }
+    return occurrenceOf(this)
   })
   fastify.setErrorHandler<FastifyError>(sendError)
   fastify.setNotFoundHandler(() => {

@@ -67,7 +67,7 @@ export function loadConfig (env: Record<string, string | undefined>): Config {
   if (error) {
     const name = error.path.slice(1)
     const { description } = Environment.properties[name as keyof typeof Environment.properties]
-    throw new ConfigError(`${name} cannot be used (${error.message}). ${description ?? ''}`.trim())
+    throw new ConfigError(`${name} cannot be used (${error.message}). ${String(description)}`)
   }
   return Object.freeze(config as Config)
 }

@@ -11,9 +11,8 @@ const MAX_KEYS = 10_000
 export function createApiKeyVerifier (apiKeys: ApiKeyRepository): (key: string) => Promise<Principal | undefined> {
   const known = new LRUCache<string, { principal?: Principal }>({ max: MAX_KEYS, ttl: TTL_MS })
 
-  async function look (key: string): Promise<Principal | undefined> {
-    const id = apiKeyId(key)
-    const stored = id === undefined ? undefined : await apiKeys.find(id)
+  async function look (id: string, key: string): Promise<Principal | undefined> {
+    const stored = await apiKeys.find(id)
     if (!stored || !matchesHash(key, stored.hash)) return undefined
     return {
       kind: 'api-key', tenantId: stored.tenantId, userId: null, scopes: new Set(stored.scopes), credential: stored.id
@@ -21,11 +20,12 @@ export function createApiKeyVerifier (apiKeys: ApiKeyRepository): (key: string) 
   }
 
   return async function verify (key) {
-    if (apiKeyId(key) === undefined) return undefined
+    const id = apiKeyId(key)
+    if (id === undefined) return undefined
     const hash = hashApiKey(key)
     const hit = known.get(hash)
     if (hit) return hit.principal
-    const principal = await look(key)
+    const principal = await look(id, key)
     known.set(hash, { principal })
     return principal
   }

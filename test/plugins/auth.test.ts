@@ -127,6 +127,7 @@ t.test('a JWT that is not ours, not now or not whole is refused', async (t) => {
   for (const [label, token] of Object.entries(wrong)) await isRefused(t, withBearer(token), label)
   await isRefused(t, client.with({ 'x-api-key': signed }), 'a JWT in X-API-Key')
   t.equal((await withBearer(signed).ask('/api/configs')).status, 200, 'the whole one is good')
+  isProblem(t, await bearer(client, { sub: 'anna' }).ask('/api/configs'), 'forbidden', 'one without scope is good for nothing')
 })
 
 t.test('issuer and audience are required where they are set', async (t) => {
