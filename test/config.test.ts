@@ -1,6 +1,7 @@
 import t from 'tap'
-import { ConfigError, Environment, loadConfig } from '../src/config.ts'
 import { buildApp } from '../src/app.ts'
+import { ConfigError, Environment, loadConfig } from '../src/config.ts'
+import { storeUri, temporaryFolder } from './helper.ts'
 
 t.test('an empty environment is a good one', async (t) => {
   t.same(loadConfig({}), {
@@ -98,6 +99,23 @@ t.test('a connection string that the driver does not accept is told without what
     const thrown = await t.rejects(buildApp(loadConfig({ MONGODB_URI: uri })), { name: 'ConfigError', message: /^MONGODB_URI cannot be used: .+$/ }, uri)
     t.notMatch(String(thrown), /hunter2|\n/)
   }
+})
+
+t.test('without a server for the data the app brings its own, and finds everything again', async (t) => {
+  const config = loadConfig({ DATA_DIR: await temporaryFolder(t) })
+  let app = await buildApp(config)
+  const { id } = await app.chatbots.create('default', { purpose: 'Stay.' })
+  t.match(app.storeName, config.DATA_DIR)
+  await app.close()
+  app = await buildApp(config)
+  t.match(await app.chatbots.get('default', id), { purpose: 'Stay.' })
+  await app.close()
+})
+
+t.test('a server that turns the app away is not a mistake in a variable', async (t) => {
+  const uri = (await storeUri()).replace('mongodb://', 'mongodb://nobody:wrong@')
+  const thrown = await t.rejects(buildApp(loadConfig({ MONGODB_URI: uri })))
+  t.notOk(thrown instanceof ConfigError)
 })
 
 t.test('what was loaded stays as it is', async (t) => {
