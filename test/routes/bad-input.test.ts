@@ -78,7 +78,7 @@ for (const [operation, write] of Object.entries(writes)) {
         const answer = await send(write, toJson({ ...write.valid, [name]: value }))
         isProblem(t, answer, 'validation_failed', `${name} ${toJson(value).slice(0, 60)}`)
         const [{ path }] = answer.body['errors'] as [{ path: string }]
-        t.ok(path === `/${name}` || path.startsWith(`/${name}/`), `${name} is what it points at`)
+        if (path.split('/')[1] !== name) t.fail(`${path} is not in ${name}`)
       }
     }
     t.ok(tried > 15, `${tried} values`)
