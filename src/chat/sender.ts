@@ -120,8 +120,9 @@ export class Sender {
       if ('ended' in attempt) throw new ApiError('session_ended', { detail: 'The session has ended; it takes no more messages.' })
       // A twin that has taken the turn and not yet written its message is waited for like any turn in a queue.
       const isTwin = key !== undefined && attempt.running.idempotencyKey === key
-      if (options.onBusy === 'interrupt' && !isTwin) await this.stop(sessionId, attempt.running.messageId)
-      else if (options.onBusy === 'reject' && !isTwin) {
+      if (options.onBusy === 'interrupt' && !isTwin) {
+        await this.stop(sessionId, attempt.running.messageId)
+      } else if (options.onBusy === 'reject' && !isTwin) {
         throw new ApiError('session_busy', { detail: 'The session is answering another message.', headers: { 'retry-after': '1' } })
       }
       await this.#untilFree(attempt.running.messageId)
