@@ -13,8 +13,17 @@ interface Refusal {
 /** What Node's parser refuses, by its code; all else is not HTTP. */
 const refusals: Record<string, Refusal> = {
   HPE_HEADER_OVERFLOW: { status: 431, reason: 'Request Header Fields Too Large', detail: 'The header is too large.' },
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: { status: 413, reason: 'Content Too Large', detail: 'The chunk extensions are too large.' },
-  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, reason: 'Request Timeout', retryable: true, detail: 'The request did not arrive in time.' }
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: {
+    status: 413,
+    reason: 'Content Too Large',
+    detail: 'The chunk extensions are too large.'
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: 408,
+    reason: 'Request Timeout',
+    retryable: true,
+    detail: 'The request did not arrive in time.'
+  }
 }
 const notHttp: Refusal = { status: 400, reason: 'Bad Request', detail: 'This is not a valid HTTP request.' }
 
@@ -23,7 +32,8 @@ export const answerClientError: NonNullable<FastifyServerOptions['clientErrorHan
   if (error.code !== 'ECONNRESET' && socket.writable) {
     const { status, reason, retryable = false, detail } = refusals[error.code] ?? notHttp
     const requestId = randomUUID()
-    const problem = problemOf(new ApiError('validation_failed', { detail, members: { status, retryable } }), { instance: '', requestId })
+    const problem = problemOf(new ApiError('validation_failed', { detail, members: { status, retryable } }),
+      { instance: '', requestId })
     const body = JSON.stringify(problem)
     socket.write([
       `HTTP/1.1 ${status} ${reason}`,

@@ -35,7 +35,8 @@ const good: Record<string, Array<[string, unknown?]>> = {
   NODE_ENV: [['production'], ['test']],
   LOG_LEVEL: [['trace'], ['silent']],
   DATA_DIR: [['/var/lib/parley'], ['C:\\parley data']],
-  MONGODB_URI: [['mongodb://localhost'], ['mongodb://u:p%40@a:1,b:2/db?replicaSet=rs0'], ['mongodb+srv://cluster.example/']],
+  MONGODB_URI: [['mongodb://localhost'], ['mongodb://u:p%40@a:1,b:2/db?replicaSet=rs0'],
+    ['mongodb+srv://cluster.example/']],
   MONGODB_DATABASE: [['parley-2'], ['a'.repeat(63)]],
   MISTRAL_API_KEY: [['sk-1234']],
   MISTRAL_BASE_URL: [['http://127.0.0.1:4010'], ['https://proxy.example/mistral/']],
@@ -50,7 +51,8 @@ const good: Record<string, Array<[string, unknown?]>> = {
   BODY_LIMIT_BYTES: [['1024', 1024], ['16777216', 16_777_216]],
   MAX_MESSAGE_CHARS: [['1', 1], ['100000', 100_000]]
 }
-const milliseconds = ['MISTRAL_FIRST_TOKEN_TIMEOUT_MS', 'MISTRAL_IDLE_TIMEOUT_MS', 'MISTRAL_TIMEOUT_MS', 'TURN_LEASE_MS', 'STREAM_FLUSH_MS']
+const milliseconds = ['MISTRAL_FIRST_TOKEN_TIMEOUT_MS', 'MISTRAL_IDLE_TIMEOUT_MS', 'MISTRAL_TIMEOUT_MS',
+  'TURN_LEASE_MS', 'STREAM_FLUSH_MS']
 for (const name of milliseconds) good[name] = [['10', 10], ['3600000', 3_600_000]]
 
 t.test('every variable takes what it is for', async (t) => {
@@ -62,20 +64,24 @@ t.test('every variable takes what it is for', async (t) => {
   }
 })
 
-const notANumber = ['x', '1.5', '1e3', '0x10', 'true', 'false', 'NaN', 'Infinity', ' 1', '1 ', '-1', '+1', '9'.repeat(30), '١']
+const notANumber = ['x', '1.5', '1e3', '0x10', 'true', 'false', 'NaN', 'Infinity', ' 1', '1 ', '-1', '+1',
+  '9'.repeat(30), '١']
 const bad: Record<string, string[]> = {
   PORT: ['65536', ...notANumber],
   HOST: ['http://localhost', 'a b', '127.0.0.1/8', '*'],
   LOG_LEVEL: ['verbose', 'INFO', 'warning'],
-  MONGODB_URI: ['localhost:27017', 'http://localhost', 'mongodb:/hunter2', 'mongodb://', 'mongodb:///db', ' mongodb://localhost'],
+  MONGODB_URI: ['localhost:27017', 'http://localhost', 'mongodb:/hunter2', 'mongodb://', 'mongodb:///db',
+    ' mongodb://localhost'],
   MONGODB_DATABASE: ['a b', 'a/b', 'a.b', '$a', 'a'.repeat(64), 'a\0'],
   MISTRAL_API_KEY: ['hunter2 hunter2', 'hunter2\n', 'hünter2'],
   MISTRAL_BASE_URL: ['api.mistral.ai', 'ftp://x', 'file:///etc/passwd', '/v1', 'http://'],
   MISTRAL_MAX_CONCURRENCY: ['0', '10001', ...notANumber],
-  BOOTSTRAP_API_KEY: ['hunter2', `pk_abcDEF12_${'x'.repeat(31)}`, `pk_abcDEF12_${'x'.repeat(33)}`, `pk_abcDEF1-_${'x'.repeat(32)}`, `pk_abcDEF12_${'x'.repeat(32)}\n`],
+  BOOTSTRAP_API_KEY: ['hunter2', `pk_abcDEF12_${'x'.repeat(31)}`, `pk_abcDEF12_${'x'.repeat(33)}`,
+    `pk_abcDEF1-_${'x'.repeat(32)}`, `pk_abcDEF12_${'x'.repeat(32)}\n`],
   JWT_SECRET: ['hunter2', 's'.repeat(31)],
   RATE_LIMIT_PER_MINUTE: ['1000001', ...notANumber],
-  CORS_ORIGINS: ['*', 'app.example', 'https://app.example/', 'https://app.example/path', 'https://a.example,', ',', 'null', 'https://a.example https://b.example'],
+  CORS_ORIGINS: ['*', 'app.example', 'https://app.example/', 'https://app.example/path', 'https://a.example,', ',',
+    'null', 'https://a.example https://b.example'],
   BODY_LIMIT_BYTES: ['1023', '16777217', '0', ...notANumber],
   MAX_MESSAGE_CHARS: ['0', '100001', ...notANumber]
 }
@@ -95,8 +101,10 @@ t.test('a value that cannot be used stops the start with one line that names the
 })
 
 t.test('a connection string that the driver does not accept is told without what is in it', async (t) => {
-  for (const uri of ['mongodb://u:hunter2@h:99999', 'mongodb://u:hunter2@h/?tls=maybe', 'mongodb://u:hunter2@@h/', 'mongodb://h/?authMechanism=hunter2', 'mongodb://h/?hunter2=1']) {
-    const thrown = await t.rejects(buildApp(loadConfig({ MONGODB_URI: uri })), { name: 'ConfigError', message: /^MONGODB_URI cannot be used: .+$/ }, uri)
+  for (const uri of ['mongodb://u:hunter2@h:99999', 'mongodb://u:hunter2@h/?tls=maybe', 'mongodb://u:hunter2@@h/',
+    'mongodb://h/?authMechanism=hunter2', 'mongodb://h/?hunter2=1']) {
+    const thrown = await t.rejects(buildApp(loadConfig({ MONGODB_URI: uri })),
+      { name: 'ConfigError', message: /^MONGODB_URI cannot be used: .+$/ }, uri)
     t.notMatch(String(thrown), /hunter2|\n/)
   }
 })

@@ -42,7 +42,8 @@ export interface PageView<T> { data: T[], nextCursor: string | null }
 export const nobody = 'f'.repeat(24)
 
 /** Holds a failure against every member that the contract promises. */
-export function isProblem (t: Test, { status, headers, body }: Answer<unknown>, code: ErrorCode, label: string = code): void {
+export function isProblem (t: Test, { status, headers, body }: Answer<unknown>, code: ErrorCode,
+  label: string = code): void {
   const kind = errorKinds[code]
   const leak = /node_modules|\.ts:|Mongo|BSON/.exec(JSON.stringify(body))
   t.match({ status, leak, type: headers.get('content-type'), body }, {

@@ -34,13 +34,22 @@ t.test('an API key is taken in either header', async (t) => {
   for (const headers of [
     { 'x-api-key': adminKey }, { authorization: `Bearer ${adminKey}` }, { authorization: `bearer ${adminKey}` }, { authorization: `BEARER   ${adminKey}` },
     { authorization: `Bearer ${adminKey}`, 'x-api-key': 'something else' }
-  ]) t.equal((await client.with(headers as Record<string, string>).ask('/api/configs')).status, 200, JSON.stringify(Object.keys(headers)))
+  ]) {
+    t.equal((await client.with(headers as Record<string, string>).ask('/api/configs')).status, 200,
+      JSON.stringify(Object.keys(headers)))
+  }
 })
 
 t.test('a key that is not exactly one that is stored is refused', async (t) => {
   const last = adminKey.at(-1) === 'a' ? 'b' : 'a'
   const revoked = newApiKey()
-  const record = { id: apiKeyId(revoked)!, tenantId: 'default', name: 'revoked', scopes: ['admin'], createdAt: new Date() }
+  const record = {
+    id: apiKeyId(revoked)!,
+    tenantId: 'default',
+    name: 'revoked',
+    scopes: ['admin'],
+    createdAt: new Date()
+  }
   await app.store.apiKeys.upsert(record, hashApiKey(revoked))
   await db.collection<{ _id: string }>('apiKeys').deleteOne({ _id: record.id })
   const wrong = {
@@ -58,7 +67,8 @@ t.test('a key that is not exactly one that is stored is refused', async (t) => {
     await isRefused(t, client.with({ 'x-api-key': key }), label)
     await isRefused(t, withBearer(key), `${label}, as bearer`)
   }
-  for (const authorization of ['Basic YTpi', adminKey, 'Bearer', 'Bearer ', `Bearer ${adminKey} x`, `Token ${adminKey}`]) {
+  for (const authorization of ['Basic YTpi', adminKey, 'Bearer', 'Bearer ', `Bearer ${adminKey} x`,
+    `Token ${adminKey}`]) {
     await isRefused(t, client.with({ authorization, 'x-api-key': adminKey }), `a credential beside ${authorization}`)
   }
   const nothing = await client.with({}).ask('/api/configs')
@@ -68,7 +78,13 @@ t.test('a key that is not exactly one that is stored is refused', async (t) => {
 
 t.test('a key is stored as its hash only, and is forgotten within five seconds of its removal', async (t) => {
   const key = newApiKey()
-  await app.store.apiKeys.upsert({ id: apiKeyId(key)!, tenantId: 'default', name: 'short', scopes: ['configs:read'], createdAt: new Date() }, hashApiKey(key))
+  await app.store.apiKeys.upsert({
+    id: apiKeyId(key)!,
+    tenantId: 'default',
+    name: 'short',
+    scopes: ['configs:read'],
+    createdAt: new Date()
+  }, hashApiKey(key))
   t.notMatch(JSON.stringify(await db.collection('apiKeys').find().toArray()), new RegExp(key.slice(12)))
   t.equal((await withBearer(key).ask('/api/configs')).status, 200)
   await db.collection<{ _id: string }>('apiKeys').deleteOne({ _id: apiKeyId(key)! })
@@ -127,7 +143,8 @@ t.test('a JWT that is not ours, not now or not whole is refused', async (t) => {
   for (const [label, token] of Object.entries(wrong)) await isRefused(t, withBearer(token), label)
   await isRefused(t, client.with({ 'x-api-key': signed }), 'a JWT in X-API-Key')
   t.equal((await withBearer(signed).ask('/api/configs')).status, 200, 'the whole one is good')
-  isProblem(t, await bearer(client, { sub: 'anna' }).ask('/api/configs'), 'forbidden', 'one without scope is good for nothing')
+  isProblem(t, await bearer(client, { sub: 'anna' }).ask('/api/configs'), 'forbidden',
+    'one without scope is good for nothing')
 })
 
 t.test('issuer and audience are required where they are set', async (t) => {
@@ -175,7 +192,8 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     getMessage: reading,
     streamMessage: reading,
     stopMessage: writing,
-    ...Object.fromEntries(['getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson', 'getOpenApiYaml'].map((id) => [id, []]))
+    ...Object.fromEntries(['getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
+      'getOpenApiYaml'].map((id) => [id, []]))
   }
   t.same(Object.fromEntries(operations().map(({ id, scopes }) => [id, scopes])), expected)
 
@@ -184,8 +202,10 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     const request = { method, ...(['POST', 'PUT', 'PATCH'].includes(method) && { body: { wrong: true } }) }
     for (const scope of scopes) {
       const answer = await bearer(client, { sub: 'anna', scope }).ask(url, request)
-      if (needed.includes(scope) || scope === 'admin') t.ok([200, 400, 404].includes(answer.status), `${id} with ${scope}: ${answer.status}`)
-      else isProblem(t, answer, 'forbidden', `${id} with ${scope}`)
+      if (needed.includes(scope) || scope === 'admin') {
+        t.ok([200, 400, 404].includes(answer.status),
+        `${id} with ${scope}: ${answer.status}`)
+      } else isProblem(t, answer, 'forbidden', `${id} with ${scope}`)
     }
     for (const scope of ['', 'nothing', 'Admin', needed[0]!.toUpperCase(), `${needed[0]!},x`, 'toString']) {
       isProblem(t, await bearer(client, { sub: 'anna', scope }).ask(url, request), 'forbidden', `${id} with "${scope}"`)
@@ -198,7 +218,8 @@ t.test('a chat key, which has no user, is told so', async (t) => {
   const key = await clientFor('default', 'chat')
   for (const { path, method, scopes } of operations().filter(({ scopes }) => scopes.includes('chat'))) {
     const body = { POST: path.endsWith('/messages') ? { message: 'x' } : { configId: nobody }, PATCH: {} }[method]
-    isProblem(t, await key.ask(path.replaceAll(/\{\w+\}/g, nobody), { method, body }), 'forbidden', `${method} ${path} (${scopes.join(' ')})`)
+    isProblem(t, await key.ask(path.replaceAll(/\{\w+\}/g, nobody), { method, body }), 'forbidden',
+      `${method} ${path} (${scopes.join(' ')})`)
   }
 })
 
@@ -206,7 +227,8 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
   const [owner, stranger] = [await clientFor('owner', 'admin'), await clientFor('stranger', 'admin')]
   const config = await owner.createConfig()
   const session = await owner.createSession(config)
-  const { body } = await owner.ask<{ botMessage: { id: string } }>(`/api/sessions/${session}/messages`, { body: { message: 'Hello' } })
+  const { body } = await owner.ask<{ botMessage: { id: string } }>(`/api/sessions/${session}/messages`,
+    { body: { message: 'Hello' } })
   const message = body.botMessage.id
   const strangers = await stranger.converse()
   const bodies: Record<string, unknown> = {
@@ -229,14 +251,16 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
     t.equal(foreign.status, 404, id)
     t.equal(foreign.text, unknown.text, id)
     const jwt = bearer(client, { sub: 'x', tid: 'stranger', scope: 'admin' })
-    t.equal((await seen(jwt, path.replace('{id}', own).replace('{messageId}', message), request)).text, unknown.text, `${id} with a JWT`)
+    t.equal((await seen(jwt, path.replace('{id}', own).replace('{messageId}', message), request)).text, unknown.text,
+      `${id} with a JWT`)
     if (path.includes('{messageId}')) {
       const mixed = await seen(stranger, path.replace('{id}', strangers).replace('{messageId}', message), request)
       t.equal(mixed.status, 404, `${id}: a foreign message in an own session`)
     }
   }
   const opened = { method: 'POST', body: { configId: config } }
-  t.equal((await seen(stranger, '/api/sessions', opened)).text, (await seen(stranger, '/api/sessions', { method: 'POST', body: { configId: nobody } })).text)
+  t.equal((await seen(stranger, '/api/sessions', opened)).text,
+    (await seen(stranger, '/api/sessions', { method: 'POST', body: { configId: nobody } })).text)
   for (const url of ['/api/configs', '/api/sessions', `/api/sessions?configId=${config}`]) {
     t.notMatch(JSON.stringify((await stranger.ask(url)).body), new RegExp(`${config}|${session}`), url)
   }
@@ -262,13 +286,24 @@ t.test('a route that does not say whom it is for stops the start', async (t) => 
   const extended = await build()
   extended.get('/guarded', { config: { scope: 'admin' } }, async ({ principal }) => principal.tenantId)
   extended.get('/wrong', { config: { scope: 'public' } }, async ({ principal }) => principal.tenantId)
-  extended.get('/broken', { config: { scope: 'public' } }, async () => { throw new Error('password=hunter2 at node_modules/driver.ts:7') })
-  extended.get('/teapot', { config: { scope: 'public' } }, async () => { throw Object.assign(new Error('short and stout'), { statusCode: 418 }) })
-  extended.get('/away', { config: { scope: 'public' } }, async () => { throw new MongoNetworkError('connect ECONNREFUSED 10.0.0.7:27017') })
+  extended.get('/broken', { config: { scope: 'public' } },
+    async () => { throw new Error('password=hunter2 at node_modules/driver.ts:7') })
+  extended.get('/teapot', { config: { scope: 'public' } },
+    async () => { throw Object.assign(new Error('short and stout'), { statusCode: 418 }) })
+  extended.get('/away', { config: { scope: 'public' } },
+    async () => { throw new MongoNetworkError('connect ECONNREFUSED 10.0.0.7:27017') })
   await extended.ready()
   t.equal((await extended.inject('/guarded')).statusCode, 401)
-  t.equal((await extended.inject({ url: '/guarded', headers: { authorization: `Bearer ${signJwt({ sub: 'a', tid: 'b', scope: 'admin' })}` } })).body, 'b')
-  const failures = { '/wrong': [500, 'internal'], '/broken': [500, 'internal'], '/teapot': [400, 'validation_failed'], '/away': [503, 'store_unavailable'] }
+  t.equal((await extended.inject({
+    url: '/guarded',
+    headers: { authorization: `Bearer ${signJwt({ sub: 'a', tid: 'b', scope: 'admin' })}` }
+  })).body, 'b')
+  const failures = {
+    '/wrong': [500, 'internal'],
+    '/broken': [500, 'internal'],
+    '/teapot': [400, 'validation_failed'],
+    '/away': [503, 'store_unavailable']
+  }
   for (const [url, [status, code]] of Object.entries(failures)) {
     const answer = await extended.inject(url)
     t.match(answer.json(), { status, code, instance: url, requestId: String }, url)
@@ -282,11 +317,13 @@ t.test('the first start makes a key and keeps it, and no later one does', async 
   const config = loadConfig({ DATA_DIR: join(await temporaryFolder(t), 'made', 'here') })
   t.equal(await ensureFirstKey(config, app.store.apiKeys), undefined, 'somebody has a key already')
   await db.collection('apiKeys').deleteMany({})
-  await t.rejects(ensureFirstKey(loadConfig({ NODE_ENV: 'production' }), app.store.apiKeys), { name: 'ConfigError', message: /^BOOTSTRAP_API_KEY / })
+  await t.rejects(ensureFirstKey(loadConfig({ NODE_ENV: 'production' }), app.store.apiKeys),
+    { name: 'ConfigError', message: /^BOOTSTRAP_API_KEY / })
   const key = await ensureFirstKey(config, app.store.apiKeys)
   t.match(key, /^pk_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}$/)
   t.equal((await readFile(firstKeyFile(config), 'utf8')).trim(), key)
   t.equal((await stat(firstKeyFile(config))).mode & 0o777, 0o600)
-  t.match(await app.store.apiKeys.find(apiKeyId(key!)!), { tenantId: 'default', scopes: ['admin'], hash: hashApiKey(key!) })
+  t.match(await app.store.apiKeys.find(apiKeyId(key!)!),
+    { tenantId: 'default', scopes: ['admin'], hash: hashApiKey(key!) })
   t.equal(await ensureFirstKey(config, app.store.apiKeys), undefined)
 })

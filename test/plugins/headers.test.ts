@@ -27,7 +27,8 @@ t.test('a credential may ask so many times in the minute from its first request'
     t.same(limits(refused), ['3', '0', '1'])
     t.equal(refused.headers.get('retry-after'), '1')
   }
-  t.same([(await list(client)).status, (await list(bearer(client, { sub: 'a', scope: 'configs:read' }))).status], [200, 200], 'others are not affected')
+  t.same([(await list(client)).status, (await list(bearer(client, { sub: 'a', scope: 'configs:read' }))).status],
+    [200, 200], 'others are not affected')
   clock.forward(1)
   t.same(limits(await list(key)), ['3', '2', '60'], 'a new window')
 })
@@ -46,7 +47,8 @@ t.test('the same credential counts as one, however it is written', async (t) => 
   const statuses: number[] = []
   for (const bits of [0, 1, 2, 3]) statuses.push((await list(client.with({ authorization: `Bearer ${spelled(bits)}` }))).status)
   t.same(statuses.filter((status) => status === 200).length, 2)
-  t.equal((await list(bearer(client, { sub: 'a', scope: 'configs:read', jti: 'another' }))).status, 200, 'another token of the same user')
+  t.equal((await list(bearer(client, { sub: 'a', scope: 'configs:read', jti: 'another' }))).status, 200,
+    'another token of the same user')
 })
 
 t.test('failures count, and requests without a credential count per address', async (t) => {
@@ -57,7 +59,10 @@ t.test('failures count, and requests without a credential count per address', as
   t.same((await key.ask('/api/configs?limit=0')).headers.get('ratelimit-remaining'), '1', '400')
   t.same((await key.ask(`/api/configs/${nobody}`)).headers.get('ratelimit-remaining'), '0', '404')
   isProblem(t, await list(key), 'rate_limited')
-  for (const credential of ['x', 'y', 'z']) isProblem(t, await list(client.with({ 'x-api-key': credential })), 'unauthenticated')
+  for (const credential of ['x', 'y', 'z']) {
+    isProblem(t, await list(client.with({ 'x-api-key': credential })),
+      'unauthenticated')
+  }
   isProblem(t, await list(client.with({})), 'rate_limited')
   t.equal((await list(client)).status, 200, 'who has a credential is not held up by that')
 })
@@ -126,27 +131,37 @@ t.test('every response has a request id, the caller\'s own where it is harmless'
 })
 
 t.test('pages of the listed origins may call, others may not', async (t) => {
-  const { client } = await startApp(t, { CORS_ORIGINS: 'https://app.example, http://localhost:5173', RATE_LIMIT_PER_MINUTE: '1000' })
+  const { client } = await startApp(t, {
+    CORS_ORIGINS: 'https://app.example, http://localhost:5173',
+    RATE_LIMIT_PER_MINUTE: '1000'
+  })
   const id = await client.createConfig()
   const from = async (origin: string, path = '/api/configs', request: Parameters<Client['fetch']>[1] = {}) => {
     const response = await client.fetch(path, { ...request, headers: { origin, ...request.headers } })
     return { status: response.status, text: await response.text(), headers: response.headers }
   }
   for (const origin of ['https://app.example', 'http://localhost:5173']) {
-    for (const [path, status] of [['/api/configs', 200], [`/api/configs/${nobody}`, 404], ['/nowhere', 404], ['/health', 200]] as const) {
+    for (const [path, status] of [['/api/configs', 200], [`/api/configs/${nobody}`, 404], ['/nowhere', 404],
+      ['/health', 200]] as const) {
       const answer = await from(origin, path)
       t.equal(answer.status, status)
       t.equal(answer.headers.get('access-control-allow-origin'), origin, path)
       t.match(answer.headers.get('vary'), /origin/i)
-      for (const name of ['x-request-id', 'ratelimit-remaining', 'retry-after', 'etag', 'location', 'idempotency-replayed']) {
+      for (const name of ['x-request-id', 'ratelimit-remaining', 'retry-after', 'etag', 'location',
+        'idempotency-replayed']) {
         t.match(answer.headers.get('access-control-expose-headers'), name)
       }
       t.equal(answer.headers.get('access-control-allow-credentials'), null)
     }
     const refused = await from(origin, '/api/configs', { headers: { 'x-api-key': 'wrong' } })
-    t.match([refused.status, refused.headers.get('access-control-allow-origin')], [401, origin], 'a page can read why it was refused')
+    t.match([refused.status, refused.headers.get('access-control-allow-origin')], [401, origin],
+      'a page can read why it was refused')
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
-      const headers = { 'access-control-request-method': method, 'access-control-request-headers': 'authorization,content-type,if-match', 'x-api-key': '' }
+      const headers = {
+        'access-control-request-method': method,
+        'access-control-request-headers': 'authorization,content-type,if-match',
+        'x-api-key': ''
+      }
       const preflight = await from(origin, `/api/configs/${id}`, { method: 'OPTIONS', headers })
       t.same([preflight.status, preflight.text], [204, ''], 'a preflight has no credential and needs none')
       t.equal(preflight.headers.get('access-control-allow-origin'), origin)
@@ -154,10 +169,12 @@ t.test('pages of the listed origins may call, others may not', async (t) => {
       t.match(preflight.headers.get('access-control-allow-headers'), /authorization.*if-match/i)
     }
   }
-  for (const origin of ['https://evil.example', 'https://app.example.evil.example', 'http://app.example', 'https://app.example:444', 'null', '*']) {
+  for (const origin of ['https://evil.example', 'https://app.example.evil.example', 'http://app.example',
+    'https://app.example:444', 'null', '*']) {
     t.equal((await from(origin)).headers.get('access-control-allow-origin'), null, origin)
     const headers = { 'access-control-request-method': 'POST' }
-    t.equal((await from(origin, '/api/configs', { method: 'OPTIONS', headers })).headers.get('access-control-allow-origin'), null, origin)
+    t.equal((await from(origin, '/api/configs',
+      { method: 'OPTIONS', headers })).headers.get('access-control-allow-origin'), null, origin)
   }
   for (const headers of [{}, { origin: 'https://app.example' }] as Array<Record<string, string>>) {
     const plain = await client.ask('/api/configs', { method: 'OPTIONS', headers })

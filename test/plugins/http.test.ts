@@ -20,7 +20,8 @@ async function raw (...parts: string[]): Promise<{ status: number, head: string,
   return { status: Number(head.split(' ')[1]), head: head.toLowerCase(), body: body.join('\r\n\r\n') }
 }
 
-const isAlive = async (t: Test, label: string) => t.equal((await client.ask('/health/live')).status, 200, `it lives after ${label}`)
+const isAlive = async (t: Test, label: string) => t.equal((await client.ask('/health/live')).status, 200,
+  `it lives after ${label}`)
 
 t.test('a failure is told the same way everywhere', async (t) => {
   isProblem(t, await client.ask('/nowhere'), 'not_found', 'an unknown path')
@@ -32,8 +33,12 @@ t.test('a failure is told the same way everywhere', async (t) => {
   t.equal(unknown.body['instance'], '/nowhere', 'the query may hold a secret')
   const invalid = await client.ask('/api/configs', { body: { purpose: 'x', model: { temperature: 2 } } })
   isProblem(t, invalid, 'validation_failed')
-  t.match(invalid.body, { detail: 'The body does not fit: /model/temperature must be <= 1.5.', errors: [{ path: '/model/temperature' }] })
-  t.match((await client.ask('/api/configs', { body: {} })).body, { errors: [{ path: '/purpose', message: 'must have required property \'purpose\'' }] })
+  t.match(invalid.body, {
+    detail: 'The body does not fit: /model/temperature must be <= 1.5.',
+    errors: [{ path: '/model/temperature' }]
+  })
+  t.match((await client.ask('/api/configs', { body: {} })).body,
+    { errors: [{ path: '/purpose', message: 'must have required property \'purpose\'' }] })
   t.match((await client.ask('/api/sessions?limit=0')).body, { detail: 'The query does not fit: /limit must be >= 1.' })
   const header = await client.ask(`/api/configs/${nobody}`, { headers: { 'if-none-match': 'x'.repeat(1001) } })
   isProblem(t, header, 'validation_failed', 'a header that is too long')
@@ -44,29 +49,48 @@ t.test('a path that knows other methods says which', async (t) => {
     const outgoing = httpRequest(client.url + path, { method, headers: { 'x-api-key': adminKey } }).end()
     const response = (await once(outgoing, 'response') as [IncomingMessage])[0]
     const body = await text(response)
-    return { status: response.statusCode, allow: response.headers.allow, body: body === '' ? {} : JSON.parse(body) as object }
+    return {
+      status: response.statusCode,
+      allow: response.headers.allow,
+      body: body === '' ? {} : JSON.parse(body) as object
+    }
   }
-  const known = { '/api/configs': 'GET, HEAD, POST', [`/api/configs/${nobody}`]: 'DELETE, GET, HEAD, PATCH, PUT', '/health': 'GET, HEAD' }
+  const known = {
+    '/api/configs': 'GET, HEAD, POST',
+    [`/api/configs/${nobody}`]: 'DELETE, GET, HEAD, PATCH, PUT',
+    '/health': 'GET, HEAD'
+  }
   for (const [path, allow] of Object.entries(known)) {
     // CONNECT asks for a tunnel: Node closes the connection.
     for (const method of METHODS.filter((method) => method !== 'CONNECT' && !allow.split(', ').includes(method))) {
-      t.match(await ask(method, path), { status: 405, allow, body: method === 'HEAD' ? {} : { code: 'method_not_allowed' } }, `${method} ${path}`)
+      t.match(await ask(method, path), {
+        status: 405,
+        allow,
+        body: method === 'HEAD' ? {} : { code: 'method_not_allowed' }
+      }, `${method} ${path}`)
     }
   }
   t.match(await ask('PROPFIND', '/nowhere'), { status: 404 })
-  t.match(await ask('HEAD', `/api/sessions/${nobody}/messages/${nobody}/stream`), { status: 405, allow: 'GET' }, 'a stream has no head to ask for')
-  isProblem(t, await client.ask('/api/configs', { method: 'PUT', body: '{' }), 'method_not_allowed', 'the body is not even read')
-  isProblem(t, await client.with({}).ask('/api/configs', { method: 'PUT' }), 'method_not_allowed', 'without a credential')
+  t.match(await ask('HEAD', `/api/sessions/${nobody}/messages/${nobody}/stream`), { status: 405, allow: 'GET' },
+    'a stream has no head to ask for')
+  isProblem(t, await client.ask('/api/configs', { method: 'PUT', body: '{' }), 'method_not_allowed',
+    'the body is not even read')
+  isProblem(t, await client.with({}).ask('/api/configs', { method: 'PUT' }), 'method_not_allowed',
+    'without a credential')
 })
 
 t.test('HEAD answers as GET does, without a body', async (t) => {
   const id = await client.createConfig()
-  for (const path of ['/api/configs', `/api/configs/${id}`, '/api/sessions', '/health', '/openapi.json', `/api/configs/${nobody}`, '/nowhere', '/api/configs?limit=0']) {
+  for (const path of ['/api/configs', `/api/configs/${id}`, '/api/sessions', '/health', '/openapi.json',
+    `/api/configs/${nobody}`, '/nowhere', '/api/configs?limit=0']) {
     const [head, get] = [await client.fetch(path, { method: 'HEAD' }), await client.fetch(path)]
     t.equal(await head.text(), '')
     await get.body?.cancel()
     t.equal(head.status, get.status, path)
-    for (const name of ['content-type', 'etag']) t.equal(head.headers.get(name), get.headers.get(name), `${path} ${name}`)
+    for (const name of ['content-type', 'etag']) {
+      t.equal(head.headers.get(name), get.headers.get(name),
+      `${path} ${name}`)
+    }
   }
   t.equal((await client.with({}).fetch('/api/configs', { method: 'HEAD' })).status, 401)
 })
@@ -99,10 +123,13 @@ t.test('a body that is too large is refused, declared or not', async (t) => {
   const head = `POST /api/configs HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: ${adminKey}\r\ncontent-type: application/json\r\n`
   const chunk = `400\r\n${' '.repeat(0x400)}\r\n`
   const chunked = await raw(`${head}transfer-encoding: chunked\r\n\r\n`, chunk.repeat(5), '0\r\n\r\n')
-  t.match({ status: chunked.status, body: JSON.parse(chunked.body) as object }, { status: 413, body: { code: 'payload_too_large' } }, 'chunked')
+  t.match({ status: chunked.status, body: JSON.parse(chunked.body) as object },
+    { status: 413, body: { code: 'payload_too_large' } }, 'chunked')
   const announced = await raw(`${head}content-length: 99999999999\r\n\r\n`)
-  t.match({ status: announced.status, body: JSON.parse(announced.body) as object }, { status: 413, body: { code: 'payload_too_large' } }, 'announced, not sent')
-  isProblem(t, await client.with({}).ask('/api/configs', { body: padded(LIMIT + 1) }), 'unauthenticated', 'who asks comes first')
+  t.match({ status: announced.status, body: JSON.parse(announced.body) as object },
+    { status: 413, body: { code: 'payload_too_large' } }, 'announced, not sent')
+  isProblem(t, await client.with({}).ask('/api/configs', { body: padded(LIMIT + 1) }), 'unauthenticated',
+    'who asks comes first')
   t.equal(await contents(db), before)
   await isAlive(t, 'that')
 })
@@ -128,7 +155,16 @@ t.test('what is not HTTP gets a problem document and a closed connection', async
     t.equal(answer.status, status, label)
     t.match(answer.head, 'content-type: application/problem+json', label)
     const problem = JSON.parse(answer.body) as Record<string, unknown>
-    t.match(problem, { type: String, title: String, status, code: 'validation_failed', detail: String, instance: '', requestId: String, retryable: false }, label)
+    t.match(problem, {
+      type: String,
+      title: String,
+      status,
+      code: 'validation_failed',
+      detail: String,
+      instance: '',
+      requestId: String,
+      retryable: false
+    }, label)
     t.match(answer.head, `x-request-id: ${String(problem['requestId'])}`)
     t.equal(Number(/content-length: (\d+)/.exec(answer.head)?.[1]), Buffer.byteLength(answer.body))
   }
@@ -139,7 +175,11 @@ t.test('what is not HTTP gets a problem document and a closed connection', async
 t.test('a request that does not arrive in time may be sent again', async (t) => {
   const refused = async (code: string) => {
     const written: string[] = []
-    const socket = { writable: true, write: (data: string) => written.push(data), destroy: () => written.push('destroyed') }
+    const socket = {
+      writable: true,
+      write: (data: string) => written.push(data),
+      destroy: () => written.push('destroyed')
+    }
     answerClientError.call(app, Object.assign(new Error(code), { code }) as never, socket as never)
     return written
   }
@@ -152,7 +192,8 @@ t.test('a request that does not arrive in time may be sent again', async (t) => 
 t.test('a client that hangs up in the middle leaves no trace', async (t) => {
   const before = await contents(db)
   const head = `POST /api/configs HTTP/1.1\r\nhost: x\r\nx-api-key: ${adminKey}\r\ncontent-type: application/json\r\ncontent-length: 30\r\n\r\n`
-  await Promise.all(['', 'GET /api/con', head, `${head}{"purpose":`].map((bytes) => new Promise<void>((resolve, reject) => {
+  await Promise.all(['', 'GET /api/con', head,
+    `${head}{"purpose":`].map((bytes) => new Promise<void>((resolve, reject) => {
     const socket = connect(Number(port), hostname)
     socket.on('error', reject)
     socket.write(bytes || '\r\n', () => socket.resetAndDestroy())

@@ -87,9 +87,12 @@ t.test('a list gives every configuration once, the newest first, in pages', asyn
   const [ids, times] = [read.flat().map(({ id }) => id), read.flat().map(({ createdAt }) => createdAt)]
   t.same(new Set(ids), new Set(made))
   t.same(times, times.toSorted().reverse())
-  t.same((await pages<ConfigView>(other, '/api/configs', 7)).flat().map(({ id }) => id), ids, 'the order does not depend on the pages')
-  t.match((await other.ask<PageView<ConfigView>>('/api/configs')).body, { data: { length: 20 }, nextCursor: String }, '20 by default')
-  t.match((await other.ask<PageView<ConfigView>>('/api/configs?limit=45')).body, { data: { length: 45 }, nextCursor: null })
+  t.same((await pages<ConfigView>(other, '/api/configs', 7)).flat().map(({ id }) => id), ids,
+    'the order does not depend on the pages')
+  t.match((await other.ask<PageView<ConfigView>>('/api/configs')).body, { data: { length: 20 }, nextCursor: String },
+    '20 by default')
+  t.match((await other.ask<PageView<ConfigView>>('/api/configs?limit=45')).body,
+    { data: { length: 45 }, nextCursor: null })
 
   const { nextCursor } = (await other.ask<PageView<ConfigView>>('/api/configs?limit=10')).body
   await other.createConfig({ purpose: 'In between' })
@@ -143,7 +146,8 @@ t.test('a change can be made to depend on the version', async (t) => {
     t.equal(last.headers.get('etag'), '"5"')
     const before = await contents(db)
     for (const header of ['"4"', 'W/"5"', '5', '"05"', 'nonsense']) {
-      isProblem(t, await client.ask(path(id), { method, body, headers: { 'if-match': header } }), 'version_mismatch', `${method} ${header}`)
+      isProblem(t, await client.ask(path(id), { method, body, headers: { 'if-match': header } }), 'version_mismatch',
+        `${method} ${header}`)
     }
     t.equal(await contents(db), before)
     isProblem(t, await client.ask(path(nobody), { method, body, headers: { 'if-match': '"1"' } }), 'not_found')
@@ -152,29 +156,56 @@ t.test('a change can be made to depend on the version', async (t) => {
 
 t.test('of two replacements of one version, one is made', async (t) => {
   const { body: { id } } = await create()
-  const answers = await Promise.all(['a', 'b', 'c'].map((purpose) => change('PUT', id, { purpose }, { 'if-match': '"1"' })))
+  const answers = await Promise.all(['a', 'b',
+    'c'].map((purpose) => change('PUT', id, { purpose }, { 'if-match': '"1"' })))
   t.same(answers.map(({ status }) => status).sort(), [200, 412, 412])
 })
 
 t.test('PUT replaces everything and ignores what only the server says', async (t) => {
-  const { body: made } = await create({ name: 'Old', domain: ['a'], tone: { language: 'de' }, historyLimit: 5, model: { maxTokens: 9 } })
+  const { body: made } = await create({
+    name: 'Old',
+    domain: ['a'],
+    tone: { language: 'de' },
+    historyLimit: 5,
+    model: { maxTokens: 9 }
+  })
   const { status, body } = await change('PUT', made.id, {
     purpose: 'New.', id: nobody, version: 99, createdAt: 'yesterday', updatedAt: { $gt: '' }
   })
   t.equal(status, 200)
   t.match(body, {
-    id: made.id, name: 'New.', purpose: 'New.', domain: [], tone: { style: 'friendly', language: 'en' }, model: {}, historyLimit: 20, version: 2, createdAt: made.createdAt
+    id: made.id,
+    name: 'New.',
+    purpose: 'New.',
+    domain: [],
+    tone: {
+      style: 'friendly',
+      language: 'en'
+    },
+    model: {},
+    historyLimit: 20,
+    version: 2,
+    createdAt: made.createdAt
   })
   t.same(body.model, {})
   const again = await change('PUT', made.id, { ...body, instructions: 'More.' })
   t.match(again, { status: 200, body: { version: 3, instructions: 'More.' } }, 'what a GET answers can be put back')
-  isProblem(t, await client.ask(path(made.id), { method: 'PUT', body: { ...body, tenantId: 'other' } }), 'validation_failed')
+  isProblem(t, await client.ask(path(made.id), { method: 'PUT', body: { ...body, tenantId: 'other' } }),
+    'validation_failed')
   isProblem(t, await client.ask(path(made.id), { method: 'PUT', body: { name: 'No purpose' } }), 'validation_failed')
 })
 
 t.test('PATCH merges: what is absent stays, null goes back to the default', async (t) => {
   const { body: { id } } = await create({
-    name: 'Desk', domain: ['a', 'b'], tone: { style: 'formal', language: 'de' }, channels: ['web'], model: { name: 'm', temperature: 1 }, historyLimit: 5
+    name: 'Desk',
+    domain: ['a', 'b'],
+    tone: { style: 'formal', language: 'de' },
+    channels: ['web'],
+    model: {
+      name: 'm',
+      temperature: 1
+    },
+    historyLimit: 5
   })
   const patch = async (body: unknown) => (await change('PATCH', id, body)).body
   t.match(await patch({ tone: { style: 'brief' } }), { tone: { style: 'brief', language: 'de' } }, 'objects merge')
@@ -182,13 +213,31 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
   t.same((await patch({ model: { temperature: null, maxTokens: 7 } })).model, { name: 'm', maxTokens: 7 })
   t.same((await patch({ domain: ['c'] })).domain, ['c'], 'lists are replaced')
   t.match(await patch({ tone: { style: null } }), { tone: { style: 'friendly', language: 'it' } })
-  const reset = await patch({ name: null, domain: null, tone: null, channels: null, model: null, historyLimit: null, integrations: null, instructions: null })
-  t.match(reset, { name: 'Help.', domain: [], tone: { style: 'friendly', language: 'en' }, channels: [], historyLimit: 20, version: 7 })
+  const reset = await patch({
+    name: null,
+    domain: null,
+    tone: null,
+    channels: null,
+    model: null,
+    historyLimit: null,
+    integrations: null,
+    instructions: null
+  })
+  t.match(reset, {
+    name: 'Help.',
+    domain: [],
+    tone: { style: 'friendly', language: 'en' },
+    channels: [],
+    historyLimit: 20,
+    version: 7
+  })
   t.same(reset.model, {})
   t.same((await patch({})).purpose, 'Help.')
-  const merged = await client.ask(path(id), { method: 'PATCH', body: { name: 'X' }, headers: { 'content-type': 'application/merge-patch+json' } })
+  const merged = await client.ask(path(id),
+    { method: 'PATCH', body: { name: 'X' }, headers: { 'content-type': 'application/merge-patch+json' } })
   t.match(merged, { status: 200, body: { name: 'X' } })
-  for (const body of [{ purpose: null }, { id: nobody }, { version: 3 }, { tone: { language: 'Elvish tongue' } }, { tone: { mood: 'x' } }, [], 'null', '"x"']) {
+  for (const body of [{ purpose: null }, { id: nobody }, { version: 3 }, { tone: { language: 'Elvish tongue' } },
+    { tone: { mood: 'x' } }, [], 'null', '"x"']) {
     isProblem(t, await client.ask(path(id), { method: 'PATCH', body }), 'validation_failed', JSON.stringify(body))
   }
 })
@@ -213,7 +262,8 @@ t.test('patches without end at once end in a conflict, not in a lost change', as
 t.test('a deleted configuration takes its sessions and messages with it, for every reader at once', async (t) => {
   const id = await client.createConfig({ instructions: 'We ship on Mondays.' })
   const [kept, gone] = [await client.converse(), await client.createSession(id, { userId: 'deleted-user' })]
-  const sent = await client.ask<{ botMessage: { id: string } }>(`/api/sessions/${gone}/messages`, { body: { message: 'When do you ship?' } })
+  const sent = await client.ask<{ botMessage: { id: string } }>(`/api/sessions/${gone}/messages`,
+    { body: { message: 'When do you ship?' } })
   const removed = await client.fetch(path(id), { method: 'DELETE' })
   t.equal(removed.status, 204)
   t.equal(await removed.text(), '')
@@ -222,10 +272,13 @@ t.test('a deleted configuration takes its sessions and messages with it, for eve
   const message = `${session}/messages/${sent.body.botMessage.id}`
   for (const [method, url, body] of [
     ['GET', path(id)], ['PUT', path(id), { purpose: 'x' }], ['PATCH', path(id), { purpose: 'x' }], ['DELETE', path(id)],
-    ['POST', '/api/sessions', { configId: id }], ['GET', session], ['PATCH', session, { title: 'x' }], ['DELETE', session],
-    ['GET', `${session}/messages`], ['POST', `${session}/messages`, { message: 'Hello?' }], ['GET', message], ['GET', `${message}/stream`], ['POST', `${message}/stop`]
+    ['POST', '/api/sessions', { configId: id }], ['GET', session], ['PATCH', session, { title: 'x' }], ['DELETE',
+      session],
+    ['GET', `${session}/messages`], ['POST', `${session}/messages`, { message: 'Hello?' }], ['GET', message], ['GET',
+      `${message}/stream`], ['POST', `${message}/stop`]
   ] as const) isProblem(t, await client.ask(url, { method, body }), 'not_found', `${method} ${url}`)
-  t.same((await client.ask<PageView<unknown>>('/api/sessions?userId=deleted-user')).body, { data: [], nextCursor: null })
+  t.same((await client.ask<PageView<unknown>>('/api/sessions?userId=deleted-user')).body,
+    { data: [], nextCursor: null })
   t.same((await client.ask<PageView<unknown>>(`/api/sessions?configId=${id}`)).body, { data: [], nextCursor: null })
   t.notOk((await pages<ConfigView>(client, '/api/configs', 100)).flat().some((config) => config.id === id))
 
@@ -237,29 +290,47 @@ t.test('a deleted configuration takes its sessions and messages with it, for eve
 t.test('deleting many sessions with their configuration leaves none behind', async (t) => {
   const id = await client.createConfig()
   const config = (await db.collection('configs').findOne({ purpose: 'Help.' }, { sort: { _id: -1 } }))!
-  const template = { tenantId: 'default', configId: config._id, userId: 'many', channel: null, title: null, metadata: {}, status: 'active', turn: null }
+  const template = {
+    tenantId: 'default',
+    configId: config._id,
+    userId: 'many',
+    channel: null,
+    title: null,
+    metadata: {},
+    status: 'active',
+    turn: null
+  }
   await db.collection('sessions').insertMany(Array.from({ length: 105 }, (_, i) => ({
     ...template, startedAt: new Date(i), lastActivity: new Date(i), nextSeq: 1
   })))
   t.equal((await client.ask<PageView<unknown>>('/api/sessions?userId=many&limit=100')).body.data.length, 100)
   t.equal((await client.ask(path(id), { method: 'DELETE' })).status, 204)
-  t.same((await client.ask<PageView<unknown>>('/api/sessions?userId=many&limit=100')).body, { data: [], nextCursor: null })
+  t.same((await client.ask<PageView<unknown>>('/api/sessions?userId=many&limit=100')).body,
+    { data: [], nextCursor: null })
   await app.chat.purge()
   t.equal(await db.collection('sessions').countDocuments({ userId: 'many' }), 0)
 })
 
 t.test('an identifier that names nothing is not found', async (t) => {
-  const ids = [nobody, 'x', nobody.toUpperCase(), `${nobody}0`, '%00', '%zz', '$where', '%7B%22%24ne%22%3Anull%7D', 'a'.repeat(600), '__proto__', '%F0%9F%98%80']
+  const ids = [nobody, 'x', nobody.toUpperCase(), `${nobody}0`, '%00', '%zz', '$where', '%7B%22%24ne%22%3Anull%7D',
+    'a'.repeat(600), '__proto__', '%F0%9F%98%80']
   const bodies = [['GET'], ['PUT', { purpose: 'x' }], ['PATCH', {}], ['DELETE']] as const
   for (const id of ids) {
-    for (const [method, body] of bodies) isProblem(t, await client.ask(path(id), { method, body }), 'not_found', `${method} ${id.slice(0, 40)}`)
+    for (const [method, body] of bodies) {
+      isProblem(t, await client.ask(path(id), { method, body }), 'not_found',
+      `${method} ${id.slice(0, 40)}`)
+    }
   }
 })
 
 t.test('a query on a route that knows none is refused', async (t) => {
   const { body: { id } } = await create()
   for (const [method, url, body] of [
-    ['GET', path(id)], ['PUT', path(id), { purpose: 'x' }], ['PATCH', path(id), {}], ['DELETE', path(id)], ['POST', '/api/configs', { purpose: 'x' }]
-  ] as const) isProblem(t, await client.ask(`${url}?a[$ne]=1`, { method, body }), 'validation_failed', `${method} ${url}`)
+    ['GET', path(id)], ['PUT', path(id), { purpose: 'x' }], ['PATCH', path(id), {}], ['DELETE', path(id)], ['POST',
+      '/api/configs', { purpose: 'x' }]
+  ] as const) {
+    isProblem(t, await client.ask(`${url}?a[$ne]=1`, { method, body }), 'validation_failed',
+    `${method} ${url}`)
+  }
   t.match((await client.ask(path(id))).body, { version: 1 })
 })

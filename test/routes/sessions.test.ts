@@ -9,8 +9,10 @@ const timestamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const path = (id: string) => `/api/sessions/${id}`
 const open = async (who: Client, input: Record<string, unknown> = {}) =>
   await who.ask<SessionView>('/api/sessions', { body: { configId: config, ...input } })
-const patch = async (who: Client, id: string, body: unknown) => await who.ask<SessionView>(path(id), { method: 'PATCH', body })
-const send = async (who: Client, id: string, message = 'Hello') => await who.ask(`${path(id)}/messages`, { body: { message } })
+const patch = async (who: Client, id: string, body: unknown) => await who.ask<SessionView>(path(id),
+  { method: 'PATCH', body })
+const send = async (who: Client, id: string, message = 'Hello') => await who.ask(`${path(id)}/messages`,
+  { body: { message } })
 const idsOf = async (who: Client, query = '') =>
   (await who.ask<PageView<SessionView>>(`/api/sessions${query}`)).body.data.map(({ id }) => id)
 
@@ -46,14 +48,16 @@ t.test('everything that is said of a session is kept', async (t) => {
     'line\nbreak': 1,
     '': 0,
     '😀': '😀',
-    ...Object.fromEntries(['toString', 'constructor', 'length', 'toBSON', 'toJSON', 'hasOwnProperty'].map((name) => [name, 1]))
+    ...Object.fromEntries(['toString', 'constructor', 'length', 'toBSON', 'toJSON',
+      'hasOwnProperty'].map((name) => [name, 1]))
   }
   const input = { userId: 'customer 17', channel: 'web', title: 'Überraschung 😀', metadata }
   const { body } = await open(client, input)
   t.match(body, { userId: 'customer 17', channel: 'web', title: 'Überraschung 😀' })
   t.same(body.metadata, metadata)
   t.same((await client.ask<SessionView>(path(body.id))).body.metadata, metadata)
-  t.same((await patch(client, body.id, { metadata: { plan: null } })).body.metadata, { plan: null }, 'metadata is replaced, not merged')
+  t.same((await patch(client, body.id, { metadata: { plan: null } })).body.metadata, { plan: null },
+    'metadata is replaced, not merged')
   t.same((await patch(client, body.id, { metadata: { $ref: 'a', $id: 1 } })).body.metadata, { $ref: 'a', $id: 1 })
   t.same((await patch(client, body.id, { metadata })).body.metadata, metadata)
 })
@@ -61,14 +65,18 @@ t.test('everything that is said of a session is kept', async (t) => {
 t.test('an unknown or foreign configuration is not found', async (t) => {
   const foreign = await (await clientFor('elsewhere', 'admin')).createConfig()
   const before = await contents(db)
-  for (const configId of [nobody, foreign, 'x', '', '$ne', nobody.toUpperCase()]) isProblem(t, await open(client, { configId }), 'not_found', configId)
+  for (const configId of [nobody, foreign, 'x', '', '$ne', nobody.toUpperCase()]) {
+    isProblem(t,
+      await open(client, { configId }), 'not_found', configId)
+  }
   t.equal(await contents(db), before)
 })
 
 t.test('a chatbot that names its channels takes sessions from these only', async (t) => {
   const picky = await client.createConfig({ channels: ['web', 'email'] })
   t.match(await open(client, { configId: picky, channel: 'email' }), { status: 201, body: { channel: 'email' } })
-  t.match(await open(client, { configId: picky }), { status: 201, body: { channel: null } }, 'a session need not name one')
+  t.match(await open(client, { configId: picky }), { status: 201, body: { channel: null } },
+    'a session need not name one')
   for (const channel of ['sms', 'Web', 'web ']) {
     const refused = await open(client, { configId: picky, channel })
     isProblem(t, refused, 'validation_failed', channel)
@@ -85,7 +93,8 @@ t.test('the user of a session is who opens it, unless a wider scope names anothe
   const desk = bearer(client, { sub: 'desk', scope: 'sessions:write' })
   t.match(await open(desk), { status: 201, body: { userId: 'desk' } })
   t.match(await open(desk, { userId: 'berta' }), { status: 201, body: { userId: 'berta' } })
-  t.match(await open(bearer(client, { sub: 'root', scope: 'admin' }), { userId: 'berta' }), { status: 201, body: { userId: 'berta' } })
+  t.match(await open(bearer(client, { sub: 'root', scope: 'admin' }), { userId: 'berta' }),
+    { status: 201, body: { userId: 'berta' } })
   const reader = bearer(client, { sub: 'anna', scope: 'chat sessions:read' })
   isProblem(t, await open(reader, { userId: 'berta' }), 'forbidden', 'reading all is not writing for all')
 
@@ -108,7 +117,8 @@ t.test('lists can be narrowed to a chatbot and to a user', async (t) => {
   t.same(await idsOf(who, '?userId=nobody'), [])
   t.same(await idsOf(who, `?configId=${nobody}`), [])
   t.same(await idsOf(who, `?configId=${config}`), [], 'a chatbot of another tenant')
-  for (const query of ['configId=x', 'configId=', 'userId=', 'userId=%20', 'userId=a&userId=b', 'userId[$ne]=1', 'status=active', 'userId=%ED%A0%80', 'userId=%00', 'userId=%FF', 'limit=0', 'limit=101', 'cursor=x']) {
+  for (const query of ['configId=x', 'configId=', 'userId=', 'userId=%20', 'userId=a&userId=b', 'userId[$ne]=1',
+    'status=active', 'userId=%ED%A0%80', 'userId=%00', 'userId=%FF', 'limit=0', 'limit=101', 'cursor=x']) {
     isProblem(t, await who.ask(`/api/sessions?${query}`), 'validation_failed', query)
   }
 })
@@ -122,7 +132,8 @@ t.test('the newest activity comes first, and pages lose nothing', async (t) => {
   // Pairs of one instant, so that only the identifier tells them apart.
   await Promise.all(stored.map(({ _id }) => {
     const index = opened.indexOf(_id.toString())
-    return db.collection('sessions').updateOne({ _id }, { $set: { lastActivity: new Date(1_700_000_000_000 + (index >> 1)) } })
+    return db.collection('sessions').updateOne({ _id },
+      { $set: { lastActivity: new Date(1_700_000_000_000 + (index >> 1)) } })
   }))
   const read = await pages<SessionView>(who, '/api/sessions', 10)
   t.same(read.map((page) => page.length), [10, 10, 5])
@@ -147,7 +158,8 @@ t.test('a page is full even where sessions of a deleted chatbot lie between', as
   // As another replica leaves it: marked, not yet purged.
   const [mark] = await db.collection('configs').find({ tenantId: 'gaps' }).sort({ _id: -1 }).limit(1).toArray()
   await db.collection('configs').updateOne({ _id: mark!._id }, { $set: { deletedAt: new Date() } })
-  t.same((await pages<SessionView>(who, '/api/sessions', 4)).map((page) => page.map(({ id }) => id)), [expected.slice(0, 4), expected.slice(4)])
+  t.same((await pages<SessionView>(who, '/api/sessions', 4)).map((page) => page.map(({ id }) => id)),
+    [expected.slice(0, 4), expected.slice(4)])
 })
 
 t.test('title, metadata and status can be changed', async (t) => {
@@ -155,7 +167,8 @@ t.test('title, metadata and status can be changed', async (t) => {
   t.same((await patch(client, made.id, { title: 'New' })).body, { ...made, title: 'New' })
   t.same((await patch(client, made.id, { title: null })).body, { ...made, title: null })
   t.same((await patch(client, made.id, {})).body, { ...made, title: null })
-  t.same((await patch(client, made.id, { title: '', metadata: {}, status: 'ended' })).body, { ...made, title: '', metadata: {}, status: 'ended' })
+  t.same((await patch(client, made.id, { title: '', metadata: {}, status: 'ended' })).body,
+    { ...made, title: '', metadata: {}, status: 'ended' })
   const before = await contents(db)
   for (const body of [
     { status: 'deleted' }, { status: null }, { status: 'Active' }, { status: { $ne: 'ended' } }, { metadata: null }, { title: 1 },
@@ -183,7 +196,8 @@ t.test('a deleted session is gone with its messages', async (t) => {
   t.equal(await removed.text(), '')
   for (const [method, url, input] of [
     ['GET', path(id)], ['PATCH', path(id), { status: 'active' }], ['DELETE', path(id)], ['GET', `${path(id)}/messages`],
-    ['POST', `${path(id)}/messages`, { message: 'Hello?' }], ['GET', message], ['GET', `${message}/stream`], ['POST', `${message}/stop`]
+    ['POST', `${path(id)}/messages`, { message: 'Hello?' }], ['GET', message], ['GET', `${message}/stream`], ['POST',
+      `${message}/stop`]
   ] as const) isProblem(t, await client.ask(url, { method, body: input }), 'not_found', `${method} ${url}`)
   t.same(await idsOf(client, '?userId=gone-user'), [])
   await app.chat.purge()
@@ -191,7 +205,8 @@ t.test('a deleted session is gone with its messages', async (t) => {
 })
 
 t.test('a user with chat sees and touches their own sessions only', async (t) => {
-  const [anna, berta] = ['anna-own', 'berta-own'].map((sub) => bearer(client, { sub, scope: 'chat' })) as [Client, Client]
+  const [anna, berta] = ['anna-own', 'berta-own'].map((sub) => bearer(client, { sub, scope: 'chat' })) as [Client,
+    Client]
   const { body: { id } } = await open(anna)
   const { body: { id: other } } = await open(berta)
   const sent = await send(anna, id)
@@ -199,7 +214,8 @@ t.test('a user with chat sees and touches their own sessions only', async (t) =>
   const before = await contents(db)
   for (const [method, url, body] of [
     ['GET', path(id)], ['PATCH', path(id), { title: 'x' }], ['DELETE', path(id)], ['GET', `${path(id)}/messages`],
-    ['POST', `${path(id)}/messages`, { message: 'x' }], ['GET', message], ['GET', `${message}/stream`], ['POST', `${message}/stop`]
+    ['POST', `${path(id)}/messages`, { message: 'x' }], ['GET', message], ['GET', `${message}/stream`], ['POST',
+      `${message}/stop`]
   ] as const) isProblem(t, await berta.ask(url, { method, body }), 'not_found', `${method} ${url}`)
   t.equal(await contents(db), before)
   t.same(await idsOf(anna), [id])
@@ -210,7 +226,8 @@ t.test('a user with chat sees and touches their own sessions only', async (t) =>
   const foreign = bearer(client, { sub: 'anna-own', tid: 'elsewhere', scope: 'chat' })
   isProblem(t, await foreign.ask(path(id)), 'not_found', 'the same name in another tenant is another user')
   t.same(await idsOf(foreign), [])
-  t.match(await patch(anna, id, { title: 'Mine', status: 'ended' }), { status: 200, body: { title: 'Mine', status: 'ended' } })
+  t.match(await patch(anna, id, { title: 'Mine', status: 'ended' }),
+    { status: 200, body: { title: 'Mine', status: 'ended' } })
   t.equal((await anna.ask(path(id), { method: 'DELETE' })).status, 204)
   isProblem(t, await anna.ask(path(id)), 'not_found')
 })
@@ -228,7 +245,8 @@ t.test('an API key has no sessions of its own', async (t) => {
   const key = await clientFor('default', 'chat')
   const { body: { id } } = await open(client)
   for (const [method, url, body] of [
-    ['POST', '/api/sessions', { configId: config }], ['GET', '/api/sessions'], ['GET', path(id)], ['PATCH', path(id), {}], ['DELETE', path(id)],
+    ['POST', '/api/sessions', { configId: config }], ['GET', '/api/sessions'], ['GET', path(id)], ['PATCH', path(id),
+      {}], ['DELETE', path(id)],
     ['GET', `${path(id)}/messages`], ['POST', `${path(id)}/messages`, { message: 'x' }]
   ] as const) isProblem(t, await key.ask(url, { method, body }), 'forbidden', `${method} ${url}`)
 })
