@@ -1,7 +1,7 @@
 import { type Collection, type Index } from './catalog.ts'
 import { valuesEqual } from './compare.ts'
 import { CommandError } from './errors.ts'
-import { compileFilter } from './matcher.ts'
+import { compileFilter, isOperators } from './matcher.ts'
 import { type Reply } from './reply.ts'
 import { isIdentical } from './update.ts'
 import { isDocument, isNumeric, toNumber, type Document } from './values.ts'
@@ -81,7 +81,20 @@ function partialFilter (filter: unknown, spec: Document): Document {
   if (!isDocument(filter)) throw new CommandError(14, 'the field \'partialFilterExpression\' must be an object')
   if (spec.sparse === true) throw new CommandError(67, 'cannot mix "partialFilterExpression" and "sparse" options')
   compileFilter(filter)
+  checkPartial(filter)
   return filter
+}
+
+/** What can be negated cannot be implied by a query: MongoDB allows only these. */
+const PARTIAL_OPERATORS = new Set(['$and', '$or', '$in', '$eq', '$gt', '$gte', '$lt', '$lte', '$type', '$exists'])
+
+function checkPartial (filter: Document): void {
+  for (const [key, value] of Object.entries(filter)) {
+    const isRefused = key.startsWith('$') && (!PARTIAL_OPERATORS.has(key) || (key === '$exists' && !isTrue(value)))
+    if (isRefused) throw new CommandError(67, `Expression not supported in partial index: ${key}`)
+    if (Array.isArray(value) && (key === '$and' || key === '$or')) value.filter(isDocument).forEach(checkPartial)
+    else if (isOperators(value)) checkPartial(value)
+  }
 }
 
 /** The index that is there already. Throws 85 or 86 on one that is alike but not the same. */

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type WorkerMessage, type WorkerOptions } from './worker-messages.ts'
@@ -11,7 +10,7 @@ export interface EmbeddedStoreOptions {
   port?: number
   /** How often expired documents are removed, in milliseconds; a minute when not given. */
   sweepIntervalMs?: number
-  /** Told when the store's thread has died: nothing answers any more. */
+  /** Told when the store's thread has died: nothing answers any more. Without it the error is an uncaught exception. */
   onError?: (error: Error) => void
 }
 
@@ -26,23 +25,30 @@ export interface EmbeddedStore {
   close: () => Promise<void>
 }
 
+function rethrow (error: Error): never {
+  throw error
+}
+
 /**
  * Starts the store in a worker thread, so that a slow query does not stop this one. Rejects when the directory is in use,
  * its format is newer, or a socket cannot be opened.
  */
-export async function startEmbeddedStore ({ dataDir, port, sweepIntervalMs, onError }: EmbeddedStoreOptions): Promise<EmbeddedStore> {
+export async function startEmbeddedStore ({ dataDir, port, sweepIntervalMs, onError = rethrow }: EmbeddedStoreOptions): Promise<EmbeddedStore> {
   const workerData: WorkerOptions = { dataDir: resolve(dataDir), port, sweepIntervalMs }
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
-  const exited = once(worker, 'exit')
+  // Not events.once, which would reject when the worker fails, with nobody there to catch it.
+  const exited = new Promise<void>((resolve) => { worker.once('exit', () => resolve()) })
   const { promise: started, resolve: start, reject: refuse } = Promise.withResolvers<WorkerMessage>()
   let isClosing = false
   let isReady = false
   const fail = (error: Error) => {
     refuse(error)
-    if (isReady && !isClosing) onError?.(error)
+    if (!isReady || isClosing) return
+    isClosing = true
+    onError(error)
   }
   worker.once('message', start)
-  worker.once('error', (error) => fail(error instanceof Error ? error : new Error(String(error))))
+  worker.on('error', (error) => fail(error instanceof Error ? error : new Error(String(error))))
   worker.once('exit', (code) => fail(new Error(`the embedded store's thread ended with code ${code}`)))
 
   const message = await started
@@ -58,7 +64,7 @@ export async function startEmbeddedStore ({ dataDir, port, sweepIntervalMs, onEr
       return
     }
     isClosing = true
-    const closed = once(worker, 'message')
+    const closed = new Promise<void>((resolve) => { worker.once('message', () => resolve()) })
     worker.postMessage('close')
     await Promise.race([closed, exited])
     await worker.terminate()

@@ -98,7 +98,8 @@ function isImplied (wanted: Clause, given: Clause[]): boolean {
     if (otherPath !== path) return false
     if (valuesEqual(operand, other)) return true
     if (isDocument(operand) && operand.$exists === true) return isPresent(other)
-    return !isOperators(other) && !Array.isArray(other) && compileFilter({ value: operand }).test({ value: other })
+    // Null stands for missing too, of which the index's filter says nothing.
+    return !isOperators(other) && !Array.isArray(other) && isPresent(other) && compileFilter({ value: operand }).test({ value: other })
   })
 }
 

@@ -7,6 +7,7 @@ export const MAX_MESSAGE_BYTES = 48_000_000
 /** A command document may nest deeper than a stored one, which it wraps. */
 const COMMAND_NESTING = 200
 const HEADER_BYTES = 16
+const JOINED_BYTES = 256 * 1024
 const OP_REPLY = 1
 const OP_QUERY = 2004
 const OP_MSG = 2013
@@ -124,7 +125,9 @@ let nextRequestId = 1
 export function formatReply (message: Message, reply: Reply): Buffer[] {
   const body = encodeReply(reply)
   if (total(body) > MAX_MESSAGE_BYTES) throw new CommandError(10334, 'the reply is larger than a message may be')
-  return message.legacy ? legacyReply(message.requestId, body) : opMsgReply(message.requestId, body)
+  const pieces = message.legacy ? legacyReply(message.requestId, body) : opMsgReply(message.requestId, body)
+  // One write of joined bytes is cheaper than many small pieces; large replies are not copied again.
+  return total(pieces) <= JOINED_BYTES ? [Buffer.concat(pieces)] : pieces
 }
 
 function header (size: number, responseTo: number, opcode: number, rest: number): Buffer {
