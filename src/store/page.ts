@@ -17,7 +17,8 @@ function encode (time: Date, id: ObjectId): string {
 }
 
 function decode (cursor: string): { time: Date, id: ObjectId } {
-  const match = /^(\d{1,15}):([0-9a-f]{24})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'))
+  // Thirteen digits of milliseconds reach the year 2286; a server may not know dates much beyond.
+  const match = /^(\d{1,13}):([0-9a-f]{24})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'))
   if (!match?.[1] || !match[2]) {
     throw new ApiError('validation_failed', {
       detail: 'The cursor is not one of this list.',
