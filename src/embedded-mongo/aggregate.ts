@@ -26,15 +26,24 @@ export class Aggregation {
   }
 
   /** A pipeline's documents as bytes. `options`: hint, maxTimeMS. */
-  stream (database: string, collection: string | undefined, pipeline: unknown[], options: Document, variables: Variables): DocumentStream & Partial<Execution> {
+  stream (
+    database: string,
+    collection: string | undefined,
+    pipeline: unknown[],
+    options: Document,
+    variables: Variables
+  ): DocumentStream & Partial<Execution> {
     pipeline.forEach(checkStage)
     const { query, rest } = split(pipeline)
     if (collection === undefined) {
-      if (rest[0] === undefined || !('$documents' in rest[0])) throw new CommandError(73, 'a pipeline on a database must start with $documents')
+      if (rest[0] === undefined || !('$documents' in rest[0])) {
+        throw new CommandError(73, 'a pipeline on a database must start with $documents')
+      }
       return encoded(this.stages(database, [], rest, variables))
     }
     const namespace = `${database}.${collection}`
-    const parsed = { ...parseQuery({ ...query, hint: options.hint, maxTimeMS: options.maxTimeMS }, 'filter', variables) }
+    const { hint, maxTimeMS } = options
+    const parsed = parseQuery({ ...query, hint, maxTimeMS }, 'filter', variables)
     if (rest.length === 0) return this.queries.stream(namespace, parsed)
     const counter = counterOf(rest)
     if (counter !== undefined) return this.counted(namespace, parsed, counter)
@@ -72,7 +81,12 @@ export class Aggregation {
     return { ...results, next }
   }
 
-  private * stages (database: string, source: Iterable<Document>, rest: Document[], variables: Variables): Generator<Document> {
+  private * stages (
+    database: string,
+    source: Iterable<Document>,
+    rest: Document[],
+    variables: Variables
+  ): Generator<Document> {
     if (rest.length === 0) {
       yield * source
       return
@@ -96,7 +110,10 @@ export class Aggregation {
   }
 }
 
-const STREAMING = new Set(['$match', '$addFields', '$set', '$project', '$unset', '$unwind', '$limit', '$skip', '$lookup', '$replaceRoot', '$replaceWith', '$unionWith'])
+const STREAMING = new Set([
+  '$match', '$addFields', '$set', '$project', '$unset', '$unwind', '$limit', '$skip', '$lookup', '$replaceRoot',
+  '$replaceWith', '$unionWith'
+])
 
 function isStreaming (stage: Document): boolean {
   return STREAMING.has(Object.keys(stage)[0] ?? '')
@@ -116,7 +133,8 @@ function counterOf (rest: Document[]): Counter | undefined {
   const { _id, ...fields } = stage.$group
   const [entry, ...more] = Object.entries(fields)
   const isConstant = _id === null || typeof _id === 'number'
-  const isCount = entry !== undefined && isDocument(entry[1]) && Object.keys(entry[1]).length === 1 && entry[1].$sum === 1
+  const isCount = entry !== undefined && isDocument(entry[1]) && Object.keys(entry[1]).length === 1 &&
+    entry[1].$sum === 1
   return isConstant && isCount && more.length === 0 ? { name: entry[0], fields: { _id } } : undefined
 }
 
@@ -127,7 +145,9 @@ function split (pipeline: unknown[]): Split {
   const query: Document = {}
   let at = 0
   while (stages[at] !== undefined && '$match' in (stages[at] ?? {})) matches.push(stages[at++]?.$match)
-  if (matches.some((match) => !isDocument(match))) throw new CommandError(15959, 'the match filter must be an expression in an object')
+  if (matches.some((match) => !isDocument(match))) {
+    throw new CommandError(15959, 'the match filter must be an expression in an object')
+  }
   if (isDocument(stages[at]?.$sort)) query.sort = stages[at++]?.$sort
   if (stages[at]?.$skip !== undefined) query.skip = stages[at++]?.$skip
   const limit = stages[at]?.$limit as number | undefined
@@ -151,7 +171,9 @@ function * bounded (next: () => Found | typeof PAUSE | undefined): Generator<Doc
   const counted = () => {
     const found = next()
     if (found !== undefined && found !== PAUSE) bytes += found.bytes.length
-    if (bytes > MAX_BLOCKING_BYTES) throw new CommandError(292, `the pipeline needs more than ${MAX_BLOCKING_BYTES} bytes of memory`)
+    if (bytes > MAX_BLOCKING_BYTES) {
+      throw new CommandError(292, `the pipeline needs more than ${MAX_BLOCKING_BYTES} bytes of memory`)
+    }
     return found
   }
   yield * eager(counted)

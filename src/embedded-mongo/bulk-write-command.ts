@@ -28,16 +28,35 @@ async function bulkWrite (request: Request): Promise<Reply> {
   const namespaces = request.documents('nsInfo').map(({ document }) => parseNamespace(document.ns))
   const operations = request.documents('ops').map(({ document }) => document)
   if (operations.length === 0 || operations.length > MAX_WRITE_BATCH) {
-    throw new CommandError(16, `Write batch sizes must be between 1 and ${MAX_WRITE_BATCH}. Got ${operations.length} operations.`)
+    throw new CommandError(
+      16,
+      `Write batch sizes must be between 1 and ${MAX_WRITE_BATCH}. Got ${operations.length} operations.`
+    )
   }
   const tally: Tally = { nInserted: 0, nMatched: 0, nModified: 0, nUpserted: 0, nDeleted: 0 }
   const results: Document[] = []
-  const steps = operations.map((operation, idx) => step(request, namespaces, operation, (result) => results.push({ ok: 1, idx, ...result }), tally))
+  const steps = operations
+
+    .map((operation, idx) => {
+      const report = (result: Document) => results.push({ ok: 1, idx, ...result })
+      return step(request, namespaces, operation, report, tally)
+    })
   const isOrdered = body.ordered === undefined || isTrue(body.ordered)
   const errors = await runSteps(store.storage, steps, isOrdered)
-  const failures = errors.map(({ index, error }) => ({ ok: 0, idx: index, code: error.code, errmsg: error.message, n: 0, ...error.details }))
-  const all = isTrue(body.errorsOnly) ? failures : [...results, ...failures].sort((a, b) => a.idx as number - (b.idx as number))
-  const size = isDocument(body.cursor) && body.cursor.batchSize !== undefined ? countOption('batchSize', body.cursor.batchSize) : DEFAULT_BATCH
+  const failures = errors.map(({ index, error }) => ({
+    ok: 0,
+    idx: index,
+    code: error.code,
+    errmsg: error.message,
+    n: 0,
+    ...error.details
+  }))
+  const all = isTrue(body.errorsOnly)
+    ? failures
+    : [...results, ...failures].sort((a, b) => a.idx as number - (b.idx as number))
+  const size = isDocument(body.cursor) && body.cursor.batchSize !== undefined
+    ? countOption('batchSize', body.cursor.batchSize)
+    : DEFAULT_BATCH
   const namespace = 'admin.$cmd.bulkWrite'
   const { cursorId, batch } = await store.cursors.first(namespace, streamOf(all), size, { connection, session })
   return { batchName: 'firstBatch', cursorId, namespace, batch, fields: { nErrors: errors.length, ...tally } }
@@ -45,7 +64,9 @@ async function bulkWrite (request: Request): Promise<Reply> {
 
 function parseNamespace (ns: unknown): Namespace {
   const [, database, collection] = /^([^.]+)\.(.+)$/.exec(String(ns)) ?? []
-  if (database === undefined || collection === undefined) throw new CommandError(73, `Invalid namespace specified: ${String(ns)}`)
+  if (database === undefined || collection === undefined) {
+    throw new CommandError(73, `Invalid namespace specified: ${String(ns)}`)
+  }
   return { database, collection }
 }
 
@@ -59,11 +80,19 @@ function streamOf (documents: Document[]): DocumentStream {
   }
 }
 
-function step (request: Request, namespaces: Namespace[], operation: Document, report: (result: Document) => void, tally: Tally): Step {
+function step (
+  request: Request,
+  namespaces: Namespace[],
+  operation: Document,
+  report: (result: Document) => void,
+  tally: Tally
+): Step {
   const [kind = ''] = Object.keys(operation)
   const at = operation[kind]
   const target = isNumeric(at) ? namespaces[toNumber(at)] : undefined
-  if (target === undefined) return { inside: () => { throw new CommandError(2, `BulkWrite ops entry '${kind}' has an invalid nsInfo index.`) } }
+  if (target === undefined) {
+    return { inside: () => { throw new CommandError(2, `BulkWrite ops entry '${kind}' has an invalid nsInfo index.`) } }
+  }
   switch (kind) {
     case 'insert': return insertStep(request, target, operation, report, tally)
     case 'update': return updateStep(request, target, operation, report, tally)
@@ -72,7 +101,13 @@ function step (request: Request, namespaces: Namespace[], operation: Document, r
   return { inside: () => { throw new CommandError(9, `Unrecognized bulkWrite operation: ${kind}`) } }
 }
 
-function insertStep ({ store: { writes } }: Request, { database, collection }: Namespace, { document }: Document, report: (result: Document) => void, tally: Tally): Step {
+function insertStep (
+  { store: { writes } }: Request,
+  { database, collection }: Namespace,
+  { document }: Document,
+  report: (result: Document) => void,
+  tally: Tally
+): Step {
   return {
     inside: () => {
       if (!isDocument(document)) throw new CommandError(14, 'an insert needs a document')
@@ -83,7 +118,13 @@ function insertStep ({ store: { writes } }: Request, { database, collection }: N
   }
 }
 
-function updateStep (request: Request, { database, collection }: Namespace, operation: Document, report: (result: Document) => void, tally: Tally): Step {
+function updateStep (
+  request: Request,
+  { database, collection }: Namespace,
+  operation: Document,
+  report: (result: Document) => void,
+  tally: Tally
+): Step {
   const { store: { writes }, variables, now } = request
   const parse = () => updateStatement(operation, 'filter', 'updateMods', variables, now)
   const count = ({ matched, modified, upsertedId }: { matched: number, modified: number, upsertedId?: unknown }) => {
@@ -98,7 +139,13 @@ function updateStep (request: Request, { database, collection }: Namespace, oper
     : { inside: () => count(writes.updateOne(database, collection, parse())) }
 }
 
-function deleteStep ({ store: { writes }, variables }: Request, { database, collection }: Namespace, operation: Document, report: (result: Document) => void, tally: Tally): Step {
+function deleteStep (
+  { store: { writes }, variables }: Request,
+  { database, collection }: Namespace,
+  operation: Document,
+  report: (result: Document) => void,
+  tally: Tally
+): Step {
   const namespace = `${database}.${collection}`
   const parse = () => parseQuery(operation, 'filter', variables)
   const count = (n: number) => {

@@ -12,15 +12,22 @@ import { refuseCollation } from './write-commands.ts'
 /** Options that change what a collection is, and that this store does not have. */
 const UNSUPPORTED_OPTIONS = ['capped', 'timeseries', 'viewOn', 'clusteredIndex', 'validator', 'expireAfterSeconds']
 /** Fields of the create command that are no options of the collection. */
-const GENERIC_FIELDS = new Set(['create', 'lsid', '$db', 'writeConcern', 'comment', 'maxTimeMS', '$readPreference', '$clusterTime', 'apiVersion', 'txnNumber'])
+const GENERIC_FIELDS = new Set([
+  'create', 'lsid', '$db', 'writeConcern', 'comment', 'maxTimeMS', '$readPreference', '$clusterTime', 'apiVersion',
+  'txnNumber'
+])
 
 async function create (request: Request): Promise<Reply> {
   const { body, store: { storage, catalog }, database, collection, namespace } = request
   for (const option of UNSUPPORTED_OPTIONS) {
-    if (body[option] !== undefined && body[option] !== false) throw new CommandError(115, `${option} is not supported by the embedded store`)
+    if (body[option] !== undefined && body[option] !== false) {
+      throw new CommandError(115, `${option} is not supported by the embedded store`)
+    }
   }
   refuseCollation(body.collation)
-  const options = Object.fromEntries(Object.entries(body).filter(([key, value]) => !GENERIC_FIELDS.has(key) && value !== undefined && value !== false))
+  const isSet = (value: unknown) => value !== undefined && value !== false
+  const isOption = ([key, value]: [string, unknown]) => !GENERIC_FIELDS.has(key) && isSet(value)
+  const options = Object.fromEntries(Object.entries(body).filter(isOption))
   await storage.write(() => {
     if (catalog.find(namespace) !== undefined) throw new CommandError(48, `Collection ${namespace} already exists.`)
     catalog.ensure(database, collection, options)
@@ -38,7 +45,10 @@ async function dropDatabase ({ store, database }: Request): Promise<Reply> {
   return dropped.length === 0 ? {} : { dropped: database }
 }
 
-async function dropAll ({ storage, catalog, cursors, maintenance }: Request['store'], choose: () => Collection[]): Promise<Collection[]> {
+async function dropAll (
+  { storage, catalog, cursors, maintenance }: Request['store'],
+  choose: () => Collection[]
+): Promise<Collection[]> {
   const dropped = await storage.write(() => {
     const collections = choose()
     for (const collection of collections) catalog.remove(collection)
@@ -61,11 +71,22 @@ async function listCollections (request: Request): Promise<Reply> {
 function describe ({ id, name, namespace, options, indexes }: Collection): Document {
   // No stored UUID: the same name after a drop is another collection, and its id differs.
   const uuid = createHash('sha256').update(`${namespace}#${id}`).digest().subarray(0, 16)
-  return { name, type: 'collection', options, info: { readOnly: false, uuid: new UUID(uuid) }, idIndex: indexes[0]?.spec }
+  return {
+    name,
+    type: 'collection',
+    options,
+    info: { readOnly: false, uuid: new UUID(uuid) },
+    idIndex: indexes[0]?.spec
+  }
 }
 
 /** A cursor over descriptions. */
-export async function catalogCursor (request: Request, namespace: string, documents: Document[], owner: { connection: object, session: string | undefined }): Promise<Reply> {
+export async function catalogCursor (
+  request: Request,
+  namespace: string,
+  documents: Document[],
+  owner: { connection: object, session: string | undefined }
+): Promise<Reply> {
   const rest = documents[Symbol.iterator]()
   const stream: DocumentStream = {
     next: () => {
@@ -82,10 +103,17 @@ function listDatabases (request: Request): Document {
   const filter = compileFilter(isDocument(body.filter) ? body.filter : {})
   const names = [...new Set(catalog.all().map(({ database }) => database))].sort()
   const totalSize = storage.fileBytes
-  const databases = names.map((name) => ({ name, sizeOnDisk: totalSize, empty: false })).filter((database) => filter.test(database))
+  const databases = names.map((name) => ({ name, sizeOnDisk: totalSize, empty: false }))
+    .filter((database) => filter.test(database))
   if (isTrue(body.nameOnly)) return { databases: databases.map(({ name }) => ({ name })) }
   return { databases, totalSize, totalSizeMb: Math.ceil(totalSize / 1024 / 1024) }
 }
 
 /** The commands on databases and collections. */
-export const catalogCommands: Readonly<Record<string, Command>> = { create, drop, dropDatabase, listCollections, listDatabases }
+export const catalogCommands: Readonly<Record<string, Command>> = {
+  create,
+  drop,
+  dropDatabase,
+  listCollections,
+  listDatabases
+}

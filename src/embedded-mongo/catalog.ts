@@ -92,7 +92,15 @@ export class Catalog {
     const existing = this.collections.get(namespace)
     if (existing !== undefined) return existing
     checkNamespace(database, name)
-    const collection: Collection = { id: this.nextId(), database, name, namespace, options, indexes: [], nextRecordId: 1 }
+    const collection: Collection = {
+      id: this.nextId(),
+      database,
+      name,
+      namespace,
+      options,
+      indexes: [],
+      nextRecordId: 1
+    }
     collection.indexes.push(indexOf({ v: 2, key: { _id: 1 }, name: '_id_' }, this.nextId()))
     this.collections.set(namespace, collection)
     this.save(collection)

@@ -34,7 +34,9 @@ export async function runCommand (store: Store, connection: Connection, message:
   try {
     const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
     if (command === undefined) throw new CommandError(59, `no such command: '${name}'`)
-    if (message.legacy && !(name in handshakeCommands)) throw new CommandError(352, `Unsupported OP_QUERY command: ${name}`)
+    if (message.legacy && !(name in handshakeCommands)) {
+      throw new CommandError(352, `Unsupported OP_QUERY command: ${name}`)
+    }
     refuseTransactions(message)
     return await command(new Request(store, connection, name, message))
   } catch (error) {

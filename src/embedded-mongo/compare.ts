@@ -111,7 +111,8 @@ function compareDocuments (a: Document, b: Document): number {
   for (let i = 0; i < length; i++) {
     const keyA = keysA[i] ?? ''
     const keyB = keysB[i] ?? ''
-    const difference = typeRank(a[keyA]) - typeRank(b[keyB]) || compareStrings(keyA, keyB) || compareValues(a[keyA], b[keyB])
+    const difference = typeRank(a[keyA]) - typeRank(b[keyB]) || compareStrings(keyA, keyB) ||
+      compareValues(a[keyA], b[keyB])
     if (difference !== 0) return difference
   }
   return keysA.length - keysB.length

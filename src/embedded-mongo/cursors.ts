@@ -57,9 +57,22 @@ export class Cursors {
   }
 
   /** The first batch of a stream; what is left becomes a cursor unless `single`. */
-  async first (namespace: string, stream: DocumentStream, batchSize: number, owner: CursorOwner, single = false): Promise<Batch> {
+  async first (
+    namespace: string,
+    stream: DocumentStream,
+    batchSize: number,
+    owner: CursorOwner,
+    single = false
+  ): Promise<Batch> {
     const cursor: Cursor = {
-      id: newId(), namespace, stream, owner: owner.connection, session: owner.session, usedAt: this.now(), isBusy: true, held: undefined
+      id: newId(),
+      namespace,
+      stream,
+      owner: owner.connection,
+      session: owner.session,
+      usedAt: this.now(),
+      isBusy: true,
+      held: undefined
     }
     const { batch, isDone } = await fill(cursor, batchSize)
     cursor.isBusy = false
@@ -73,7 +86,10 @@ export class Cursors {
     const cursor = this.open.get(id)
     if (cursor === undefined) throw new CommandError(43, `cursor id ${id} not found`)
     if (cursor.namespace !== namespace) {
-      throw new CommandError(13, `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`)
+      throw new CommandError(
+        13,
+        `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`
+      )
     }
     if (cursor.isBusy) throw new CommandError(12051, `cursor id ${id} is already in use`)
     cursor.isBusy = true
@@ -124,7 +140,9 @@ export class Cursors {
   private add (cursor: Cursor): void {
     let owned = 0
     for (const { owner } of this.open.values()) if (owner === cursor.owner) owned++
-    if (this.open.size >= MAX_CURSORS || owned >= MAX_CURSORS_PER_CONNECTION) throw new CommandError(2, 'too many open cursors')
+    if (this.open.size >= MAX_CURSORS || owned >= MAX_CURSORS_PER_CONNECTION) {
+      throw new CommandError(2, 'too many open cursors')
+    }
     this.open.set(cursor.id, cursor)
   }
 }

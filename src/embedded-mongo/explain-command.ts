@@ -51,21 +51,37 @@ function explained (command: Document, database: string, variables: Variables): 
   switch (name) {
     case 'find': return { namespace, query: parseQuery(command, 'filter', variables) }
     case 'count': case 'distinct': return { namespace, query: parseQuery(command, 'query', variables) }
-    case 'findAndModify': return { namespace, query: { ...parseQuery(command, 'query', variables), limit: 1 }, stage: command.remove === true ? 'DELETE' : 'UPDATE' }
+    case 'findAndModify':
+      return {
+        namespace,
+        query: { ...parseQuery(command, 'query', variables), limit: 1 },
+        stage: command.remove === true ? 'DELETE' : 'UPDATE'
+      }
     case 'aggregate':
-      if (!Array.isArray(command.pipeline)) throw new CommandError(14, '\'pipeline\' option must be specified as an array')
+      if (!Array.isArray(command.pipeline)) {
+        throw new CommandError(14, '\'pipeline\' option must be specified as an array')
+      }
       return { namespace, query: { ...queryOf(command.pipeline, variables), hint: command.hint } }
     case 'update': case 'delete': return explainedWrite(name, namespace, command, variables)
   }
   throw new CommandError(59, `Explain failed due to unknown command: ${name}`)
 }
 
-function explainedWrite (name: 'update' | 'delete', namespace: string, command: Document, variables: Variables): Explained {
+function explainedWrite (
+  name: 'update' | 'delete',
+  namespace: string,
+  command: Document,
+  variables: Variables
+): Explained {
   const list = command[`${name}s`]
   const first: unknown = Array.isArray(list) ? list[0] : undefined
   if (!isDocument(first)) throw new CommandError(2, `explain needs one ${name}`)
   const isMany = name === 'update' ? isTrue(first.multi) : isNumeric(first.limit) && Number(first.limit) === 0
-  return { namespace, query: { ...parseQuery(first, 'q', variables), limit: isMany ? 0 : 1 }, stage: name === 'update' ? 'UPDATE' : 'DELETE' }
+  return {
+    namespace,
+    query: { ...parseQuery(first, 'q', variables), limit: isMany ? 0 : 1 },
+    stage: name === 'update' ? 'UPDATE' : 'DELETE'
+  }
 }
 
 async function exhaust (results: Results): Promise<number> {
@@ -105,7 +121,14 @@ function planTree ({ plan, isSortBlocking, cost }: Results, query: Query, count:
         }
       }
   if (isSortBlocking) {
-    return { stage: 'SORT', ...statistics, sortPattern: Object.fromEntries(query.sort.map(({ path, direction }) => [path, direction])), inputStage: scan }
+    return {
+      stage: 'SORT',
+      ...statistics,
+      sortPattern: Object.fromEntries(query.sort.map(({ path, direction }) => [path, direction])),
+      inputStage: scan
+    }
   }
-  return query.limit > 0 ? { stage: 'LIMIT', ...statistics, limitAmount: query.limit, inputStage: { ...scan, ...statistics } } : { ...scan, ...statistics }
+  return query.limit > 0
+    ? { stage: 'LIMIT', ...statistics, limitAmount: query.limit, inputStage: { ...scan, ...statistics } }
+    : { ...scan, ...statistics }
 }

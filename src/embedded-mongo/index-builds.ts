@@ -72,7 +72,9 @@ export class IndexBuilds {
     while (!isDone) {
       await this.storage.write(() => {
         this.checkPresent(collection)
-        if (!collection.indexes.includes(index)) throw new CommandError(27, `index ${index.name} was dropped while it was built`)
+        if (!collection.indexes.includes(index)) {
+          throw new CommandError(27, `index ${index.name} was dropped while it was built`)
+        }
         const entries = this.storage.entries({ start, end, limit: SLICE_DOCUMENTS })
         const documents = entries.map(({ key, value }) => ({ id: recordIdOf(key), document: decode(value) }))
         // A duplicate ends the build; the slices before it go with the index.

@@ -19,7 +19,9 @@ interface Walk {
   final: boolean
 }
 
-/** A document's keys: one entry, or one per element where a path meets an array. Throws 171 on two arrays side by side. */
+/**
+ * A document's keys: one entry, or one per element where a path meets an array. Throws 171 on two arrays side by side.
+ */
 export function documentKeys (document: Document, paths: ReadonlyArray<readonly string[]>): DocumentKeys {
   const multikey = paths.map(() => false)
   const rows = expand(paths.map((rest) => ({ value: document, rest, final: false })), multikey)
@@ -38,7 +40,8 @@ function expand (walks: Walk[], multikey: boolean[]): unknown[][] {
     multikey[i] = true
   })
   if (array.length === 0) return expand(advanced.map((walk) => walk.final ? walk : ofEmptyArray(walk)), multikey)
-  return array.flatMap((element) => expand(advanced.map((walk) => walk.final ? walk : ofElement(walk, element)), multikey))
+  return array
+    .flatMap((element) => expand(advanced.map((walk) => walk.final ? walk : ofElement(walk, element)), multikey))
 }
 
 function advance (walk: Walk): Walk {
@@ -62,7 +65,9 @@ function ofEmptyArray (walk: Walk): Walk {
 /** Nested arrays are not opened: as a leaf they are a value, on the way they hide what is below. */
 function ofElement (walk: Walk, element: unknown): Walk {
   if (walk.rest.length === 0) return { value: element, rest: [], final: true }
-  return isDocument(element) ? { value: element, rest: walk.rest, final: false } : { value: undefined, rest: [], final: true }
+  return isDocument(element)
+    ? { value: element, rest: walk.rest, final: false }
+    : { value: undefined, rest: [], final: true }
 }
 
 /** Whether a path component can be a position in an array. */

@@ -30,10 +30,12 @@ function rethrow (error: Error): never {
 }
 
 /**
- * Starts the store in a worker thread, so that a slow query does not stop this one. Rejects when the directory is in use,
- * its format is newer, or a socket cannot be opened.
+ * Starts the store in a worker thread, so that a slow query does not stop this one. Rejects when the directory is in
+ * use, its format is newer, or a socket cannot be opened.
  */
-export async function startEmbeddedStore ({ dataDir, port, sweepIntervalMs, onError = rethrow }: EmbeddedStoreOptions): Promise<EmbeddedStore> {
+export async function startEmbeddedStore (
+  { dataDir, port, sweepIntervalMs, onError = rethrow }: EmbeddedStoreOptions
+): Promise<EmbeddedStore> {
   const workerData: WorkerOptions = { dataDir: resolve(dataDir), port, sweepIntervalMs }
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
   // Not events.once, which would reject when the worker fails, with nobody there to catch it.

@@ -40,7 +40,9 @@ export function boundsOf (operator: string, operand: unknown, options?: unknown)
     case '$all': return Array.isArray(operand) && operand.length > 0 ? inexact(equality(operand[0])) : undefined
     case '$gt': case '$gte': case '$lt': case '$lte': return range(operator, operand)
     case '$regex':
-      if (operand instanceof BSONRegExp) return pattern(operand.pattern, typeof options === 'string' ? options : operand.options)
+      if (operand instanceof BSONRegExp) {
+        return pattern(operand.pattern, typeof options === 'string' ? options : operand.options)
+      }
       return typeof operand === 'string' ? pattern(operand, typeof options === 'string' ? options : '') : undefined
   }
   return undefined
@@ -79,7 +81,9 @@ function pattern (source: string, options: string): FieldBounds {
 /** Comparisons look at values of the operand's type only. */
 function range (operator: string, operand: unknown): FieldBounds | undefined {
   const type = keyType(operand)
-  if (Array.isArray(operand) || type === KeyType.null || operand instanceof MinKey || operand instanceof MaxKey) return undefined
+  if (Array.isArray(operand) || type === KeyType.null || operand instanceof MinKey || operand instanceof MaxKey) {
+    return undefined
+  }
   if (isNaNValue(operand)) {
     return operator === '$gte' || operator === '$lte' ? { intervals: [point(operand)], exact: true } : undefined
   }
@@ -162,8 +166,8 @@ export function keyRanges (fields: Interval[][], directions: readonly number[], 
 
 /** For inverted bytes a half-open stretch [low, high) is everything after high's inversion, up to and with low's. */
 function descending ({ low, high, point }: Interval): Interval {
-  const start = high === undefined ? Buffer.alloc(0) : point ? inverted(low) : successor(inverted(high)) ?? Buffer.alloc(0)
-  return { low: start, high: low.length === 0 ? undefined : successor(inverted(low)), point }
+  const start = point ? inverted(low) : high === undefined ? undefined : successor(inverted(high))
+  return { low: start ?? Buffer.alloc(0), high: low.length === 0 ? undefined : successor(inverted(low)), point }
 }
 
 /** A cut key keeps only its start, so the bounds are cut too. */

@@ -28,7 +28,8 @@ const store = await startEmbeddedStore({ dataDir, port, onError })
   .catch((error: unknown) => refuse(error instanceof Error ? error.message : String(error)))
 log.info({ uri: store.uri, dataDir }, 'the embedded store listens on its socket; it is for one machine')
 if (store.port !== undefined) {
-  log.warn({ uri: `mongodb://127.0.0.1:${store.port}/?directConnection=true` }, 'the embedded store listens on a loopback port, which has no authentication')
+  const uri = `mongodb://127.0.0.1:${store.port}/?directConnection=true`
+  log.warn({ uri }, 'the embedded store listens on a loopback port, which has no authentication')
 }
 
 closeWithGrace({ delay: CLOSE_DEADLINE_MS, logger: false }, async ({ signal, err }) => {

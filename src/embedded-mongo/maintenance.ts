@@ -39,12 +39,21 @@ export class Maintenance {
     for (const { namespace, indexes } of this.catalog.all()) {
       for (const index of indexes) {
         const [field, ...others] = index.fields
-        if (index.expireAfterSeconds === undefined || field === undefined || others.length > 0 || index.building || this.isStopped) continue
-        const before = new Date(Date.now() - index.expireAfterSeconds * 1000)
+        const { expireAfterSeconds: seconds, building } = index
+        const isExpiring = seconds !== undefined && others.length === 0 && !building && !this.isStopped
+        if (field === undefined || !isExpiring) continue
+        const before = new Date(Date.now() - seconds * 1000)
         const filter: Document = { [field.path]: { $lte: before } }
         const scope = index.partial === undefined ? filter : { $and: [filter, index.partial.source] }
         await this.writes.deleteMany(namespace, {
-          filter: compileFilter(scope), sort: [], skip: 0, limit: 0, projection: undefined, hint: undefined, deadline: Infinity, variables: {}
+          filter: compileFilter(scope),
+          sort: [],
+          skip: 0,
+          limit: 0,
+          projection: undefined,
+          hint: undefined,
+          deadline: Infinity,
+          variables: {}
         })
       }
     }

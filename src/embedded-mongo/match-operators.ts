@@ -28,9 +28,14 @@ function isSameRegExp (value: unknown, operand: BSONRegExp): boolean {
 }
 
 /** Compiles one of the leaf operators. Throws CommandError 2 for an unknown one or a bad operand. */
-export function compileOperator (name: string, operand: unknown, siblings: Readonly<Record<string, unknown>>): Predicate {
+export function compileOperator (
+  name: string,
+  operand: unknown,
+  siblings: Readonly<Record<string, unknown>>
+): Predicate {
   switch (name) {
-    case '$eq': return operand instanceof BSONRegExp ? elements((value) => isSameRegExp(value, operand)) : equals(operand)
+    case '$eq':
+      return operand instanceof BSONRegExp ? elements((value) => isSameRegExp(value, operand)) : equals(operand)
     case '$gt': return comparison(operand, (order) => order > 0, false)
     case '$gte': return comparison(operand, (order) => order >= 0, true)
     case '$lt': return comparison(operand, (order) => order < 0, false)
@@ -71,7 +76,9 @@ function inside (operand: unknown): Predicate {
   const strings = new Set<unknown>()
   const others: Predicate[] = []
   for (const value of operand) {
-    if (isDocument(value) && Object.keys(value)[0]?.startsWith('$') === true) throw new CommandError(2, 'cannot nest $ under $in')
+    if (isDocument(value) && Object.keys(value)[0]?.startsWith('$') === true) {
+      throw new CommandError(2, 'cannot nest $ under $in')
+    }
     if (typeof value === 'string') strings.add(value)
     else others.push(equals(value))
   }

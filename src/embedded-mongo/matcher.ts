@@ -6,8 +6,8 @@ import { BSONRegExp } from 'bson'
 import { getField, isDocument, isNumeric, toNumber, type Document } from './values.ts'
 
 /**
- * A compiled filter. Our own and not mingo's, because mingo compares what BSON does not: it sorts arrays before comparing
- * them, knows no type bracketing, and takes int64, decimals and binary for objects.
+ * A compiled filter. Our own and not mingo's, because mingo compares what BSON does not: it sorts arrays before
+ * comparing them, knows no type bracketing, and takes int64, decimals and binary for objects.
  */
 export interface Filter {
   source: Document
@@ -35,7 +35,10 @@ function compileEntry (key: string, operand: unknown, variables: Variables): Tes
     case '$expr': return expression(operand, variables)
     case '$comment': return () => true
   }
-  throw new CommandError(2, `unknown top level operator: ${key}. If you have a field name that starts with a '$' symbol, consider using $getField or $setField.`)
+  throw new CommandError(
+    2,
+    `unknown top level operator: ${key}`
+  )
 }
 
 function some (tests: Test[]): Test {
@@ -57,10 +60,12 @@ function branches (key: string, operand: unknown, variables: Variables): Test[] 
 
 function expression (operand: unknown, variables: Variables): Test {
   const evaluate = compileExpression(operand, variables)
-  return (document) => {
-    const value = evaluate(document)
-    return !(value === false || value === null || value === undefined || (isNumeric(value) && toNumber(value) === 0))
-  }
+  return (document) => isTruthy(evaluate(document))
+}
+
+function isTruthy (value: unknown): boolean {
+  const isZero = isNumeric(value) && toNumber(value) === 0
+  return value !== false && value !== null && value !== undefined && !isZero
 }
 
 /** Whether an operand is a set of operators (`{$gt: 1}`) and not a value to be equal to. */
@@ -123,7 +128,7 @@ function negated (operand: unknown, variables: Variables): FieldPredicate {
 
 function existence (operand: unknown): FieldPredicate {
   const exists: FieldPredicate = { leaf: (value) => value !== undefined }
-  const wanted = !(operand === false || operand === null || operand === undefined || (isNumeric(operand) && toNumber(operand) === 0))
+  const wanted = isTruthy(operand)
   return wanted ? exists : { none: exists }
 }
 
@@ -168,6 +173,8 @@ function anyLeaf (value: unknown, parts: readonly string[], at: number, predicat
   const name = parts[at] ?? ''
   if (isDocument(value)) return anyLeaf(getField(value, name), parts, at + 1, predicate)
   if (!Array.isArray(value)) return predicate(undefined)
-  if (isArrayIndex(name) && Number(name) < value.length && anyLeaf(value[Number(name)], parts, at + 1, predicate)) return true
+  if (isArrayIndex(name) && Number(name) < value.length && anyLeaf(value[Number(name)], parts, at + 1, predicate)) {
+    return true
+  }
   return value.some((element) => isDocument(element) && anyLeaf(element, parts, at, predicate))
 }

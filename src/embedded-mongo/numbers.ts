@@ -53,7 +53,12 @@ function scaled (value: Numeric): Scaled | undefined {
   return scaledDecimal(isDouble ? toNumber(value).toPrecision(15) : value.toString())
 }
 
-function decimal (a: Numeric, b: Numeric, doubles: (x: number, y: number) => number, exact: (x: Scaled, y: Scaled) => Scaled): Decimal128 {
+function decimal (
+  a: Numeric,
+  b: Numeric,
+  doubles: (x: number, y: number) => number,
+  exact: (x: Scaled, y: Scaled) => Scaled
+): Decimal128 {
   const x = scaled(a)
   const y = scaled(b)
   if (x === undefined || y === undefined) {
@@ -66,7 +71,10 @@ function decimal (a: Numeric, b: Numeric, doubles: (x: number, y: number) => num
 
 function addDecimals (x: Scaled, y: Scaled): Scaled {
   const power = Math.min(x.power, y.power)
-  return { coefficient: x.coefficient * 10n ** BigInt(x.power - power) + y.coefficient * 10n ** BigInt(y.power - power), power }
+  return {
+    coefficient: x.coefficient * 10n ** BigInt(x.power - power) + y.coefficient * 10n ** BigInt(y.power - power),
+    power
+  }
 }
 
 function multiplyDecimals (x: Scaled, y: Scaled): Scaled {

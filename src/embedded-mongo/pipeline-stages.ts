@@ -47,7 +47,9 @@ export function checkStage (stage: unknown): [name: string, argument: unknown] {
 
 function checkCount (name: string, argument: unknown): void {
   const count = isNumeric(argument) ? toNumber(argument) : NaN
-  if (!Number.isInteger(count) || count < 0) throw new CommandError(2, `invalid argument to ${name} stage: Expected a non-negative number`)
+  if (!Number.isInteger(count) || count < 0) {
+    throw new CommandError(2, `invalid argument to ${name} stage: Expected a non-negative number`)
+  }
   if (name === '$limit' && count === 0) throw new CommandError(15958, 'the limit must be positive')
 }
 
@@ -64,17 +66,26 @@ function ownStages (variables: Variables, source: CollectionSource | undefined):
       return input.filter((document: Document) => filter.test(document))
     },
     $project: (input, argument) => project(input, documentArgument('$project', argument), variables),
-    $unset: (input, argument) => project(input, Object.fromEntries([argument].flat().map((path) => [String(path), 0])), variables),
+    $unset: (input, argument) => {
+      const paths = [argument].flat().map((path) => [String(path), 0])
+      return project(input, Object.fromEntries(paths) as Document, variables)
+    },
     $sort: (input, argument) => input.transform((documents: Document[]) => Lazy(sorted(documents, argument))),
     $limit: (input, argument) => limited(input, toNumber(argument as number)),
-    $count: (input, argument) => input.transform((documents: Document[]) => Lazy(documents.length === 0 ? [] : [{ [String(argument)]: documents.length }])),
-    $lookup: (input, argument, options) => lookup(input, documentArgument('$lookup', argument), options, variables, source),
+    $count: (input, argument) => input.transform(({ length }: Document[]) => {
+      return Lazy(length === 0 ? [] : [{ [String(argument)]: length }])
+    }),
+    $lookup: (input, argument, options) => {
+      return lookup(input, documentArgument('$lookup', argument), options, variables, source)
+    },
     $unionWith: (input, argument) => unionWith(input, argument, variables, source)
   }
 }
 
 function documentArgument (name: string, argument: unknown): Document {
-  if (!isDocument(argument)) throw new CommandError(name === '$match' ? 15959 : 40272, `${name} specification must be an object`)
+  if (!isDocument(argument)) {
+    throw new CommandError(name === '$match' ? 15959 : 40272, `${name} specification must be an object`)
+  }
   return argument
 }
 
@@ -98,7 +109,9 @@ function evaluate (document: Document, expression: unknown, options: Options): u
 }
 
 function project (input: Iterator, specification: Document, variables: Variables): Iterator {
-  if (Object.keys(specification).length === 0) throw new CommandError(51272, 'projection specification must have at least one field')
+  if (Object.keys(specification).length === 0) {
+    throw new CommandError(51272, 'projection specification must have at least one field')
+  }
   const projection = compileProjection(specification, {}, variables)
   return projection === undefined ? input : input.map((document: Document) => projection(document))
 }
@@ -116,10 +129,19 @@ function limited (input: Iterator, count: number): Iterator {
   return Lazy({ next: () => left-- > 0 ? input.next() : { done: true } })
 }
 
-function lookup (input: Iterator, argument: Document, options: Options, variables: Variables, source: CollectionSource | undefined): Iterator {
+function lookup (
+  input: Iterator,
+  argument: Document,
+  options: Options,
+  variables: Variables,
+  source: CollectionSource | undefined
+): Iterator {
   const { from, localField, foreignField, pipeline, let: bindings, as } = argument
-  if (typeof from !== 'string' || typeof as !== 'string' || source === undefined) throw new CommandError(9, '$lookup needs from and as')
-  if ((localField === undefined) !== (foreignField === undefined) || (localField === undefined && !Array.isArray(pipeline))) {
+  if (typeof from !== 'string' || typeof as !== 'string' || source === undefined) {
+    throw new CommandError(9, '$lookup needs from and as')
+  }
+  const isPaired = (localField === undefined) === (foreignField === undefined)
+  if (!isPaired || (localField === undefined && !Array.isArray(pipeline))) {
     throw new CommandError(9, '$lookup requires both or neither of localField and foreignField, or a pipeline')
   }
   const stages: unknown[] = Array.isArray(pipeline) ? pipeline : []
@@ -150,14 +172,28 @@ function joinFilter (document: Document, localField: string, foreignField: strin
 }
 
 function valuesAt (value: unknown, parts: string[]): unknown[] {
-  if (Array.isArray(value)) return value.flatMap((element: unknown) => parts.length === 0 ? [element] : isDocument(element) ? valuesAt(element, parts) : [])
+  if (Array.isArray(value)) {
+    return value
+
+      .flatMap((element: unknown) => {
+        if (parts.length === 0) return [element]
+        return isDocument(element) ? valuesAt(element, parts) : []
+      })
+  }
   const [name, ...rest] = parts
   if (name === undefined) return value === undefined ? [null] : [value]
   return isDocument(value) ? valuesAt(getField(value, name), rest) : [null]
 }
 
-function unionWith (input: Iterator, argument: unknown, variables: Variables, source: CollectionSource | undefined): Iterator {
-  const { coll, pipeline } = typeof argument === 'string' ? { coll: argument, pipeline: [] } : documentArgument('$unionWith', argument)
+function unionWith (
+  input: Iterator,
+  argument: unknown,
+  variables: Variables,
+  source: CollectionSource | undefined
+): Iterator {
+  const { coll, pipeline } = typeof argument === 'string'
+    ? { coll: argument, pipeline: [] }
+    : documentArgument('$unionWith', argument)
   if (typeof coll !== 'string' || source === undefined) throw new CommandError(9, '$unionWith needs a collection')
   const stages: unknown[] = Array.isArray(pipeline) ? pipeline : []
   return Lazy(function * (): Generator<unknown> {

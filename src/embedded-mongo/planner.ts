@@ -48,7 +48,7 @@ export function plan (collection: Collection, filter: Filter, sort: readonly Sor
   const usable = candidates(collection, filter, hint)
   const plans = usable.map((index) => indexPlan(index, bounds, sort))
     .filter((candidate) => hint !== undefined || candidate.score.some((part, i) => i < 4 && part > 0))
-  const best = plans.reduce<ScoredPlan | undefined>((a, b) => a === undefined || isBetter(b.score, a.score) ? b : a, undefined)
+  const [best] = plans.sort((a, b) => compareScores(b.score, a.score))
   return best ?? collectionScan(filter, sort.length === 0)
 }
 
@@ -68,7 +68,8 @@ function collectionScan (filter: Filter, sorted: boolean): Plan {
 function candidates (collection: Collection, filter: Filter, hint: unknown): Index[] {
   const ready = collection.indexes.filter((index) => !index.building)
   if (hint === undefined) return ready.filter((index) => isComplete(index, filter))
-  const hinted = ready.find((index) => typeof hint === 'string' ? index.name === hint : valuesEqual(index.spec.key, hint))
+  const hinted = ready
+    .find((index) => typeof hint === 'string' ? index.name === hint : valuesEqual(index.spec.key, hint))
   if (hinted === undefined) throw new CommandError(2, 'hint provided does not correspond to an existing index')
   return [hinted]
 }
@@ -77,7 +78,8 @@ function candidates (collection: Collection, filter: Filter, hint: unknown): Ind
 function isComplete (index: Index, filter: Filter): boolean {
   const clauses = clausesOf(filter.source)
   if (index.partial !== undefined) return clausesOf(index.partial.source).every((wanted) => isImplied(wanted, clauses))
-  return !index.sparse || clauses.some(([path, operand]) => index.fields.some((field) => field.path === path) && isPresent(operand))
+  return !index.sparse ||
+    clauses.some(([path, operand]) => index.fields.some((field) => field.path === path) && isPresent(operand))
 }
 
 type Clause = [path: string, operand: unknown]
@@ -86,7 +88,9 @@ function clausesOf (filter: Document): Clause[] {
   return Object.entries(filter).flatMap(([key, operand]): Clause[] => {
     if (key === '$and' && Array.isArray(operand)) return operand.filter(isDocument).flatMap(clausesOf)
     if (!isOperators(operand)) return [[key, operand]]
-    return Object.entries(operand).map(([operator, value]): Clause => [key, operator === '$eq' ? value : { [operator]: value }])
+    return Object.entries(operand).map(([operator, value]): Clause => [
+      key, operator === '$eq' ? value : { [operator]: value }
+    ])
   })
 }
 
@@ -99,7 +103,8 @@ function isImplied (wanted: Clause, given: Clause[]): boolean {
     if (valuesEqual(operand, other)) return true
     if (isDocument(operand) && operand.$exists === true) return isPresent(other)
     // Null stands for missing too, of which the index's filter says nothing.
-    return !isOperators(other) && !Array.isArray(other) && isPresent(other) && compileFilter({ value: operand }).test({ value: other })
+    return !isOperators(other) && !Array.isArray(other) && isPresent(other) &&
+      compileFilter({ value: operand }).test({ value: other })
   })
 }
 
@@ -116,9 +121,9 @@ interface ScoredPlan extends Plan {
   score: number[]
 }
 
-function isBetter (a: number[], b: number[]): boolean {
+function compareScores (a: number[], b: number[]): number {
   const i = a.findIndex((part, i) => part !== b[i])
-  return i !== -1 && (a[i] ?? 0) > (b[i] ?? 0)
+  return (a[i] ?? 0) - (b[i] ?? 0)
 }
 
 function indexPlan (index: Index, given: FilterBounds, sort: readonly SortField[]): ScoredPlan {
@@ -126,7 +131,8 @@ function indexPlan (index: Index, given: FilterBounds, sort: readonly SortField[
   const equalities = bounds.filter((intervals) => intervals.length > 0 && intervals.every(({ point }) => point)).length
   const isRange = bounds.length > equalities
   const direction = sortDirection(index, bounds, sort)
-  const isKey = index.unique && equalities === index.fields.length && bounds.every((intervals) => intervals.length === 1)
+  const isKey = index.unique && equalities === index.fields.length &&
+    bounds.every((intervals) => intervals.length === 1)
   return {
     index,
     bounds,
@@ -134,7 +140,10 @@ function indexPlan (index: Index, given: FilterBounds, sort: readonly SortField[
     reverse: direction === -1,
     exact: isWhole && used === given.clauses && !index.truncated,
     sorted: direction !== undefined,
-    score: [Number(isKey), equalities, Number(isRange), Number(direction !== undefined && sort.length > 0), -index.fields.length]
+    score: [
+      Number(isKey), equalities, Number(isRange), Number(direction !== undefined && sort.length > 0),
+      -index.fields.length
+    ]
   }
 }
 
@@ -169,7 +178,8 @@ function sortDirection (index: Index, bounds: Interval[][], sort: readonly SortF
   if (sort.length === 0) return 1
   if (index.truncated || sort.some(({ path }) => index.multikey.has(path))) return undefined
   const isConstant = (at: number) => bounds[at]?.length === 1 && bounds[at][0]?.point === true
-  const constants = new Set(index.fields.filter(({ path }, at) => isConstant(at) && !index.multikey.has(path)).map(({ path }) => path))
+  const fixed = index.fields.filter(({ path }, at) => isConstant(at) && !index.multikey.has(path))
+  const constants = new Set(fixed.map(({ path }) => path))
   const wanted = sort.filter(({ path }) => !constants.has(path))
   let direction: 1 | -1 | undefined
   let at = 0

@@ -20,7 +20,11 @@ interface Parsed {
 }
 
 /** Compiles find's projection; undefined when there is none. Throws CommandError 31253, 31254 on mixtures. */
-export function compileProjection (specification: unknown, filter: Document, variables: Variables): Projection | undefined {
+export function compileProjection (
+  specification: unknown,
+  filter: Document,
+  variables: Variables
+): Projection | undefined {
   if (specification === undefined || specification === null) return undefined
   if (!isDocument(specification)) throw new CommandError(14, 'Expected field projection to be of type object')
   const entries = Object.entries(specification)
@@ -48,7 +52,9 @@ function parseEntry (parsed: Parsed, path: string, value: unknown, filter: Docum
     for (const [key, nested] of Object.entries(value)) parseEntry(parsed, `${path}.${key}`, nested, filter, variables)
     return
   }
-  if (isNumeric(value) || typeof value === 'boolean') return flag(parsed, path, value === true || (isNumeric(value) && toNumber(value) !== 0))
+  if (isNumeric(value) || typeof value === 'boolean') {
+    return flag(parsed, path, value === true || (isNumeric(value) && toNumber(value) !== 0))
+  }
   setMode(parsed, 'include', path)
   const evaluate = compileExpression(value, variables)
   parsed.edits.push((source, target) => {
@@ -124,7 +130,8 @@ function excludeBelow (value: unknown, at: Node): unknown {
   const target: Document = {}
   for (const key of Object.keys(value)) {
     const child = at.children.get(key)
-    if (child?.leaf !== true) setField(target, key, child === undefined ? clone(value[key]) : excludeBelow(value[key], child))
+    if (child?.leaf === true) continue
+    setField(target, key, child === undefined ? clone(value[key]) : excludeBelow(value[key], child))
   }
   return target
 }

@@ -28,7 +28,9 @@ export interface Query {
 /** The parts of a command that make a query. Throws on wrong types. */
 export function parseQuery (body: Document, filterName: string, variables: Variables): Query {
   const filter = body[filterName] ?? {}
-  if (!isDocument(filter)) throw new CommandError(14, `BSON field '${filterName}' is the wrong type, expected type 'object'`)
+  if (!isDocument(filter)) {
+    throw new CommandError(14, `BSON field '${filterName}' is the wrong type, expected type 'object'`)
+  }
   return {
     filter: compileFilter(filter, variables),
     sort: parseSort(body.sort),
@@ -46,7 +48,9 @@ export function countOption (name: string, value: unknown, isNegativeAllowed = f
   if (value === undefined || value === null) return 0
   if (!isNumeric(value)) throw new CommandError(14, `BSON field '${name}' is the wrong type, expected a number`)
   const count = Math.trunc(toNumber(value))
-  if (count < 0 && !isNegativeAllowed) throw new CommandError(2, `BSON field '${name}' value must be >= 0, actual value '${count}'`)
+  if (count < 0 && !isNegativeAllowed) {
+    throw new CommandError(2, `BSON field '${name}' value must be >= 0, actual value '${count}'`)
+  }
   return count
 }
 
@@ -87,7 +91,12 @@ export class Queries {
     const scan = new Scan(this.storage, collection, chosen, query.filter, query.deadline)
     const isSortBlocking = !chosen.sorted
     const source = isSortBlocking ? sorting(scan, query) : () => scan.next()
-    return { plan: chosen, cost: scan, isSortBlocking, next: window(source, isSortBlocking ? 0 : query.skip, isSortBlocking ? 0 : query.limit) }
+    return {
+      plan: chosen,
+      cost: scan,
+      isSortBlocking,
+      next: window(source, isSortBlocking ? 0 : query.skip, isSortBlocking ? 0 : query.limit)
+    }
   }
 
   /** A query's documents as bytes, projected. */
@@ -123,7 +132,14 @@ export class Queries {
 }
 
 function emptyExecution (query: Query): Execution {
-  const nothing: Plan = { index: undefined, ranges: [], reverse: false, exact: false, sorted: query.sort.length === 0, bounds: [] }
+  const nothing: Plan = {
+    index: undefined,
+    ranges: [],
+    reverse: false,
+    exact: false,
+    sorted: query.sort.length === 0,
+    bounds: []
+  }
   return { plan: nothing, cost: NO_COST, isSortBlocking: false }
 }
 

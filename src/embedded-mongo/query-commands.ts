@@ -10,7 +10,13 @@ import { countValue, isDocument, isNumeric, toNumber, type Document } from './va
 import { explain } from './explain-command.ts'
 import { cursorId, type Command, type Request } from './request.ts'
 
-async function cursorReply (request: Request, namespace: string, stream: DocumentStream, batchSize: number, single = false): Promise<CursorReply> {
+async function cursorReply (
+  request: Request,
+  namespace: string,
+  stream: DocumentStream,
+  batchSize: number,
+  single = false
+): Promise<CursorReply> {
   const { store, connection, session } = request
   const { cursorId, batch } = await store.cursors.first(namespace, stream, batchSize, { connection, session }, single)
   return { batchName: 'firstBatch', cursorId, namespace, batch, fields: {} }
@@ -27,21 +33,28 @@ async function find (request: Request): Promise<Reply> {
   const isSingle = request.flag('singleBatch') || (isNumeric(body.limit) && toNumber(body.limit) < 0)
   const isTailable = request.flag('tailable')
   if (isTailable) throw new CommandError(2, 'tailable cursor requested on a non-capped collection')
-  return cursorReply(request, namespace, store.queries.stream(namespace, query), batchSizeOf(body.batchSize, DEFAULT_BATCH), isSingle)
+  const stream = store.queries.stream(namespace, query)
+  return cursorReply(request, namespace, stream, batchSizeOf(body.batchSize, DEFAULT_BATCH), isSingle)
 }
 
 async function getMore (request: Request): Promise<Reply> {
   const { body, store, database } = request
   const namespace = `${database}.${String(body.collection)}`
   const size = batchSizeOf(body.batchSize, 0)
-  const { cursorId: id, batch } = await store.cursors.more(cursorId(body.getMore), namespace, size === 0 ? Infinity : size)
+  const wanted = size === 0 ? Infinity : size
+  const { cursorId: id, batch } = await store.cursors.more(cursorId(body.getMore), namespace, wanted)
   return { batchName: 'nextBatch', cursorId: id, namespace, batch, fields: {} }
 }
 
 function killCursors ({ body, store, namespace }: Request): Document {
   const ids = Array.isArray(body.cursors) ? body.cursors : []
   const killed = ids.filter((id) => store.cursors.kill(cursorId(id), namespace))
-  return { cursorsKilled: killed, cursorsNotFound: ids.filter((id) => !killed.includes(id)), cursorsAlive: [], cursorsUnknown: [] }
+  return {
+    cursorsKilled: killed,
+    cursorsNotFound: ids.filter((id) => !killed.includes(id)),
+    cursorsAlive: [],
+    cursorsUnknown: []
+  }
 }
 
 async function aggregate (request: Request): Promise<Reply> {
@@ -49,11 +62,14 @@ async function aggregate (request: Request): Promise<Reply> {
   const { pipeline, cursor } = body
   if (!Array.isArray(pipeline)) throw new CommandError(14, '\'pipeline\' option must be specified as an array')
   if (request.flag('explain')) return explain(request)
-  if (!isDocument(cursor)) throw new CommandError(9, 'The \'cursor\' option is required, except for aggregate with the explain argument')
+  if (!isDocument(cursor)) {
+    throw new CommandError(9, 'The \'cursor\' option is required, except for aggregate with the explain argument')
+  }
   const onDatabase = isNumeric(body.aggregate)
   const collection = onDatabase ? undefined : request.collection
   const stream = store.aggregation.stream(database, collection, pipeline, body, variables)
-  return cursorReply(request, `${database}.${collection ?? '$cmd.aggregate'}`, stream, batchSizeOf(cursor.batchSize, DEFAULT_BATCH))
+  const namespace = `${database}.${collection ?? '$cmd.aggregate'}`
+  return cursorReply(request, namespace, stream, batchSizeOf(cursor.batchSize, DEFAULT_BATCH))
 }
 
 async function count (request: Request): Promise<Reply> {
@@ -70,7 +86,9 @@ async function count (request: Request): Promise<Reply> {
 async function distinct (request: Request): Promise<Reply> {
   const { body, store, namespace } = request
   const { key } = body
-  if (typeof key !== 'string') throw new CommandError(14, 'BSON field \'distinct.key\' is the wrong type, expected type \'string\'')
+  if (typeof key !== 'string') {
+    throw new CommandError(14, 'BSON field \'distinct.key\' is the wrong type, expected type \'string\'')
+  }
   const results = store.queries.run(namespace, parseQuery(body, 'query', request.variables))
   const values: unknown[] = []
   await drain({
@@ -86,4 +104,12 @@ async function distinct (request: Request): Promise<Reply> {
 }
 
 /** The commands that read. */
-export const queryCommands: Readonly<Record<string, Command>> = { find, getMore, killCursors, aggregate, count, distinct, explain }
+export const queryCommands: Readonly<Record<string, Command>> = {
+  find,
+  getMore,
+  killCursors,
+  aggregate,
+  count,
+  distinct,
+  explain
+}

@@ -1,5 +1,7 @@
 import { ObjectId } from 'bson'
-import { type Catalog, type Collection, type Index, RECORD_ID_BYTES, indexPrefix, recordIdOf, recordKey } from './catalog.ts'
+import {
+  type Catalog, type Collection, type Index, RECORD_ID_BYTES, indexPrefix, recordIdOf, recordKey
+} from './catalog.ts'
 import { CommandError } from './errors.ts'
 import { documentKeys } from './index-keys.ts'
 import { encodeKey, isTooLong, storedKey, successor } from './key-encoding.ts'
@@ -21,7 +23,10 @@ interface IndexChange {
   truncated: boolean
 }
 
-/** Writes documents together with all their index entries. Everything that can be refused is refused before the first put. */
+/**
+ * Writes documents together with all their index entries. Everything that can be refused is refused before the first
+ * put.
+ */
 export class Records {
   private readonly storage: Storage
   private readonly catalog: Catalog
@@ -64,7 +69,13 @@ export class Records {
     this.apply(collection, id, [this.change(collection, index, undefined, document, id)])
   }
 
-  private change (collection: Collection, index: Index, before: Document | undefined, after: Document | undefined, self: number | undefined): IndexChange {
+  private change (
+    collection: Collection,
+    index: Index,
+    before: Document | undefined,
+    after: Document | undefined,
+    self: number | undefined
+  ): IndexChange {
     const old = before === undefined ? undefined : entriesOf(index, before)
     const next = after === undefined ? undefined : entriesOf(index, after)
     const oldKeys = new Set(old?.entries.map(({ key }) => key.toString('latin1')))
@@ -84,10 +95,13 @@ export class Records {
   private checkUnique (collection: Collection, index: Index, { key, row }: Entry, self: number | undefined): void {
     const start = Buffer.concat([indexPrefix(index.id), key])
     const others = this.storage.keys({ start, end: successor(start) ?? start, limit: 2 })
-    const isTaken = others.some((other) => other.length === start.length + RECORD_ID_BYTES && recordIdOf(other) !== self)
+    const isTaken = others
+      .some((other) => other.length === start.length + RECORD_ID_BYTES && recordIdOf(other) !== self)
     if (!isTaken) return
     const paths = index.fields.map(({ path }) => path)
-    const keyValue = Object.fromEntries(paths.map((path, i) => [path, row[i] === undefined || typeof row[i] === 'symbol' ? null : row[i]]))
+    const keyValue = Object.fromEntries(paths.map((path, i) => [
+      path, row[i] === undefined || typeof row[i] === 'symbol' ? null : row[i]
+    ]))
     throw new CommandError(
       11000,
       `E11000 duplicate key error collection: ${collection.namespace} index: ${index.name} dup key: ${shown(keyValue)}`,

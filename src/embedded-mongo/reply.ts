@@ -25,7 +25,9 @@ export function isCursorReply (reply: Reply): reply is CursorReply {
 
 /** The answer as BSON, in pieces. */
 export function encodeReply (reply: Reply): Buffer[] {
-  if (!isCursorReply(reply)) return [Buffer.from(serialize({ ...reply, ok: reply.ok ?? OK }, { ignoreUndefined: true }))]
+  if (!isCursorReply(reply)) {
+    return [Buffer.from(serialize({ ...reply, ok: reply.ok ?? OK }, { ignoreUndefined: true }))]
+  }
   // An empty document's bytes without length and end are the bare fields.
   const fields = Buffer.from(serialize({ ...reply.fields, ok: OK }, { ignoreUndefined: true })).subarray(4, -1)
   const elements = reply.batch.flatMap((bytes, i) => [name(TYPE.document, String(i)), asBuffer(bytes)])

@@ -61,7 +61,12 @@ export class Request {
     const sequence = this.message.sequences.get(name)
     if (sequence !== undefined) return sequence.map((bytes) => ({ bytes, document: decode(bytes) }))
     const list = this.body[name]
-    if (!Array.isArray(list)) throw new CommandError(list === undefined ? 40414 : 14, `BSON field '${this.name}.${name}' is missing or no array`)
+    if (!Array.isArray(list)) {
+      throw new CommandError(
+        list === undefined ? 40414 : 14,
+        `BSON field '${this.name}.${name}' is missing or no array`
+      )
+    }
     return list.map((document: unknown) => {
       if (!isDocument(document)) throw new CommandError(14, `BSON field '${this.name}.${name}' must contain documents`)
       return { bytes: undefined, document }

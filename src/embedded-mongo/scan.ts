@@ -28,8 +28,8 @@ export interface ScanCost {
 }
 
 /**
- * Walks a plan's documents lazily. It reads ahead in small chunks and keeps no read transaction open, so it may rest for
- * minutes between two documents; when somebody has written meanwhile, it reads on from the last key it gave.
+ * Walks a plan's documents lazily. It reads ahead in small chunks and keeps no read transaction open, so it may rest
+ * for minutes between two documents; when somebody has written meanwhile, it reads on from the last key it gave.
  */
 export class Scan implements ScanCost {
   keysExamined = 0
@@ -145,7 +145,10 @@ export class Scan implements ScanCost {
   }
 }
 
-function absoluteRanges (collection: Collection, { index, ranges, reverse }: Plan): Array<{ start: Buffer, end: Buffer }> {
+function absoluteRanges (
+  collection: Collection,
+  { index, ranges, reverse }: Plan
+): Array<{ start: Buffer, end: Buffer }> {
   const prefix = index === undefined ? recordPrefix(collection.id) : indexPrefix(index.id)
   const end = successor(prefix) ?? prefix
   if (index === undefined) return [{ start: prefix, end }]

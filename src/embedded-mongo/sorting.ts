@@ -22,8 +22,8 @@ interface Sorted<T> {
 }
 
 /**
- * Sorts what is added; stable. With a limit it keeps only about twice as many as asked for. Throws CommandError 292 above
- * the memory bound.
+ * Sorts what is added; stable. With a limit it keeps only about twice as many as asked for. Throws CommandError 292
+ * above the memory bound.
  */
 export class Sorter<T> {
   private items: Array<Sorted<T>> = []

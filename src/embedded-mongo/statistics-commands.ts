@@ -33,4 +33,9 @@ function collStats ({ store, namespace }: Request): Document {
 }
 
 /** The commands that count. */
-export const statisticsCommands: Readonly<Record<string, Command>> = { dbStats, dbstats: dbStats, collStats, collstats: collStats }
+export const statisticsCommands: Readonly<Record<string, Command>> = {
+  dbStats,
+  dbstats: dbStats,
+  collStats,
+  collstats: collStats
+}

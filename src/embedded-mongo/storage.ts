@@ -27,8 +27,8 @@ export interface KeyRange {
  * Ordered bytes on LMDB. Writes are grouped: all that are queued when the event loop turns run in one transaction and
  * share its fsync; each promise resolves after that, so nothing acknowledged is lost by a kill or a power cut.
  *
- * Chosen by measuring: lmdb-js' asynchronous transactions stalled with `overlappingSync` off and, on, do not restore the
- * last flushed state after a power cut by default; a synchronous one costs one fsync and needs neither.
+ * Chosen by measuring: lmdb-js' asynchronous transactions stalled with `overlappingSync` off and, on, do not restore
+ * the last flushed state after a power cut by default; a synchronous one costs one fsync and needs neither.
  */
 export class Storage {
   private readonly db: RootDatabase<Buffer, Buffer>
@@ -58,7 +58,8 @@ export class Storage {
       this.db.transactionSync(() => this.put(FORMAT_KEY, version))
     } else if (stored > FORMAT_VERSION) {
       void this.db.close()
-      throw new Error(`the data in ${directory} has format ${stored}; this version reads formats up to ${FORMAT_VERSION}`)
+      const known = `this version reads formats up to ${FORMAT_VERSION}`
+      throw new Error(`the data in ${directory} has format ${stored}; ${known}`)
     }
   }
 
@@ -85,7 +86,10 @@ export class Storage {
 
   /** The entries of a range, read at once. */
   entries (range: KeyRange): Array<{ key: Buffer, value: Buffer }> {
-    return Array.from(this.db.getRange(rangeOptions(range)), ({ key, value }) => ({ key: asBuffer(key), value: asBuffer(value) }))
+    return Array.from(this.db.getRange(rangeOptions(range)), ({ key, value }) => ({
+      key: asBuffer(key),
+      value: asBuffer(value)
+    }))
   }
 
   /** How many keys are in a range. */
@@ -101,8 +105,8 @@ export class Storage {
 
   /**
    * Runs `run` in the next transaction and resolves with its result once that is durable. A CommandError refuses only
-   * this writer, and what it put before stands: a document is checked before its first put. Anything unforeseen rolls the
-   * whole transaction back, and every writer in it is told.
+   * this writer, and what it put before stands: a document is checked before its first put. Anything unforeseen rolls
+   * the whole transaction back, and every writer in it is told.
    */
   write<T> (run: () => T): Promise<T> {
     if (this.failed !== undefined) return Promise.reject(this.failed)

@@ -21,7 +21,9 @@ function arrayAt (value: unknown, path: string, code: 2 | 14, action: string): u
 function push (argument: unknown, path: string): (value: unknown) => unknown {
   const modifiers = isDocument(argument) && '$each' in argument ? argument : { $each: [argument] }
   const { $each: each, $position: position, $slice: slice, $sort: sort, ...unknown } = modifiers
-  if (!isArray(each)) throw new CommandError(2, `The argument to $each in $push must be an array but it was of type ${typeName(each)}`)
+  if (!isArray(each)) {
+    throw new CommandError(2, `The argument to $each in $push must be an array but it was of type ${typeName(each)}`)
+  }
   const [stray] = Object.keys(unknown)
   if (stray !== undefined) throw new CommandError(2, `Unrecognized clause in $push: ${stray}`)
   const at = integerOption('$position', position)
@@ -43,19 +45,27 @@ function isArray (value: unknown): value is unknown[] {
 
 function integerOption (name: string, value: unknown): number | undefined {
   if (value === undefined) return undefined
-  if (!isNumeric(value) || !Number.isInteger(toNumber(value))) throw new CommandError(2, `The value for ${name} must be an integer value`)
+  if (!isNumeric(value) || !Number.isInteger(toNumber(value))) {
+    throw new CommandError(2, `The value for ${name} must be an integer value`)
+  }
   return toNumber(value)
 }
 
 function elementOrder (sort: unknown): (a: unknown, b: unknown) => number {
   const fields = isDocument(sort) ? parseSort(sort) : parseSort({ value: sort })
-  const key = (element: unknown) => sortKey(isDocument(sort) ? (isDocument(element) ? element : {}) : { value: [element] }, fields)
+  const asDocument = (element: unknown) => isDocument(element) ? element : {}
+  const key = (element: unknown) => sortKey(isDocument(sort) ? asDocument(element) : { value: [element] }, fields)
   return (a, b) => Buffer.compare(key(a), key(b))
 }
 
 function addToSet (argument: unknown, path: string): (value: unknown) => unknown {
   const each: unknown = isDocument(argument) && '$each' in argument ? argument.$each : [argument]
-  if (!Array.isArray(each)) throw new CommandError(14, `The argument to $each in $addToSet must be an array but it was of type ${typeName(each)}`)
+  if (!Array.isArray(each)) {
+    throw new CommandError(
+      14,
+      `The argument to $each in $addToSet must be an array but it was of type ${typeName(each)}`
+    )
+  }
   return (value) => {
     const array = [...value === undefined ? [] : arrayAt(value, path, 2, '$addToSet')]
     const length = value === undefined ? -1 : array.length
@@ -93,7 +103,9 @@ function pull (argument: unknown, path: string): (value: unknown) => unknown {
 }
 
 function pullAll (argument: unknown, path: string): (value: unknown) => unknown {
-  if (!Array.isArray(argument)) throw new CommandError(2, `$pullAll requires an array argument but was given a ${typeName(argument)}`)
+  if (!Array.isArray(argument)) {
+    throw new CommandError(2, `$pullAll requires an array argument but was given a ${typeName(argument)}`)
+  }
   return without(path, '$pullAll', (element) => argument.some((value) => valuesEqual(value, element)))
 }
 

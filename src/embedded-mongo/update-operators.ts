@@ -4,7 +4,9 @@ import { compareValues } from './compare.ts'
 import { CommandError } from './errors.ts'
 import { add, longValue, multiply, toBigInt, type Numeric } from './numbers.ts'
 import { erase, parsePath, read, targets, write, type UpdateContext } from './update-paths.ts'
-import { clone, integerValue, isDocument, isInt32, isLong, isNumeric, doubleValue, typeName, type Document } from './values.ts'
+import {
+  clone, integerValue, isDocument, isInt32, isLong, isNumeric, doubleValue, typeName, type Document
+} from './values.ts'
 import { Decimal128, Double } from 'bson'
 
 /** Changes a document in place. */
@@ -14,7 +16,10 @@ export type Edit = (document: Document, context: UpdateContext) => void
 export type UpdateOperator = (path: string, argument: unknown, options: { now: Date }) => Edit
 
 /** An operator that gives a path's next value from its present one (undefined: leave it). */
-export function valueOperator (compile: (argument: unknown, path: string) => (value: unknown) => unknown, create = true): UpdateOperator {
+export function valueOperator (
+  compile: (argument: unknown, path: string) => (value: unknown) => unknown,
+  create = true
+): UpdateOperator {
   return (path, argument) => {
     const parts = parsePath(path)
     const change = compile(argument, path)
@@ -45,20 +50,32 @@ function rename (path: string, argument: unknown): Edit {
   return (document, context) => {
     const [source] = targets(document, from, context, false)
     if (source === undefined || read(source) === undefined) return
-    if (Array.isArray(source.container)) throw new CommandError(2, `The source field cannot be an array element, '${path}'`)
+    if (Array.isArray(source.container)) {
+      throw new CommandError(2, `The source field cannot be an array element, '${path}'`)
+    }
     const value = read(source)
     erase(source)
     for (const target of targets(document, to, context, true)) write(target, value)
   }
 }
 
-function arithmetic (name: string, verb: string, calculate: (a: Numeric, b: Numeric) => Numeric, start: (argument: Numeric) => Numeric): UpdateOperator {
+function arithmetic (
+  name: string,
+  verb: string,
+  calculate: (a: Numeric, b: Numeric) => Numeric,
+  start: (argument: Numeric) => Numeric
+): UpdateOperator {
   return valueOperator((argument, path) => {
-    if (!isNumeric(argument)) throw new CommandError(14, `Cannot ${verb} with non-numeric argument: {${path}: ${String(argument)}}`)
+    if (!isNumeric(argument)) {
+      throw new CommandError(14, `Cannot ${verb} with non-numeric argument: {${path}: ${String(argument)}}`)
+    }
     return (value) => {
       if (value === undefined) return start(argument)
       if (isNumeric(value)) return calculate(value, argument)
-      throw new CommandError(14, `Cannot apply ${name} to a value of non-numeric type. The field '${path}' is of type ${typeName(value)}`)
+      throw new CommandError(
+        14,
+        `Cannot apply ${name} to a value of non-numeric type. The field '${path}' is of type ${typeName(value)}`
+      )
     }
   })
 }
@@ -70,13 +87,18 @@ function zeroLike (argument: Numeric): Numeric {
 }
 
 function extreme (isBetter: (order: number) => boolean): UpdateOperator {
-  return valueOperator((argument) => (value) => value === undefined || isBetter(compareValues(argument, value)) ? clone(argument) : undefined)
+  return valueOperator((argument) => (value) => {
+    return value === undefined || isBetter(compareValues(argument, value)) ? clone(argument) : undefined
+  })
 }
 
 function currentDate (path: string, argument: unknown, { now }: { now: Date }): Edit {
   const type = isDocument(argument) ? argument.$type : argument === false || argument === true ? 'date' : undefined
   if (type !== 'date' && type !== 'timestamp') {
-    throw new CommandError(2, `The '$type' string field is required to be 'date' or 'timestamp': {$currentDate: {${path}: …}}`)
+    throw new CommandError(
+      2,
+      `The '$type' string field is required to be 'date' or 'timestamp': {$currentDate: {${path}: …}}`
+    )
   }
   const value = type === 'date' ? now : new Timestamp({ t: Math.floor(now.getTime() / 1000), i: 1 })
   return valueOperator(() => () => value)(path, undefined, { now })
@@ -84,14 +106,20 @@ function currentDate (path: string, argument: unknown, { now }: { now: Date }): 
 
 const bit = valueOperator((argument, path) => {
   const operations = isDocument(argument) ? Object.entries(argument) : []
-  if (operations.length === 0) throw new CommandError(2, `You must pass in at least one bitwise operation: {$bit: {${path}: …}}`)
+  if (operations.length === 0) {
+    throw new CommandError(2, `You must pass in at least one bitwise operation: {$bit: {${path}: …}}`)
+  }
   const steps = operations.map(([name, operand]) => {
-    if (!isInt32(operand) && !isLong(operand)) throw new CommandError(2, `The $bit modifier field must be an Integer(32/64 bit): ${path}`)
+    if (!isInt32(operand) && !isLong(operand)) {
+      throw new CommandError(2, `The $bit modifier field must be an Integer(32/64 bit): ${path}`)
+    }
     return { apply: bitwise(name), operand }
   })
   return (value) => {
     const start = value ?? 0
-    if (!isInt32(start) && !isLong(start)) throw new CommandError(2, `Cannot apply $bit to a value of non-integral type: ${typeName(start)}`)
+    if (!isInt32(start) && !isLong(start)) {
+      throw new CommandError(2, `Cannot apply $bit to a value of non-integral type: ${typeName(start)}`)
+    }
     const isWide = isLong(start) || steps.some(({ operand }) => isLong(operand))
     const result = steps.reduce((bits, { apply, operand }) => apply(bits, toBigInt(operand)), toBigInt(start))
     return isWide ? longValue(result) : integerValue(result)
@@ -119,5 +147,7 @@ export const UPDATE_OPERATORS: Readonly<Partial<Record<string, UpdateOperator>>>
   $max: extreme((order) => order > 0),
   $currentDate: currentDate,
   $bit: bit,
-  ...Object.fromEntries(Object.entries(ARRAY_OPERATORS).map(([name, { compile, create }]) => [name, valueOperator(compile, create)]))
+  ...Object.fromEntries(Object.entries(ARRAY_OPERATORS).map(([name, { compile, create }]) => [
+    name, valueOperator(compile, create)
+  ]))
 }

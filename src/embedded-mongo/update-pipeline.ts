@@ -11,7 +11,9 @@ const STAGES = new Set(['$addFields', '$set', '$project', '$unset', '$replaceRoo
 export function compilePipelineUpdate (stages: unknown[], variables: Variables): (document: Document) => Document {
   const plain = stages.map((stage) => {
     const [name, ...others] = isDocument(stage) ? Object.keys(stage) : []
-    if (name === undefined || others.length > 0) throw new CommandError(40323, 'A pipeline stage specification object must contain exactly one field.')
+    if (name === undefined || others.length > 0) {
+      throw new CommandError(40323, 'A pipeline stage specification object must contain exactly one field.')
+    }
     if (!STAGES.has(name)) throw new CommandError(72, `${name} is not allowed to be used within an update`)
     return toPlainExpression(stage, variables) as Document
   })
@@ -28,10 +30,13 @@ export function compilePipelineUpdate (stages: unknown[], variables: Variables):
 export function withTypes (before: unknown, after: unknown): unknown {
   if (isLong(before) || before instanceof Double) return toPlain(before) === after ? before : after
   if (Array.isArray(before) && Array.isArray(after)) return after.map((value, i) => withTypes(before[i], value))
-  if (!isDocument(after)) return typeof after === 'number' && typeof before === 'number' && !isInt32(before) ? asDouble(after) : after
+  if (!isDocument(after)) {
+    return typeof after === 'number' && typeof before === 'number' && !isInt32(before) ? asDouble(after) : after
+  }
   const result: Document = {}
   for (const key of Object.keys(after)) {
-    if (after[key] !== undefined) setField(result, key, withTypes(isDocument(before) ? before[key] : undefined, after[key]))
+    const former = isDocument(before) ? before[key] : undefined
+    if (after[key] !== undefined) setField(result, key, withTypes(former, after[key]))
   }
   return result
 }

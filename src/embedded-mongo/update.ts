@@ -24,8 +24,9 @@ export interface Update {
 }
 
 /**
- * Compiles an update: a pipeline, a replacement or operators. Our own operators and not mingo's, because mingo's calculate
- * with JS numbers only (an int64 or decimal field breaks), and do not know MongoDB's conflicts and error codes.
+ * Compiles an update: a pipeline, a replacement or operators. Our own operators and not mingo's, because mingo's
+ * calculate with JS numbers only (an int64 or decimal field breaks), and do not know MongoDB's conflicts and error
+ * codes.
  */
 export function compileUpdate (update: unknown, options: UpdateOptions): Update {
   if (Array.isArray(update)) return pipeline(update, options)
@@ -36,14 +37,18 @@ export function compileUpdate (update: unknown, options: UpdateOptions): Update 
 }
 
 function pipeline (stages: unknown[], options: UpdateOptions): Update {
-  if (options.arrayFilters !== undefined) throw new CommandError(9, 'arrayFilters may not be specified for pipeline-style updates')
+  if (options.arrayFilters !== undefined) {
+    throw new CommandError(9, 'arrayFilters may not be specified for pipeline-style updates')
+  }
   const run = compilePipelineUpdate(stages, options.variables)
   return { isReplacement: false, apply: (document) => changed(document, run(document)) }
 }
 
 function replacement (update: Document): Update {
   for (const key of Object.keys(update)) {
-    if (key.startsWith('$')) throw new CommandError(52, `The dollar ($) prefixed field '${key}' is not allowed in a replacement`)
+    if (key.startsWith('$')) {
+      throw new CommandError(52, `The dollar ($) prefixed field '${key}' is not allowed in a replacement`)
+    }
   }
   return {
     isReplacement: true,
@@ -72,10 +77,16 @@ function operators (update: Document, options: UpdateOptions): Update {
   for (const [name, operand] of Object.entries(update)) {
     const operator = UPDATE_OPERATORS[name]
     if (operator === undefined) {
-      throw new CommandError(9, `Unknown modifier: ${name}. Expected a valid update modifier or pipeline-style update specified as an array`)
+      throw new CommandError(
+        9,
+        `Unknown modifier: ${name}. Expected a valid update modifier or pipeline-style update specified as an array`
+      )
     }
     if (!isDocument(operand)) {
-      throw new CommandError(9, `Modifiers operate on fields but we found type ${typeof operand} instead. For example: {$mod: {<field>: ...}}`)
+      throw new CommandError(
+        9,
+        `Modifiers operate on fields but we found type ${typeof operand} instead. For example: {$mod: {<field>: ...}}`
+      )
     }
     for (const [path, argument] of Object.entries(operand)) {
       paths.push(path, ...(name === '$rename' && typeof argument === 'string' ? [argument] : []))
@@ -115,7 +126,10 @@ function checkConflicts (paths: string[]): void {
   sorted.forEach((path, i) => {
     const next = sorted[i + 1]
     if (next?.startsWith(path) === true) {
-      throw new CommandError(40, `Updating the path '${next.slice(0, -1)}' would create a conflict at '${path.slice(0, -1)}'`)
+      throw new CommandError(
+        40,
+        `Updating the path '${next.slice(0, -1)}' would create a conflict at '${path.slice(0, -1)}'`
+      )
     }
   })
 }
@@ -126,7 +140,9 @@ function parseArrayFilters (filters: unknown): Map<string, (element: unknown) =>
   if (!Array.isArray(filters)) throw new CommandError(14, 'arrayFilters must be an array')
   for (const filter of filters) {
     const [identifier, test] = parseArrayFilter(filter)
-    if (tests.has(identifier)) throw new CommandError(9, `Found multiple array filters with the same top-level field name ${identifier}`)
+    if (tests.has(identifier)) {
+      throw new CommandError(9, `Found multiple array filters with the same top-level field name ${identifier}`)
+    }
     tests.set(identifier, test)
   }
   return tests
@@ -149,9 +165,18 @@ function identifiers (filter: Document): Set<string> {
 }
 
 function checkFilterUse (filters: Map<string, unknown>, used: Set<string>): void {
-  for (const name of used) if (!filters.has(name)) throw new CommandError(2, `No array filter found for identifier '${name}'`)
+  for (const name of used) {
+    if (!filters.has(name)) {
+      throw new CommandError(
+        2,
+    `No array filter found for identifier '${name}'`
+      )
+    }
+  }
   for (const name of filters.keys()) {
-    if (!used.has(name)) throw new CommandError(9, `The array filter for identifier '${name}' was not used in the update`)
+    if (!used.has(name)) {
+      throw new CommandError(9, `The array filter for identifier '${name}' was not used in the update`)
+    }
   }
 }
 
@@ -168,11 +193,14 @@ export function upsertSeed (filter: Document, update: Update): Document {
 function equalities (filter: Document): Array<[string, unknown]> {
   return Object.entries(filter).flatMap(([key, operand]): Array<[string, unknown]> => {
     if (key === '$and' && Array.isArray(operand)) return operand.filter(isDocument).flatMap(equalities)
-    if (key === '$or' && Array.isArray(operand) && operand.length === 1) return operand.filter(isDocument).flatMap(equalities)
+    if (key === '$or' && Array.isArray(operand) && operand.length === 1) {
+      return operand.filter(isDocument).flatMap(equalities)
+    }
     if (key.startsWith('$')) return []
     if (!isOperators(operand)) return [[key, operand]]
     if ('$eq' in operand) return [[key, operand.$eq]]
-    const only = [operand.$in, operand.$all].find((list) => Array.isArray(list) && list.length === 1) as unknown[] | undefined
+    const only = [operand.$in, operand.$all]
+      .find((list) => Array.isArray(list) && list.length === 1) as unknown[] | undefined
     return only === undefined ? [] : [[key, only[0]]]
   })
 }
@@ -181,7 +209,9 @@ function setNested (target: Document, parts: string[], value: unknown): void {
   const [name = '', ...rest] = parts
   if (rest.length === 0) return setField(target, name, value)
   const child = getField(target, name)
-  if (child !== undefined && !isDocument(child)) throw new CommandError(28, `Cannot create field '${rest[0] ?? ''}' in element {${name}: …}`)
+  if (child !== undefined && !isDocument(child)) {
+    throw new CommandError(28, `Cannot create field '${rest[0] ?? ''}' in element {${name}: …}`)
+  }
   const next = child ?? {}
   setField(target, name, next)
   setNested(next, rest, value)
@@ -190,7 +220,9 @@ function setNested (target: Document, parts: string[], value: unknown): void {
 /** Same values, same types, same order of fields. */
 export function isIdentical (a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((value, i) => isIdentical(value, b[i]))
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((value, i) => isIdentical(value, b[i]))
+  }
   if (isDocument(a)) {
     if (!isDocument(b)) return false
     const keys = Object.keys(a)

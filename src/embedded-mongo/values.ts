@@ -17,7 +17,9 @@ export const MAX_NESTING = 100
 const INT32_MIN = -0x80000000
 const INT32_MAX = 0x7fffffff
 
-/** Decodes one BSON document without losing number types. Throws CommandError 22 on malformed bytes, 15 on deep nesting. */
+/**
+ * Decodes one BSON document without losing number types. Throws CommandError 22 on malformed bytes, 15 on deep nesting.
+ */
 export function decode (bytes: Uint8Array, maxNesting = MAX_NESTING): Document {
   let document: Document
   try {

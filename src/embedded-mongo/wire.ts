@@ -43,7 +43,9 @@ export class FrameReader {
     if (this.length < HEADER_BYTES) return undefined
     const first = this.joined(HEADER_BYTES)
     const size = first.readInt32LE(0)
-    if (size < HEADER_BYTES || size > MAX_MESSAGE_BYTES) throw new CommandError(16, `message length ${size} is out of bounds`)
+    if (size < HEADER_BYTES || size > MAX_MESSAGE_BYTES) {
+      throw new CommandError(16, `message length ${size} is out of bounds`)
+    }
     if (this.length < size) return undefined
     const all = this.joined(size)
     this.chunks[0] = all.subarray(size)

@@ -12,7 +12,10 @@ import { runSteps, writeErrors, type Step } from './write-steps.ts'
 function batch (request: Request, name: string): RawDocument[] {
   const documents = request.documents(name)
   if (documents.length === 0 || documents.length > MAX_WRITE_BATCH) {
-    throw new CommandError(16, `Write batch sizes must be between 1 and ${MAX_WRITE_BATCH}. Got ${documents.length} operations.`)
+    throw new CommandError(
+      16,
+      `Write batch sizes must be between 1 and ${MAX_WRITE_BATCH}. Got ${documents.length} operations.`
+    )
   }
   return documents
 }
@@ -36,13 +39,24 @@ async function insert (request: Request): Promise<Reply> {
 }
 
 /** Reads an update statement. `names`: what the command calls the filter and the update. */
-export function updateStatement (body: Document, filterName: string, updateName: string, variables: Variables, now: Date): UpdateStatement {
-  const scope = { ...variables, ...isDocument(body.c) ? body.c : {}, ...isDocument(body.constants) ? body.constants : {} }
+export function updateStatement (
+  body: Document,
+  filterName: string,
+  updateName: string,
+  variables: Variables,
+  now: Date
+): UpdateStatement {
+  const scope = {
+    ...variables,
+    ...isDocument(body.c) ? body.c : {},
+    ...isDocument(body.constants) ? body.constants : {}
+  }
   const update = body[updateName]
+  const { sort, hint, maxTimeMS } = body
   if (update === undefined) throw new CommandError(40414, `BSON field '${updateName}' is missing but a required field`)
   if (body.collation !== undefined && body.collation !== null) refuseCollation(body.collation)
   return {
-    query: parseQuery({ ...body, projection: undefined, fields: undefined, skip: undefined, limit: undefined }, filterName, scope),
+    query: parseQuery({ [filterName]: body[filterName], sort, hint, maxTimeMS }, filterName, scope),
     update,
     multi: isTrue(body.multi),
     upsert: isTrue(body.upsert),
@@ -54,7 +68,9 @@ export function updateStatement (body: Document, filterName: string, updateName:
 
 /** Only the simple collation exists here: a wrong order given silently would be worse than an error. */
 export function refuseCollation (collation: unknown): void {
-  if (isDocument(collation) && collation.locale !== 'simple') throw new CommandError(115, 'collation is not supported by the embedded store')
+  if (isDocument(collation) && collation.locale !== 'simple') {
+    throw new CommandError(115, 'collation is not supported by the embedded store')
+  }
 }
 
 async function update (request: Request): Promise<Reply> {
@@ -84,7 +100,8 @@ async function remove (request: Request): Promise<Reply> {
     const parse = () => parseQuery({ ...document, limit: undefined }, 'q', variables)
     const limit = document.limit
     if (!isNumeric(limit) || (toNumber(limit) !== 0 && toNumber(limit) !== 1)) {
-      return { inside: () => { throw new CommandError(9, `The limit field in delete objects must be 0 or 1. Got ${String(limit)}`) } }
+      const refusal = new CommandError(9, `The limit field in delete objects must be 0 or 1. Got ${String(limit)}`)
+      return { inside: () => { throw refusal } }
     }
     return toNumber(limit) === 0
       ? { alone: async () => { n += await writes.deleteMany(namespace, parse()) } }
@@ -97,7 +114,7 @@ async function remove (request: Request): Promise<Reply> {
 async function findAndModify (request: Request): Promise<Reply> {
   const { body, store: { writes, storage }, database, collection, namespace, variables, now } = request
   const shape = compileProjection(body.fields ?? body.projection, isDocument(body.query) ? body.query : {}, variables)
-  const shown = (document: Document | undefined) => document === undefined ? null : shape === undefined ? document : shape(document)
+  const shown = (document: Document | undefined) => document === undefined ? null : shape?.(document) ?? document
   if (request.flag('remove')) {
     if (body.update !== undefined || request.flag('new') || request.flag('upsert')) {
       throw new CommandError(9, 'Cannot specify both an update, new or upsert and remove=true')
@@ -118,4 +135,10 @@ async function findAndModify (request: Request): Promise<Reply> {
 }
 
 /** The commands that write documents. */
-export const writeCommands: Readonly<Record<string, Command>> = { insert, update, delete: remove, findAndModify, findandmodify: findAndModify }
+export const writeCommands: Readonly<Record<string, Command>> = {
+  insert,
+  update,
+  delete: remove,
+  findAndModify,
+  findandmodify: findAndModify
+}

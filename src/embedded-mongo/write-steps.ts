@@ -48,5 +48,9 @@ export async function runSteps (storage: Storage, steps: readonly Step[], ordere
 /** The errors as a write command answers them. */
 export function writeErrors (errors: readonly WriteError[]): Document {
   if (errors.length === 0) return {}
-  return { writeErrors: errors.map(({ index, error }) => ({ index, code: error.code, errmsg: error.message, ...error.details })) }
+  return {
+    writeErrors: errors.map(({ index, error }) => ({
+      index, code: error.code, errmsg: error.message, ...error.details
+    }))
+  }
 }

@@ -117,7 +117,9 @@ export class Writes {
     if (result.matched > 0 || !statement.upsert) return result
     return this.storage.write(() => {
       const { before, after, upsertedId } = this.modify(database, name, statement)
-      return upsertedId === undefined ? { matched: before === undefined ? 0 : 1, modified: after === undefined ? 0 : 1 } : { matched: 0, modified: 0, upsertedId }
+      return upsertedId === undefined
+        ? { matched: before === undefined ? 0 : 1, modified: after === undefined ? 0 : 1 }
+        : { matched: 0, modified: 0, upsertedId }
     })
   }
 
@@ -135,7 +137,11 @@ export class Writes {
    * First finds the records, then writes them in slices, looking at each again: what an update moves is not met twice,
    * and what somebody else changed meanwhile is judged as it is now.
    */
-  private async forEachMatch (namespace: string, query: Query, write: (collection: Collection, found: Found) => void): Promise<void> {
+  private async forEachMatch (
+    namespace: string,
+    query: Query,
+    write: (collection: Collection, found: Found) => void
+  ): Promise<void> {
     const ids = await this.matchingIds(namespace, query)
     let at = 0
     while (at < ids.length) {
