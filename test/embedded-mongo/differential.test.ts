@@ -1,5 +1,8 @@
 import fc from 'fast-check'
-import { Binary, Decimal128, Double, Int32, Long, MongoBulkWriteError, MongoClient, MongoServerError, ObjectId, Timestamp, type AnyBulkWriteOperation, type Collection, type Document } from 'mongodb'
+import {
+  Binary, Decimal128, Double, Int32, Long, MongoBulkWriteError, MongoClient, MongoServerError, ObjectId, Timestamp,
+  type AnyBulkWriteOperation, type Collection, type Document
+} from 'mongodb'
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
@@ -63,11 +66,17 @@ const condition: fc.Arbitrary<Document> = fc.oneof(
   fc.tuple(path, fc.array(scalar, { maxLength: 3 })).map(([field, list]) => ({ [field]: { $nin: list } })),
   fc.tuple(path, fc.boolean()).map(([field, exists]) => ({ [field]: { $exists: exists } })),
   fc.tuple(path, fc.integer({ min: 0, max: 2 })).map(([field, size]) => ({ [field]: { $size: size } })),
-  fc.tuple(path, fc.constantFrom('string', 'number', 'array', 'null', 'int', 'object')).map(([field, type]) => ({ [field]: { $type: type } })),
+  fc.tuple(path, fc.constantFrom('string', 'number', 'array', 'null', 'int', 'object')).map(
+    ([field, type]) => ({ [field]: { $type: type } })
+  ),
   fc.tuple(path, number, number).map(([field, low, high]) => ({ [field]: { $gt: low, $lt: high } })),
   fc.tuple(path, number).map(([field, low]) => ({ [field]: { $elemMatch: { $gte: low } } })),
-  fc.tuple(fc.constantFrom('a', 'b'), fc.integer({ min: 0, max: 3 })).map(([field, x]) => ({ [field]: { $elemMatch: { x } } })),
-  fc.tuple(path, fc.array(scalar.filter((one) => one !== null), { minLength: 1, maxLength: 2 })).map(([field, all]) => ({ [field]: { $all: all } })),
+  fc.tuple(fc.constantFrom('a', 'b'), fc.integer({ min: 0, max: 3 })).map(
+    ([field, x]) => ({ [field]: { $elemMatch: { x } } })
+  ),
+  fc.tuple(path, fc.array(scalar.filter((one) => one !== null), { minLength: 1, maxLength: 2 })).map(
+    ([field, all]) => ({ [field]: { $all: all } })
+  ),
   fc.tuple(path, fc.constantFrom('^a', 'b$', 'z')).map(([field, pattern]) => ({ [field]: { $regex: pattern } })),
   number.map((operand) => ({ 'a.0': operand })),
   id.map((_id) => ({ _id }))
@@ -82,7 +91,11 @@ const filter: fc.Arbitrary<Document> = fc.oneof(
 const direction = fc.constantFrom(1 as const, -1 as const)
 const sort = fc.tuple(fc.constantFrom('a', 'b', 'c', 'n', 'b.x'), direction, direction)
   .map(([field, one, other]): Record<string, 1 | -1> => ({ [field]: one, _id: other }))
-const plainNumber = fc.oneof(fc.integer({ min: -3, max: 6 }), fc.constantFrom(0.5, 2.5).map((value) => new Double(value)), fc.integer({ min: 0, max: 5 }).map((value) => Long.fromNumber(value)))
+const plainNumber = fc.oneof(
+  fc.integer({ min: -3, max: 6 }),
+  fc.constantFrom(0.5, 2.5).map((value) => new Double(value)),
+  fc.integer({ min: 0, max: 5 }).map((value) => Long.fromNumber(value))
+)
 const field = fc.constantFrom('a', 'b', 'c', 'n', 'b.x', 'a.1')
 const arrayField = fc.constantFrom('a', 'b')
 const update: fc.Arbitrary<Document> = fc.oneof(
@@ -108,7 +121,14 @@ const update: fc.Arbitrary<Document> = fc.oneof(
 const index: fc.Arbitrary<[Record<string, 1 | -1>, Document]> = fc.tuple(
   fc.constantFrom(['a'], ['b'], ['c'], ['n'], ['b.x'], ['a', 'c'], ['n', 'b'], ['c', 'n'], ['b.x', 'n']),
   direction,
-  fc.constantFrom<Document>({}, {}, { unique: true }, { sparse: true }, { unique: true, partialFilterExpression: { c: { $exists: true } } }, { partialFilterExpression: { n: { $gt: 1 } } })
+  fc.constantFrom<Document>(
+    {},
+    {},
+    { unique: true },
+    { sparse: true },
+    { unique: true, partialFilterExpression: { c: { $exists: true } } },
+    { partialFilterExpression: { n: { $gt: 1 } } }
+  )
 ).map(([fields, order, options]) => [Object.fromEntries(fields.map((name, i) => [name, i === 0 ? order : 1])), options])
 
 function step (name: string, argument: unknown, run: Step['run']): Step {
@@ -129,34 +149,62 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.tuple(filter, sort, fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 3 }))
-      .map(([query, order, limit, skip]) => step('find', { query, order, limit, skip }, (c) => c.find(query).sort(order).limit(limit).skip(skip).toArray()))
+      .map(([query, order, limit, skip]) => step(
+        'find',
+        { query, order, limit, skip },
+        (c) => c.find(query).sort(order).limit(limit).skip(skip).toArray()
+      ))
   },
   filter.map((query) => step('countDocuments', query, (c) => c.countDocuments(query))),
   fc.tuple(filter, sort, update)
-    .map(([query, order, change]) => step('updateOne', { query, order, change }, (c) => c.updateOne(query, change, { sort: order }))),
+    .map(([query, order, change]) => step(
+      'updateOne',
+      { query, order, change },
+      (c) => c.updateOne(query, change, { sort: order })
+    )),
   {
     weight: 3,
     arbitrary: fc.tuple(byId, update, fc.boolean())
-      .map(([query, change, upsert]) => step('updateOne', { query, change, upsert }, (c) => c.updateOne(query, change, { upsert })))
+      .map(([query, change, upsert]) => step(
+        'updateOne',
+        { query, change, upsert },
+        (c) => c.updateOne(query, change, { upsert })
+      ))
   },
-  fc.tuple(filter, update).map(([query, change]) => step('updateMany', { query, change }, (c) => c.updateMany(query, change))),
+  fc.tuple(filter, update).map(
+    ([query, change]) => step('updateMany', { query, change }, (c) => c.updateMany(query, change))
+  ),
   fc.tuple(byId, document, fc.boolean())
-    .map(([query, rest, upsert]) => step('replaceOne', { query, rest, upsert }, (c) => c.replaceOne(query, rest, { upsert }))),
+    .map(([query, rest, upsert]) => step(
+      'replaceOne',
+      { query, rest, upsert },
+      (c) => c.replaceOne(query, rest, { upsert })
+    )),
   fc.tuple(filter, sort, update, returned).map(([query, order, change, returnDocument]) => {
-    return step('findOneAndUpdate', { query, order, change, returnDocument }, (c) => c.findOneAndUpdate(query, change, { sort: order, returnDocument }))
+    return step(
+      'findOneAndUpdate',
+      { query, order, change, returnDocument },
+      (c) => c.findOneAndUpdate(query, change, { sort: order, returnDocument })
+    )
   }),
-  fc.tuple(filter, sort).map(([query, order]) => step('findOneAndDelete', { query, order }, (c) => c.findOneAndDelete(query, { sort: order }))),
-  filter.map((query) => ({ $and: [query, { n: { $lt: 0 } }] })).map((query) => step('deleteMany', query, (c) => c.deleteMany(query))),
+  fc.tuple(filter, sort).map(
+    ([query, order]) => step('findOneAndDelete', { query, order }, (c) => c.findOneAndDelete(query, { sort: order }))
+  ),
+  filter.map((query) => ({ $and: [query, { n: { $lt: 0 } }] }))
+    .map((query) => step('deleteMany', query, (c) => c.deleteMany(query))),
   byId.map((query) => step('deleteOne', query, (c) => c.deleteOne(query))),
   { weight: 2, arbitrary: index.map(([key, options]) => step('createIndex', { key, options }, (c) => c.createIndex(key, options))) },
-  fc.constantFrom('a_1', 'b_1', 'n_-1', 'a_1_c_1').map((name) => step('dropIndex', name, async (c) => { await c.dropIndex(name) })),
-  fc.tuple(fc.array(fc.tuple(withId, byId, update), { minLength: 1, maxLength: 3 }), fc.boolean()).map(([list, ordered]) => {
-    const operations = list.flatMap(([one, query, change]): AnyBulkWriteOperation[] => [
-      { insertOne: { document: one } },
-      { updateOne: { filter: query, update: change } }
-    ])
-    return step('bulkWrite', { operations, ordered }, (c) => c.bulkWrite(operations, { ordered }))
-  })
+  fc.constantFrom('a_1', 'b_1', 'n_-1', 'a_1_c_1').map(
+    (name) => step('dropIndex', name, async (c) => { await c.dropIndex(name) })
+  ),
+  fc.tuple(fc.array(fc.tuple(withId, byId, update), { minLength: 1, maxLength: 3 }), fc.boolean())
+    .map(([list, ordered]) => {
+      const operations = list.flatMap(([one, query, change]): AnyBulkWriteOperation[] => [
+        { insertOne: { document: one } },
+        { updateOne: { filter: query, update: change } }
+      ])
+      return step('bulkWrite', { operations, ordered }, (c) => c.bulkWrite(operations, { ordered }))
+    })
 )
 
 /** What is compared: counts, documents with their number types, or the error's codes. */
@@ -176,8 +224,12 @@ async function outcome (run: () => Promise<unknown>): Promise<unknown> {
 
 function normal (value: unknown): unknown {
   if (Array.isArray(value)) return value.map((one: unknown) => normal(one))
-  if (value instanceof Int32 || value instanceof Double || value instanceof Long || value instanceof Decimal128) return `${value.constructor.name}:${value.toString()}`
-  if (value instanceof Date || value instanceof ObjectId || value instanceof Binary || value instanceof Timestamp) return `${value.constructor.name}:${JSON.stringify(value)}`
+  if (value instanceof Int32 || value instanceof Double || value instanceof Long || value instanceof Decimal128) {
+    return `${value.constructor.name}:${value.toString()}`
+  }
+  if (value instanceof Date || value instanceof ObjectId || value instanceof Binary || value instanceof Timestamp) {
+    return `${value.constructor.name}:${JSON.stringify(value)}`
+  }
   if (typeof value !== 'object' || value === null) return value
   return Object.entries(value).map(([key, one]) => [key, normal(one)])
 }
@@ -201,7 +253,9 @@ t.test('random commands have the same outcome on the embedded store and on an in
     const last = step('in the end', {}, (c) => c.find().sort({ _id: 1 }).toArray())
     const first = step('insertOne', { _id: 100 }, (c) => c.insertOne({ _id: 100 } as Document))
     for (const { text, run } of [first, ...sequence, last]) {
-      const [ours, theirs] = (await Promise.all(collections.map((collection) => outcome(() => run(collection))))).map((one) => JSON.stringify(one))
+      const [ours, theirs] = (await Promise.all(collections.map((collection) => outcome(() => run(collection))))).map(
+        (one) => JSON.stringify(one)
+      )
       if (ours !== theirs) throw new Error(`${text}\n  embedded:  ${ours}\n  reference: ${theirs}`)
     }
   })

@@ -24,7 +24,16 @@ t.test('indexes of every kind work after a restart, an unfinished one is gone', 
   const first = openStore(directory)
   const collection = await first.storage.write(() => first.catalog.ensure('db', 'things'))
   await first.indexes.build(collection, { v: 2, key: { tags: 1 }, name: 'tags_1', sparse: true })
-  await first.indexes.build(collection, { v: 2, key: { at: -1 }, name: 'at_-1', expireAfterSeconds: Long.fromNumber(5), partialFilterExpression: { temp: true } })
+  await first.indexes.build(
+    collection,
+    {
+      v: 2,
+      key: { at: -1 },
+      name: 'at_-1',
+      expireAfterSeconds: Long.fromNumber(5),
+      partialFilterExpression: { temp: true }
+    }
+  )
   await first.storage.write(() => {
     first.writes.insert('db', 'things', { _id: 1, tags: ['a', 'b'], at: new Date(5), temp: true })
     first.catalog.addIndex(collection, { v: 2, key: { unfinished: 1 }, name: 'unfinished_1' })
@@ -51,7 +60,10 @@ t.test('a failure in the background ends the store, and its owner is told', asyn
   const dataDir = t.testdir()
   const store = openStore(dataDir)
   const collection = await store.storage.write(() => store.catalog.ensure('db', 'things'))
-  await store.indexes.build(collection, { v: 2, key: { at: 1 }, name: 'at_1', expireAfterSeconds: 0, partialFilterExpression: { x: 1 } })
+  await store.indexes.build(
+    collection,
+    { v: 2, key: { at: 1 }, name: 'at_1', expireAfterSeconds: 0, partialFilterExpression: { x: 1 } }
+  )
   await store.storage.write(() => {
     store.writes.insert('db', 'things', { _id: 1, at: new Date(0), x: 1 })
     store.storage.put(recordKey(collection.id, 1), bytes('no BSON'))
@@ -101,7 +113,12 @@ t.test('cursors time out, are bounded in number, and refuse a second reader', as
   for (let i = 0; i < 1000; i++) await cursors.first('a.b', stream(), 1, owner)
   await t.rejects(cursors.first('a.b', stream(), 1, owner), { message: 'too many open cursors' })
   t.match(await cursors.first('a.b', stream(), 1, { ...owner, connection: {} }), { batch: { length: 1 } })
-  const failing = await cursors.first('a.c', { next: (() => { let n = 0; return () => { if (n++ > 0) throw new CommandError(50, 'late'); return bytes('x') } })() }, 1, { ...owner, connection: {} })
+  const failing = await cursors.first(
+    'a.c',
+    { next: (() => { let n = 0; return () => { if (n++ > 0) throw new CommandError(50, 'late'); return bytes('x') } })() },
+    1,
+    { ...owner, connection: {} }
+  )
   await t.rejects(cursors.more(failing.cursorId, 'a.c', 1), { code: 50 })
   await t.rejects(cursors.more(failing.cursorId, 'a.c', 1), { code: 43 })
 })
@@ -123,11 +140,14 @@ t.test('what is not foreseen is code 1', async (t) => {
 t.test('sparse, partial and text-prefix plans are used only when they are whole', async (t) => {
   const { db } = await openTestStore(t)
   const things = db.collection<Document>('things')
-  await things.insertMany([{ _id: 1, a: 'abc', p: 5 }, { _id: 2, a: null, p: 1 }, { _id: 3, p: null }, { _id: 4, a: /ab/, p: 9 }, { _id: 5, a: ['abd'] }] as Document[])
+  await things.insertMany(
+    [{ _id: 1, a: 'abc', p: 5 }, { _id: 2, a: null, p: 1 }, { _id: 3, p: null }, { _id: 4, a: /ab/, p: 9 }, { _id: 5, a: ['abd'] }] as Document[]
+  )
   await things.createIndex({ a: 1 }, { sparse: true })
   await things.createIndex({ p: 1 }, { partialFilterExpression: { p: { $gt: 3 }, $and: [{ p: { $exists: true } }] } })
   const run = async (filter: Document) => {
-    const { executionStats, queryPlanner } = await things.find(filter).explain('executionStats') as Record<string, Document>
+    const { executionStats, queryPlanner } = await things
+      .find(filter).explain('executionStats') as Record<string, Document>
     const ids = (await things.find(filter).toArray()).map(({ _id }) => _id as unknown as number).sort((a, b) => a - b)
     return [(queryPlanner?.winningPlan as Document).stage as string, executionStats?.totalDocsExamined as number, ids]
   }
@@ -158,7 +178,11 @@ t.test('sparse, partial and text-prefix plans are used only when they are whole'
   t.same(await run({ $and: [{ a: 'abc' }, { $nor: [{ p: 5 }] }] }), ['FETCH', 1, []])
   t.same(await run({ a: { $gt: NaN } }), ['COLLSCAN', 5, []])
   for (const [filter, code] of [[{ a: { $ne: 1 } }, 67], [{ a: { $exists: false } }, 67], [{ $or: [{ a: { $not: { $gt: 1 } } }] }, 67], [{ $expr: 1 }, 67]] as const) {
-    t.equal(await codeOf(things.createIndex({ z: 1 }, { partialFilterExpression: filter })), code, JSON.stringify(filter))
+    t.equal(
+      await codeOf(things.createIndex({ z: 1 }, { partialFilterExpression: filter })),
+      code,
+      JSON.stringify(filter)
+    )
   }
   // More ranges than are worth it: the second field is left to the filter.
   await things.createIndex({ x: 1, y: 1 })
@@ -173,47 +197,96 @@ t.test('updates at the edges', async (t) => {
   const apply = async (document: Document, update: Document | Document[], filter: Document = {}) => {
     await things.deleteMany({})
     await things.insertOne(own(1, document))
-    const after = await things.findOneAndUpdate(own(1, filter), update, { returnDocument: 'after', projection: { _id: 0 } })
+    const after = await things.findOneAndUpdate(
+      own(1, filter),
+      update,
+      { returnDocument: 'after', projection: { _id: 0 } }
+    )
     return after as Document
   }
   t.same(await apply({ a: 5 }, { $min: { a: 3 }, $max: { b: 2 } }), { a: 3, b: 2 })
   t.same(await apply({ a: 5 }, { $min: { a: 8 }, $max: { 'c.d': 2 } }), { a: 5, c: { d: 2 } })
-  t.same(await apply({}, { $mul: { i: 2, l: Long.fromNumber(2), d: new Double(2), m: Decimal128.fromString('2'), h: 0.5 } }), { d: 0, h: 0, i: 0, l: 0, m: Decimal128.fromString('0') })
+  t.same(
+    await apply({}, { $mul: { i: 2, l: Long.fromNumber(2), d: new Double(2), m: Decimal128.fromString('2'), h: 0.5 } }),
+    { d: 0, h: 0, i: 0, l: 0, m: Decimal128.fromString('0') }
+  )
   t.same(await apply({}, { $bit: { a: { xor: Long.fromNumber(5) } } }), { a: 5 })
   t.same(await apply({ a: Long.fromNumber(6) }, { $bit: { a: { and: 3 } } }), { a: 2 })
-  t.same(await apply({ a: [{ k: 2 }, 5, { k: 1 }] }, { $push: { a: { $each: [], $sort: { k: 1 } } } }), { a: [5, { k: 1 }, { k: 2 }] })
-  t.same(await apply({ a: 1 }, { $pop: { b: 1, 'c.d': 1 }, $pull: { x: 1 }, $pullAll: { y: [1] }, $unset: { 'q.r': 1 }, $rename: { nope: 'n' } }), { a: 1 })
+  t.same(
+    await apply({ a: [{ k: 2 }, 5, { k: 1 }] }, { $push: { a: { $each: [], $sort: { k: 1 } } } }),
+    { a: [5, { k: 1 }, { k: 2 }] }
+  )
+  t.same(
+    await apply(
+      { a: 1 },
+      { $pop: { b: 1, 'c.d': 1 }, $pull: { x: 1 }, $pullAll: { y: [1] }, $unset: { 'q.r': 1 }, $rename: { nope: 'n' } }
+    ),
+    { a: 1 }
+  )
   t.same(await apply({ a: [1, 2] }, { $pull: { a: 9 } }), { a: [1, 2] })
   t.same(await apply({ a: [1, 2] }, { $pull: { a: 2 } }), { a: [1] })
   t.same(await apply({ a: [1, [2]] }, { $pull: { a: [2] } }), { a: [1] })
   t.same(await apply({ a: [1, 2] }, { $pull: { a: { $in: [1] } } }), { a: [2] })
   t.same(await apply({ a: [1] }, { $addToSet: { a: 1 } }), { a: [1] })
   t.same(await apply({}, { $addToSet: { a: { $each: [] } } }), { a: [] })
-  t.same(await apply({ a: [{ b: [1, 2] }, { b: [3] }] }, { $inc: { 'a.$[].b.$[]': 1 } }), { a: [{ b: [2, 3] }, { b: [4] }] })
+  t.same(
+    await apply({ a: [{ b: [1, 2] }, { b: [3] }] }, { $inc: { 'a.$[].b.$[]': 1 } }),
+    { a: [{ b: [2, 3] }, { b: [4] }] }
+  )
   t.same(await apply({ a: [{ b: 1 }, { b: 2 }] }, { $unset: { 'a.$[].b': 1, 'a.x': 1 } }), { a: [{}, {}] })
-  t.same(await apply({ a: [{ b: 1 }, { b: 2 }] }, { $set: { 'a.$.c': 1 } }, { $and: [{ 'a.b': 2 }] }), { a: [{ b: 1 }, { b: 2, c: 1 }] })
+  t.same(
+    await apply({ a: [{ b: 1 }, { b: 2 }] }, { $set: { 'a.$.c': 1 } }, { $and: [{ 'a.b': 2 }] }),
+    { a: [{ b: 1 }, { b: 2, c: 1 }] }
+  )
   t.same(await apply({ a: [3, 4] }, { $set: { 'a.$': 0 } }, { a: { $in: [4] } }), { a: [3, 0] })
   t.same(await apply({ z: 1, a: 1 }, { $set: { 'n.10': 1, 'n.9': 1, b: 1 } }), { z: 1, a: 1, b: 1, n: { 9: 1, 10: 1 } })
   t.match(await apply({}, { $currentDate: { a: { $type: 'date' } } }), { a: Date })
-  t.same(await apply({ a: 0.5, b: [new Double(2), 1], c: 1 }, [{ $set: { a: { $add: ['$a', 0.5] }, b: { $concatArrays: ['$b', [{ $literal: '$$NOW' }]] }, c: '$$REMOVE' } }, { $replaceWith: '$$ROOT' }]), { a: 1, b: [2, 1, '$$NOW'] })
-  t.same(await apply({ list: [{ n: 1 }, { n: 2 }] }, [{ $set: { 'list.m': 5 } }]), { list: [{ n: 1, m: 5 }, { n: 2, m: 5 }] })
+  t.same(
+    await apply(
+      { a: 0.5, b: [new Double(2), 1], c: 1 },
+      [
+        { $set: { a: { $add: ['$a', 0.5] }, b: { $concatArrays: ['$b', [{ $literal: '$$NOW' }]] }, c: '$$REMOVE' } },
+        { $replaceWith: '$$ROOT' }
+      ]
+    ),
+    { a: 1, b: [2, 1, '$$NOW'] }
+  )
+  t.same(
+    await apply({ list: [{ n: 1 }, { n: 2 }] }, [{ $set: { 'list.m': 5 } }]),
+    { list: [{ n: 1, m: 5 }, { n: 2, m: 5 }] }
+  )
   t.equal(await codeOf(apply({}, [{ $replaceWith: { $literal: 5 } }])), 2)
   t.equal(await codeOf(apply({}, [{ $set: { _id: 5 } }])), 66)
   t.equal(await codeOf(apply({ s: 'x' }, { $bit: { s: { or: 1 } } })), 2)
   t.equal(await codeOf(apply({ s: 'x' }, { $push: { 's.t': 1 } })), 28)
   t.equal(await codeOf(things.updateOne({ a: 1, 'a.b': 2 }, { $set: { z: 1 } }, { upsert: true })), 28)
   const seeds: Array<[Document, Document]> = [
-    [{ k: { $in: [7] }, $or: [{ o: 1 }] }, { k: 7, o: 1 }], [{ k: { $all: [7] }, g: { $gt: 1 } }, { k: 7 }], [{ k: { $in: [1, 2] }, $nor: [{ x: 1 }] }, {}], [{ 'd.e': 1, 'd.f': { $eq: 2 } }, { d: { e: 1, f: 2 } }]
+    [{ k: { $in: [7] }, $or: [{ o: 1 }] }, { k: 7, o: 1 }], [{ k: { $all: [7] }, g: { $gt: 1 } }, { k: 7 }],
+    [{ k: { $in: [1, 2] }, $nor: [{ x: 1 }] }, {}], [
+      { 'd.e': 1, 'd.f': { $eq: 2 } }, { d: { e: 1, f: 2 } }
+    ]
   ]
   for (const [filter, seed] of seeds) {
-    t.same(await things.findOneAndUpdate({ ...filter, fresh: 1 }, { $set: { done: 1 } }, { upsert: true, returnDocument: 'after', projection: { _id: 0 } }), { ...seed, fresh: 1, done: 1 })
+    t.same(
+      await things.findOneAndUpdate(
+        { ...filter, fresh: 1 },
+        { $set: { done: 1 } },
+        { upsert: true, returnDocument: 'after', projection: { _id: 0 } }
+      ),
+      { ...seed, fresh: 1, done: 1 }
+    )
     await things.deleteMany({})
   }
   t.match(await things.replaceOne(own('own', { x: 5 }), { y: 1 }, { upsert: true }), { upsertedId: 'own' })
   t.same(await things.findOne(own('own')), { _id: 'own', y: 1 })
   t.match(await things.updateMany(own('many'), { $inc: { n: 1 } }, { upsert: true }), { upsertedId: 'many' })
   for (const [_id, code] of [[[1], 2], [/x/, 2], [{ $x: 1 }, 52]] as const) t.equal(await codeOf(things.insertOne(own(_id))), code)
-  t.equal(await codeOf(db.command({ update: 'things', updates: [{ q: {}, u: { $set: { a: 1 } }, collation: { locale: 'de' } }] }).then(({ writeErrors }) => { throw (writeErrors as Error[])[0] ?? new Error() })), 115)
+  t.equal(
+    await codeOf(
+      db.command({ update: 'things', updates: [{ q: {}, u: { $set: { a: 1 } }, collation: { locale: 'de' } }] }).then(({ writeErrors }) => { throw (writeErrors as Error[])[0] ?? new Error() })
+    ),
+    115
+  )
 })
 
 t.test('queries at the edges', async (t) => {
@@ -228,21 +301,62 @@ t.test('queries at the edges', async (t) => {
   t.same(await things.distinct('a.1.b'), [2, 3])
   t.same(await things.distinct('a.0'), [5, { b: 1 }])
   t.same(await things.distinct('n.x'), [])
-  t.match(await db.command({ explain: { find: 'nothing', filter: {}, sort: { a: 1 } }, verbosity: 'executionStats' }), { executionStats: { nReturned: 0 } })
-  t.match(await db.command({ explain: { delete: 'things', deletes: [{ q: {}, limit: 1 }] } }), { queryPlanner: { winningPlan: { stage: 'DELETE' } } })
-  t.match(await db.command({ find: 'things', filter: {}, hint: {}, sort: null, projection: {}, limit: 0, skip: null, batchSize: 0 }), { cursor: { firstBatch: [] } })
-  t.match(await client.db('test').command({ find: 'things', filter: { $expr: { $eq: ['$_id', '$$id'] } }, let: { id: 2 } }), { cursor: { firstBatch: { length: 1 } } })
+  t.match(
+    await db.command({ explain: { find: 'nothing', filter: {}, sort: { a: 1 } }, verbosity: 'executionStats' }),
+    { executionStats: { nReturned: 0 } }
+  )
+  t.match(
+    await db.command({ explain: { delete: 'things', deletes: [{ q: {}, limit: 1 }] } }),
+    { queryPlanner: { winningPlan: { stage: 'DELETE' } } }
+  )
+  t.match(
+    await db.command(
+      { find: 'things', filter: {}, hint: {}, sort: null, projection: {}, limit: 0, skip: null, batchSize: 0 }
+    ),
+    { cursor: { firstBatch: [] } }
+  )
+  t.match(
+    await client.db('test').command({ find: 'things', filter: { $expr: { $eq: ['$_id', '$$id'] } }, let: { id: 2 } }),
+    { cursor: { firstBatch: { length: 1 } } }
+  )
   t.equal(await codeOf(db.command({ find: 'things', filter: { $expr: { $eq: ['$_id', '$$nope'] } } })), 2)
-  t.same((await things.aggregate([{ $sort: { _id: -1 } }, { $group: { _id: null, all: { $push: '$_id' } } }]).toArray())[0]?.all, [3, 2, 1])
-  t.same(await things.aggregate([{ $match: { _id: 1 } }, { $project: { _id: 0, x: { $regexMatch: { input: 'Abc', regex: /^a/i } }, when: { $arrayElemAt: ['$when', 0] } } }]).toArray(), [{ x: true, when: new Date(1) }])
+  t.same(
+    (await things.aggregate([{ $sort: { _id: -1 } }, { $group: { _id: null, all: { $push: '$_id' } } }]).toArray())[0]?.all,
+    [3, 2, 1]
+  )
+  t.same(
+    await things.aggregate([{ $match: { _id: 1 } }, { $project: { _id: 0, x: { $regexMatch: { input: 'Abc', regex: /^a/i } }, when: { $arrayElemAt: ['$when', 0] } } }]).toArray(),
+    [{ x: true, when: new Date(1) }]
+  )
   t.same(await things.aggregate([{ $skip: 1 }, { $limit: 1 }, { $count: 'n' }]).toArray(), [{ n: 1 }])
   t.same(await things.aggregate([{ $group: { _id: '$zzz', n: { $sum: 2 } } }]).toArray(), [{ _id: null, n: 6 }])
   t.same(await things.aggregate([{ $sortByCount: '$zzz' }]).toArray(), [{ _id: null, count: 3 }])
-  t.same(await things.aggregate([{ $lookup: { from: 'things', localField: 'a.b', foreignField: 'a.b', as: 'same' } }, { $match: { _id: { $lt: 3 } } }, { $project: { same: '$same._id' } }]).toArray(), [{ _id: 1, same: [1] }, { _id: 2, same: [2] }])
-  t.same((await things.aggregate([{ $match: { _id: 2 } }, { $lookup: { from: 'things', localField: 'zzz', foreignField: 'n', as: 'x' } }]).toArray())[0]?.x as Document[], await things.find({ _id: { $lt: 3 } } as Document).toArray())
-  t.same((await things.aggregate([{ $match: { _id: 3 } }, { $lookup: { from: 'things', pipeline: [{ $documents: [{ q: 1 }] }], as: 'x' } }]).toArray())[0]?.x, [{ q: 1 }])
-  t.equal(await codeOf(things.aggregate([{ $match: { _id: 3 } }, { $replaceRoot: { newRoot: { $literal: 5 } } }]).toArray()), 2)
-  t.equal(await codeOf(db.command({ bulkWrite: 1, ops: [{ delete: 0, filter: {}, multi: true }], nsInfo: [{ ns: 'test.things' }, { ns: '' }] })), 73)
+  t.same(
+    await things.aggregate([{ $lookup: { from: 'things', localField: 'a.b', foreignField: 'a.b', as: 'same' } }, { $match: { _id: { $lt: 3 } } }, { $project: { same: '$same._id' } }]).toArray(),
+    [{ _id: 1, same: [1] }, { _id: 2, same: [2] }]
+  )
+  t.same(
+    (await things.aggregate([{ $match: { _id: 2 } }, { $lookup: { from: 'things', localField: 'zzz', foreignField: 'n', as: 'x' } }]).toArray())[0]?.x as Document[],
+    await things.find({ _id: { $lt: 3 } } as Document).toArray()
+  )
+  t.same(
+    (await things.aggregate([{ $match: { _id: 3 } }, { $lookup: { from: 'things', pipeline: [{ $documents: [{ q: 1 }] }], as: 'x' } }]).toArray())[0]?.x,
+    [{ q: 1 }]
+  )
+  t.equal(
+    await codeOf(things.aggregate([{ $match: { _id: 3 } }, { $replaceRoot: { newRoot: { $literal: 5 } } }]).toArray()),
+    2
+  )
+  t.equal(
+    await codeOf(
+      db.command({
+        bulkWrite: 1,
+        ops: [{ delete: 0, filter: {}, multi: true }],
+        nsInfo: [{ ns: 'test.things' }, { ns: '' }]
+      })
+    ),
+    73
+  )
 })
 
 t.test('a client that does not read its answer cannot keep the store from closing', async (t) => {
@@ -252,7 +366,9 @@ t.test('a client that does not read its answer cannot keep the store from closin
   await server.start()
   const port = await server.listenOnPort(0)
   const client = new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`)
-  await client.db('test').collection('things').insertMany(Array.from({ length: 15 }, (_, i) => ({ i, blob: 'x'.repeat(1024 * 1024) })))
+  await client.db('test').collection('things').insertMany(
+    Array.from({ length: 15 }, (_, i) => ({ i, blob: 'x'.repeat(1024 * 1024) }))
+  )
   await client.close()
   const { connect } = await import('node:net')
   const { serialize } = await import('bson')

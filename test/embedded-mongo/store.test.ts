@@ -80,10 +80,15 @@ t.test('what cannot be opened is refused with its reason', async (t) => {
   const taken = await startEmbeddedStore({ dataDir: join(dataDir, 'one'), port: 0 })
   await t.rejects(startEmbeddedStore({ dataDir: join(dataDir, 'two'), port: taken.port ?? 0 }), /EADDRINUSE/)
   await taken.close()
-  const newer = open<Buffer, Buffer>({ path: join(dataDir, 'one', 'store.mdb'), encoding: 'binary', keyEncoding: 'binary', overlappingSync: false })
+  const newer = open<Buffer, Buffer>(
+    { path: join(dataDir, 'one', 'store.mdb'), encoding: 'binary', keyEncoding: 'binary', overlappingSync: false }
+  )
   await newer.put(Buffer.from([0x00, 0x76]), Buffer.from([0, 0, 0, 99]))
   await newer.close()
-  await t.rejects(startEmbeddedStore({ dataDir: join(dataDir, 'one') }), /has format 99; this version reads formats up to 1/)
+  await t.rejects(
+    startEmbeddedStore({ dataDir: join(dataDir, 'one') }),
+    /has format 99; this version reads formats up to 1/
+  )
   mkdirSync(join(dataDir, 'three'))
   const broken = join(dataDir, 'three', 'lock')
   mkdirSync(broken)
@@ -106,7 +111,12 @@ t.test('an unforeseen error in a transaction rolls back everybody in it; a close
   t.same(writes.map(({ status }) => status), ['rejected', 'rejected'])
   t.equal(storage.get(key), undefined)
   t.equal(aborts, 1)
-  t.same(await Promise.allSettled([storage.write(() => { throw new Error('before any put') }), storage.write(() => 5)]).then((all) => all.map(({ status }) => status)), ['rejected', 'fulfilled'])
+  t.same(
+    await Promise.allSettled([storage.write(() => { throw new Error('before any put') }), storage.write(() => 5)]).then(
+      (all) => all.map(({ status }) => status)
+    ),
+    ['rejected', 'fulfilled']
+  )
   const last = storage.write(() => storage.put(key, Buffer.from('two')))
   await storage.close()
   await last
@@ -162,7 +172,8 @@ t.test('nothing acknowledged is lost by kill -9', async (t) => {
 
   const survivor = await startEmbeddedStore({ dataDir })
   const again = await MongoClient.connect(survivor.uri)
-  const found = await again.db('test').collection<{ _id: number, k: number }>('things').find().hint({ $natural: 1 }).toArray()
+  const found = await again.db('test').collection<{ _id: number, k: number }>('things')
+    .find().hint({ $natural: 1 }).toArray()
   const indexed = await again.db('test').collection('things').find({ k: { $lte: 0 } }).hint('k_1').toArray()
   const ids = new Set(found.map(({ _id }) => _id))
   t.ok(acknowledged.length >= 300)

@@ -1,4 +1,6 @@
-import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'bson'
+import {
+  Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, Long, MaxKey, MinKey, ObjectId, Timestamp
+} from 'bson'
 import fc from 'fast-check'
 import t from 'tap'
 import { compareStrings, compareValues } from '../../src/embedded-mongo/compare.ts'
@@ -92,20 +94,42 @@ t.test('comparison, keys and descending keys agree on MongoDB\'s order of all va
 })
 
 t.test('no encoding is the start of another, however values are joined', async () => {
-  const scalar = fc.oneof(fc.integer(), fc.double(), fc.string({ unit: 'binary' }), fc.boolean(), fc.constant(null), fc.uint8Array().map((bytes) => new Binary(bytes)))
+  const scalar = fc.oneof(
+    fc.integer(),
+    fc.double(),
+    fc.string({ unit: 'binary' }),
+    fc.boolean(),
+    fc.constant(null),
+    fc.uint8Array().map((bytes) => new Binary(bytes))
+  )
   const value = fc.oneof(scalar, fc.array(scalar, { maxLength: 3 }), fc.dictionary(fc.string(), scalar, { maxKeys: 3 }))
   fc.assert(fc.property(fc.array(value, { minLength: 2, maxLength: 2 }), fc.array(value, { minLength: 2, maxLength: 2 }), (a, b) => {
     const wanted = Math.sign(compareValues(a[0], b[0]) || compareValues(a[1], b[1]))
     const [x, y] = [encodeKey(a, [1, 1]), encodeKey(b, [1, 1])]
     return Buffer.compare(x, y) === wanted && (wanted === 0 || !x.subarray(0, y.length).equals(y))
   }))
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (a, b) => Math.sign(compareStrings(a, b)) === Buffer.compare(Buffer.from(a), Buffer.from(b))))
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: 'binary' }),
+      (a, b) => Math.sign(compareStrings(a, b)) === Buffer.compare(Buffer.from(a), Buffer.from(b))
+    )
+  )
 })
 
 t.test('a key of any length fits, and bounds find it, ascending and descending', async (t) => {
   const operator = fc.constantFrom('$eq', '$gt', '$gte', '$lt', '$lte')
-  const long = fc.tuple(fc.string({ maxLength: 3 }), fc.integer({ min: 0, max: 2500 }), fc.string({ maxLength: 3 })).map(([a, n, b]) => a + 'm'.repeat(n) + b)
-  const value = fc.oneof(fc.integer({ min: -5, max: 5 }), fc.string({ maxLength: 4 }), long, fc.constantFrom(NaN, null, -Infinity, 1.5), fc.date({ noInvalidDate: true }))
+  const long = fc.tuple(fc.string({ maxLength: 3 }), fc.integer({ min: 0, max: 2500 }), fc.string({ maxLength: 3 }))
+    .map(
+      ([a, n, b]) => a + 'm'.repeat(n) + b
+    )
+  const value = fc.oneof(
+    fc.integer({ min: -5, max: 5 }),
+    fc.string({ maxLength: 4 }),
+    long,
+    fc.constantFrom(NaN, null, -Infinity, 1.5),
+    fc.date({ noInvalidDate: true })
+  )
   fc.assert(fc.property(value, operator, value, fc.constantFrom(1, -1), (stored, name, operand, direction) => {
     const bounds = boundsOf(name, operand)
     if (bounds === undefined) return true
@@ -113,7 +137,9 @@ t.test('a key of any length fits, and bounds find it, ascending and descending',
     const key = storedKey(full)
     const isCut = key !== full
     const ranges = keyRanges([bounds.intervals], [direction], isCut)
-    const isInside = ranges.some(({ start, end }) => Buffer.compare(start, key) <= 0 && (end === undefined || Buffer.compare(key, end) < 0))
+    const isInside = ranges.some(
+      ({ start, end }) => Buffer.compare(start, key) <= 0 && (end === undefined || Buffer.compare(key, end) < 0)
+    )
     const matches = compileFilter({ value: { [name]: operand } }).test({ value: stored })
     // A cut key may lie in bounds that its value is outside of, never the other way round.
     return key.length <= 1800 && (isCut || !bounds.exact ? isInside || !matches : isInside === matches)
@@ -218,15 +244,28 @@ t.test('filters', async (t) => {
     [{}, { $expr: '$a' }]
   ]
   const through = (value: Document) => decode(encode(value))
-  for (const [document, filter] of yes) t.ok(compileFilter(through(filter)).test(through(document)), `${JSON.stringify(document)} matches ${JSON.stringify(filter)}`)
-  for (const [document, filter] of no) t.notOk(compileFilter(through(filter)).test(through(document)), `${JSON.stringify(document)} does not match ${JSON.stringify(filter)}`)
+  for (const [document, filter] of yes) {
+    t.ok(
+      compileFilter(through(filter)).test(through(document)),
+      `${JSON.stringify(document)} matches ${JSON.stringify(filter)}`
+    )
+  }
+  for (const [document, filter] of no) {
+    t.notOk(
+      compileFilter(through(filter)).test(through(document)),
+      `${JSON.stringify(document)} does not match ${JSON.stringify(filter)}`
+    )
+  }
 })
 
 t.test('a pattern gives an index the text all its matches start with', async (t) => {
   const cases: Array<[string, string, string]> = [
-    ['^abc', '', 'abc'], ['^abc', 'i', ''], ['abc', '', ''], ['^ab?c', '', 'a'], ['^ab*', '', 'a'], ['^ab{0}', '', 'a'], ['^ab+', '', 'ab'], ['^a|b', '', ''],
+    ['^abc', '', 'abc'], ['^abc', 'i', ''], ['abc', '', ''], ['^ab?c', '', 'a'], ['^ab*', '', 'a'],
+    ['^ab{0}', '', 'a'], ['^ab+', '', 'ab'], ['^a|b', '', ''],
     ['^a.c', '', 'a'], ['^a\\.c', '', 'a'], ['^', '', ''], ['^abc', 'm', '']
   ]
-  for (const [pattern, options, prefix] of cases) t.equal(literalPrefix(pattern, options), prefix, `${pattern} ${options}`)
+  for (const [pattern, options, prefix] of cases) {
+    t.equal(literalPrefix(pattern, options), prefix, `${pattern} ${options}`)
+  }
   t.throws(() => compileRegExp('[', ''), { code: 51091 })
 })

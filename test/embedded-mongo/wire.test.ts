@@ -72,9 +72,18 @@ t.test('commands arrive in pieces, several at once, with sequences and checksums
   for (const byte of ping) client.socket.write(Buffer.from([byte]))
   t.match(await client.reply(), { ok: 1 })
   client.socket.write(Buffer.concat([ping, ping, command({ nope: 1 })]))
-  t.match([await client.reply(), await client.reply(), await client.reply()], [{ ok: 1 }, { ok: 1 }, { ok: 0, code: 59, codeName: 'CommandNotFound' }])
-  t.match(await client.ask(command({ insert: 'c' }, [sequence('documents', [{ _id: 1 }, { _id: 2 }])])), { n: 2, ok: 1 })
-  t.match(await client.ask(command({ update: 'c' }, [sequence('updates', [{ q: { _id: 1 }, u: { $set: { a: 1 } } }])])), { n: 1, nModified: 1 })
+  t.match(
+    [await client.reply(), await client.reply(), await client.reply()],
+    [{ ok: 1 }, { ok: 1 }, { ok: 0, code: 59, codeName: 'CommandNotFound' }]
+  )
+  t.match(
+    await client.ask(command({ insert: 'c' }, [sequence('documents', [{ _id: 1 }, { _id: 2 }])])),
+    { n: 2, ok: 1 }
+  )
+  t.match(
+    await client.ask(command({ update: 'c' }, [sequence('updates', [{ q: { _id: 1 }, u: { $set: { a: 1 } } }])])),
+    { n: 1, nModified: 1 }
+  )
   t.match(await client.ask(command({ delete: 'c' }, [sequence('deletes', [{ q: {}, limit: 1 }])])), { n: 1 })
   const withChecksum = frame(OP_MSG, Buffer.concat([flags(1), section({ count: 'c', $db: 'test' }), Buffer.alloc(4)]))
   t.match(await client.ask(withChecksum), { n: 1 })
@@ -95,7 +104,10 @@ t.test('a message that wants no answer gets none, and is done', async (t) => {
 t.test('the legacy hello is answered as the legacy protocol has it; no other command is', async (t) => {
   const { socketPath } = await openTestStore(t)
   const client = new Client(socketPath)
-  const query = (document: Document) => frame(2004, Buffer.concat([flags(0), Buffer.from('admin.$cmd\0'), flags(0), flags(0xffffffff), serialize(document)]))
+  const query = (document: Document) => frame(
+    2004,
+    Buffer.concat([flags(0), Buffer.from('admin.$cmd\0'), flags(0), flags(0xffffffff), serialize(document)])
+  )
   client.socket.write(query({ isMaster: 1, helloOk: true }))
   const reply = await client.frame()
   t.equal(reply.readInt32LE(12), 1, 'OP_REPLY')
@@ -146,7 +158,10 @@ t.test('commands on a wrong or missing database and collection are refused', asy
   t.match(await client.ask(frame(OP_MSG, Buffer.concat([flags(0), section({ ping: 1 })]))), { ok: 1 })
   t.match(await client.ask(command({ find: 5 })), { code: 73 })
   t.match(await client.ask(command({ constructor: 1 })), { code: 59 })
-  t.match(await client.ask(command({ insert: 'c' }, [sequence('documents', [{ a: 1 }, { b: { c: { d: [] } } }])])), { n: 2 })
+  t.match(
+    await client.ask(command({ insert: 'c' }, [sequence('documents', [{ a: 1 }, { b: { c: { d: [] } } }])])),
+    { n: 2 }
+  )
   t.match(await client.ask(command({ getMore: 'x', collection: 'c' })), { code: 14 })
   client.socket.destroy()
 })

@@ -18,7 +18,11 @@ interface Thing {
 }
 
 async function startStore (dataDir: string) {
-  const child = spawn(process.execPath, [main], { env: { ...process.env, DATA_DIR: dataDir, STORE_PORT: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(
+    process.execPath,
+    [main],
+    { env: { ...process.env, DATA_DIR: dataDir, STORE_PORT: '' }, stdio: ['ignore', 'pipe', 'inherit'] }
+  )
   const exited = once(child, 'exit')
   const [line] = await once(createInterface({ input: child.stdout }), 'line') as [string]
   const { uri } = JSON.parse(line) as { uri: string }

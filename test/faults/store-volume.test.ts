@@ -25,12 +25,22 @@ t.test('a million messages: a lookup touches only what it returns, others are se
   t.equal(await messages.estimatedDocumentCount(), MESSAGES)
 
   const statistics = async (filter: Document, sort: Record<string, 1 | -1>, limit: number) => {
-    const explained = await messages.find(filter).sort(sort).limit(limit).explain('executionStats') as { executionStats: Document }
+    const explained = await messages.find(filter)
+      .sort(sort).limit(limit).explain('executionStats') as { executionStats: Document }
     return explained.executionStats
   }
-  t.match(await statistics({ sessionId: 's5000', seq: 50 }, {}, 0), { totalKeysExamined: 1, totalDocsExamined: 1, nReturned: 1 })
-  t.match(await statistics({ sessionId: 's5000' }, { seq: -1 }, 20), { totalKeysExamined: 20, totalDocsExamined: 20, nReturned: 20 })
-  t.match(await statistics({ sessionId: 's5000', seq: { $gt: 90 } }, { seq: 1 }, 0), { totalKeysExamined: 9, totalDocsExamined: 9, nReturned: 9 })
+  t.match(
+    await statistics({ sessionId: 's5000', seq: 50 }, {}, 0),
+    { totalKeysExamined: 1, totalDocsExamined: 1, nReturned: 1 }
+  )
+  t.match(
+    await statistics({ sessionId: 's5000' }, { seq: -1 }, 20),
+    { totalKeysExamined: 20, totalDocsExamined: 20, nReturned: 20 }
+  )
+  t.match(
+    await statistics({ sessionId: 's5000', seq: { $gt: 90 } }, { seq: 1 }, 0),
+    { totalKeysExamined: 9, totalDocsExamined: 9, nReturned: 9 }
+  )
   t.match(await statistics({}, { _id: -1 }, 3), { totalKeysExamined: 3, totalDocsExamined: 3, nReturned: 3 })
 
   // A scan of everything and an index build go on while single lookups and writes are answered.
