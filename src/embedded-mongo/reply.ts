@@ -1,5 +1,5 @@
-import { Double, serialize } from 'bson'
-import { type Document } from './values.ts'
+import { Double } from 'bson'
+import { encode, type Document } from './values.ts'
 
 /** An answer with a batch of documents, whose bytes go out as they are stored. */
 export interface CursorReply {
@@ -25,11 +25,9 @@ export function isCursorReply (reply: Reply): reply is CursorReply {
 
 /** The answer as BSON, in pieces. */
 export function encodeReply (reply: Reply): Buffer[] {
-  if (!isCursorReply(reply)) {
-    return [Buffer.from(serialize({ ...reply, ok: reply.ok ?? OK }, { ignoreUndefined: true }))]
-  }
+  if (!isCursorReply(reply)) return [asBuffer(encode({ ...reply, ok: reply.ok ?? OK }, Infinity))]
   // An empty document's bytes without length and end are the bare fields.
-  const fields = Buffer.from(serialize({ ...reply.fields, ok: OK }, { ignoreUndefined: true })).subarray(4, -1)
+  const fields = asBuffer(encode({ ...reply.fields, ok: OK })).subarray(4, -1)
   const elements = reply.batch.flatMap((bytes, i) => [name(TYPE.document, String(i)), asBuffer(bytes)])
   const cursor = [
     name(TYPE.array, reply.batchName), ...document(elements),

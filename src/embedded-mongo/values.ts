@@ -65,11 +65,20 @@ function isAmbiguous (value: number): boolean {
 
 /** Encodes a document. Throws CommandError 10334 above 16 MiB unless another limit (a reply's) is given. */
 export function encode (document: Document, limit = MAX_DOCUMENT_BYTES): Uint8Array {
-  const bytes = serialize(document, { ignoreUndefined: true })
+  const bytes = serialized(document)
   if (bytes.length > limit) {
     throw new CommandError(10334, `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and ${limit}`)
   }
   return bytes
+}
+
+/** Beyond some size bson's serializer fails with a RangeError of its own. */
+function serialized (document: Document): Uint8Array {
+  try {
+    return serialize(document, { ignoreUndefined: true })
+  } catch (error) {
+    throw error instanceof RangeError ? new CommandError(10334, 'BSONObj size is invalid: too large') : error
+  }
 }
 
 /** Encodes a document to be stored: at most 16 MiB and 100 levels deep. */

@@ -385,3 +385,32 @@ t.test('a client that does not read its answer cannot keep the store from closin
   await server.close()
   t.equal(store.connections.size, 0)
 })
+
+t.test('more updates at the edges: positions, sessions, schedules', async (t) => {
+  const { db, client } = await openTestStore(t)
+  const things = db.collection<Document>('things')
+  await things.insertOne(own(1, { a: [{ b: [1, 2] }], n: { list: [5, 6] }, o: [1, 2, 3] }))
+  const update = async (filter: Document, change: Document | Document[]) => {
+    return await things.findOneAndUpdate(own(1, filter), change, { returnDocument: 'after', projection: { _id: 0 } })
+  }
+  t.match(await update({ $or: [{ o: 2 }, { o: 9 }] }, { $set: { 'o.$': 20 } }), { o: [1, 20, 3] })
+  t.match(await update({ 'n.list': 6 }, { $set: { 'n.list.$': 60 } }), { n: { list: [5, 60] } })
+  t.match(await update({}, { $set: { 'a.0.b.1': 7, 'a.1.c': 1 } }), { a: [{ b: [1, 7] }, { c: 1 }] })
+  t.match(await update({}, { $unset: { 'a.5.c': 1, 'o.x.y': 1, 'n.list.9': 1 } }), { a: [{ b: [1, 7] }, { c: 1 }] })
+  t.equal(await codeOf(update({}, { $set: { 'o.$': 1 } })), 2)
+  t.equal(await codeOf(update({ 'n.list': { $exists: true } }, { $set: { 'a.$[].b.$[].c': 1 } })), 28)
+  t.equal(await codeOf(update({}, { $unset: { 'n.$[]': 1 } })), 2)
+  t.equal(await codeOf(update({}, [{ $set: { n: { $add: ['x', 1] } } }])), 2)
+  t.equal(await codeOf(update({}, [])), undefined, 'an empty pipeline changes nothing')
+  t.equal(await codeOf(db.command({ update: 'things', updates: [{ q: 5, u: {} }] }).then(({ writeErrors }) => {
+    t.match(writeErrors, [{ code: 14 }])
+  })), undefined)
+  t.match(await client.db('a').command({ endSessions: 5 }), { ok: 1 })
+  t.match(await db.command({ delete: 'nothing', deletes: [{ q: {}, limit: 0 }, { q: {}, limit: 1 }] }), { n: 0 })
+  t.match(await db.command({ update: 'nothing', updates: [{ q: {}, u: { $set: { a: 1 } }, c: { x: 1 } }] }), { n: 0 })
+  t.match(await db.command({ findAndModify: 'nothing', query: {}, remove: true }), { value: null, lastErrorObject: { n: 0 } })
+  t.match(await db.command({ listCollections: 1, filter: { name: /thin/ } }), { cursor: { firstBatch: [{ name: 'things' }] } })
+  t.equal(await codeOf(db.command({ killCursors: 'things' })), undefined)
+  t.equal(await codeOf(db.command({ aggregate: 'things', pipeline: [], cursor: {}, let: { a: 1 }, hint: 'nope' })), 2)
+  t.match(await db.command({ insert: 'things', documents: [own(1), own(2)], ordered: 1 }), { n: 0, writeErrors: [{ index: 0 }] })
+})

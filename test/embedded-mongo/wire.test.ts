@@ -176,3 +176,37 @@ t.test('a connection that ends takes its cursors with it', async (t) => {
   while (store.cursors.size > 0) await new Promise((resolve) => setImmediate(resolve))
   t.equal(store.connections.size, 0)
 })
+
+t.test('long reads and writes let others run, also others on the same connection wait their turn', async (t) => {
+  const { socketPath, store, db } = await openTestStore(t)
+  const things = db.collection('things')
+  await things.insertMany(Array.from({ length: 4000 }, (_, n) => ({ n })))
+  // Nothing matches, and finding that out takes tens of milliseconds.
+  const slow = { $expr: { $gt: [{ $size: { $range: [0, 100] } }, 500] } }
+  const order: string[] = []
+  const client = new Client(socketPath)
+  client.socket.write(command({ find: 'things', filter: slow }))
+  while (store.opcounters.query === 0) await new Promise((resolve) => setImmediate(resolve))
+  client.socket.write(command({ ping: 1 }))
+  await Promise.all([
+    client.reply().then((reply) => { order.push('cursor' in reply ? 'find' : 'ping') }).then(() => client.reply())
+      .then((reply) => { order.push('cursor' in reply ? 'find' : 'ping') }),
+    db.command({ ping: 1 }).then(() => order.unshift('another connection'))
+  ])
+  t.same(order, ['another connection', 'find', 'ping'])
+  client.socket.destroy()
+  const [counted, updated, deleted] = await Promise.all([
+    db.command({ count: 'things', query: slow }),
+    things.updateMany(slow, { $set: { a: 1 } }),
+    things.deleteMany(slow)
+  ])
+  t.match([counted, updated, deleted], [{ n: 0 }, { matchedCount: 0 }, { deletedCount: 0 }])
+})
+
+t.test('an answer that no message can hold is an error, not the end of the connection', async (t) => {
+  const { db } = await openTestStore(t)
+  const things = db.collection('things')
+  for (let i = 0; i < 4; i++) await things.insertOne({ text: String(i).repeat(13_000_000) })
+  await t.rejects(things.distinct('text'), { code: 10334 })
+  t.match(await db.command({ ping: 1 }), { ok: 1 })
+})
