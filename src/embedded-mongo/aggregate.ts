@@ -42,8 +42,8 @@ export class Aggregation {
       return encoded(this.stages(database, [], rest, variables))
     }
     const namespace = `${database}.${collection}`
-    const { hint, maxTimeMS } = options
-    const parsed = parseQuery({ ...query, hint, maxTimeMS }, 'filter', variables)
+    const { hint, maxTimeMS, collation } = options
+    const parsed = parseQuery({ ...query, hint, maxTimeMS, collation }, 'filter', variables)
     if (rest.length === 0) return this.queries.stream(namespace, parsed)
     const counter = counterOf(rest)
     if (counter !== undefined) return this.counted(namespace, parsed, counter)

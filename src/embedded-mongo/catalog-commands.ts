@@ -7,7 +7,7 @@ import { compileFilter } from './matcher.ts'
 import { type Reply } from './reply.ts'
 import { encode, isDocument, type Document } from './values.ts'
 import { isTrue, type Command, type Request } from './request.ts'
-import { refuseCollation } from './write-commands.ts'
+import { refuseCollation } from './queries.ts'
 
 /** Options that change what a collection is, and that this store does not have. */
 const UNSUPPORTED_OPTIONS = ['capped', 'timeseries', 'viewOn', 'clusteredIndex', 'validator', 'expireAfterSeconds']

@@ -42,6 +42,7 @@ const CODE_NAMES = {
   31254: 'Location31254',
   15958: 'Location15958',
   15959: 'Location15959',
+  17217: 'Location17217',
   40272: 'Location40272',
   51272: 'Location51272',
   40323: 'Location40323',

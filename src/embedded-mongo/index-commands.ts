@@ -7,7 +7,7 @@ import { isIdentical } from './update.ts'
 import { isDocument, isNumeric, toNumber, type Document } from './values.ts'
 import { catalogCursor } from './catalog-commands.ts'
 import { isTrue, type Command, type Request } from './request.ts'
-import { refuseCollation } from './write-commands.ts'
+import { refuseCollation } from './queries.ts'
 
 const MAX_INDEXES = 64
 const KNOWN_OPTIONS = new Set([

@@ -31,6 +31,7 @@ export function parseQuery (body: Document, filterName: string, variables: Varia
   if (!isDocument(filter)) {
     throw new CommandError(14, `BSON field '${filterName}' is the wrong type, expected type 'object'`)
   }
+  refuseCollation(body.collation)
   return {
     filter: compileFilter(filter, variables),
     sort: parseSort(body.sort),
@@ -40,6 +41,13 @@ export function parseQuery (body: Document, filterName: string, variables: Varia
     hint: body.hint === null || (isDocument(body.hint) && Object.keys(body.hint).length === 0) ? undefined : body.hint,
     deadline: deadlineOf(body.maxTimeMS),
     variables
+  }
+}
+
+/** Only the simple collation exists here: a wrong order given silently would be worse than an error. */
+export function refuseCollation (collation: unknown): void {
+  if (isDocument(collation) && collation.locale !== 'simple') {
+    throw new CommandError(115, 'collation is not supported by the embedded store')
   }
 }
 

@@ -1,12 +1,13 @@
-import { compareValues, valuesEqual } from './compare.ts'
+import { compareValues } from './compare.ts'
 import { DEFAULT_BATCH, drain, type DocumentStream } from './cursors.ts'
 import { CommandError } from './errors.ts'
+import { encodeValue } from './key-encoding.ts'
 import { leafValues } from './paths.ts'
 import { countOption, parseQuery } from './queries.ts'
 import { documentOf } from './records.ts'
 import { type CursorReply, type Reply } from './reply.ts'
 import { PAUSE } from './scan.ts'
-import { countValue, isDocument, isNumeric, toNumber, type Document } from './values.ts'
+import { MAX_DOCUMENT_BYTES, countValue, isDocument, isNumeric, toNumber, type Document } from './values.ts'
 import { explain } from './explain-command.ts'
 import { cursorId, type Command, type Request } from './request.ts'
 
@@ -90,17 +91,35 @@ async function distinct (request: Request): Promise<Reply> {
     throw new CommandError(14, 'BSON field \'distinct.key\' is the wrong type, expected type \'string\'')
   }
   const results = store.queries.run(namespace, parseQuery(body, 'query', request.variables))
-  const values: unknown[] = []
+  const values = new DistinctValues()
   await drain({
     next: () => {
       const found = results.next()
       if (found === undefined || found === PAUSE) return found
-      values.push(...leafValues(documentOf(found), key.split('.')))
+      for (const value of leafValues(documentOf(found), key.split('.'))) values.add(value)
       return found.bytes
     }
   })
-  values.sort(compareValues)
-  return { values: values.filter((value, i) => i === 0 || !valuesEqual(value, values[i - 1])) }
+  return { values: values.sorted() }
+}
+
+/** Values by what they equal, up to the size of a document. */
+class DistinctValues {
+  private readonly values = new Map<string, unknown>()
+  private bytes = 0
+
+  /** Throws CommandError 17217 when there are too many. */
+  add (value: unknown): void {
+    const key = encodeValue(value).toString('latin1')
+    if (this.values.has(key)) return
+    this.values.set(key, value)
+    this.bytes += key.length
+    if (this.bytes > MAX_DOCUMENT_BYTES) throw new CommandError(17217, 'distinct too big, 16mb cap')
+  }
+
+  sorted (): unknown[] {
+    return [...this.values.values()].sort(compareValues)
+  }
 }
 
 /** The commands that read. */

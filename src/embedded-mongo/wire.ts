@@ -123,10 +123,9 @@ function parseOpQuery (frame: Buffer, requestId: number): Message {
 
 let nextRequestId = 1
 
-/** The bytes of an answer. Throws when it is larger than a message may be. */
+/** The bytes of an answer. */
 export function formatReply (message: Message, reply: Reply): Buffer[] {
   const body = encodeReply(reply)
-  if (total(body) > MAX_MESSAGE_BYTES) throw new CommandError(10334, 'the reply is larger than a message may be')
   const pieces = message.legacy ? legacyReply(message.requestId, body) : opMsgReply(message.requestId, body)
   // One write of joined bytes is cheaper than many small pieces; large replies are not copied again.
   return total(pieces) <= JOINED_BYTES ? [Buffer.concat(pieces)] : pieces

@@ -52,24 +52,16 @@ export function updateStatement (
     ...isDocument(body.constants) ? body.constants : {}
   }
   const update = body[updateName]
-  const { sort, hint, maxTimeMS } = body
+  const { sort, hint, maxTimeMS, collation } = body
   if (update === undefined) throw new CommandError(40414, `BSON field '${updateName}' is missing but a required field`)
-  if (body.collation !== undefined && body.collation !== null) refuseCollation(body.collation)
   return {
-    query: parseQuery({ [filterName]: body[filterName], sort, hint, maxTimeMS }, filterName, scope),
+    query: parseQuery({ [filterName]: body[filterName], sort, hint, maxTimeMS, collation }, filterName, scope),
     update,
     multi: isTrue(body.multi),
     upsert: isTrue(body.upsert),
     arrayFilters: body.arrayFilters,
     variables: scope,
     now
-  }
-}
-
-/** Only the simple collation exists here: a wrong order given silently would be worse than an error. */
-export function refuseCollation (collation: unknown): void {
-  if (isDocument(collation) && collation.locale !== 'simple') {
-    throw new CommandError(115, 'collation is not supported by the embedded store')
   }
 }
 

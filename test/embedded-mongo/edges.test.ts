@@ -405,6 +405,9 @@ t.test('more updates at the edges: positions, sessions, schedules', async (t) =>
   t.equal(await codeOf(db.command({ update: 'things', updates: [{ q: 5, u: {} }] }).then(({ writeErrors }) => {
     t.match(writeErrors, [{ code: 14 }])
   })), undefined)
+  for (const refused of [{ find: 'things' }, { count: 'things' }, { aggregate: 'things', pipeline: [], cursor: {} }]) {
+    t.equal(await codeOf(db.command({ ...refused, collation: { locale: 'de' } })), 115, 'a wrong order given silently would be worse')
+  }
   t.match(await client.db('a').command({ endSessions: 5 }), { ok: 1 })
   t.match(await db.command({ delete: 'nothing', deletes: [{ q: {}, limit: 0 }, { q: {}, limit: 1 }] }), { n: 0 })
   t.match(await db.command({ update: 'nothing', updates: [{ q: {}, u: { $set: { a: 1 } }, c: { x: 1 } }] }), { n: 0 })

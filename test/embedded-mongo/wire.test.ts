@@ -203,10 +203,10 @@ t.test('long reads and writes let others run, also others on the same connection
   t.match([counted, updated, deleted], [{ n: 0 }, { matchedCount: 0 }, { deletedCount: 0 }])
 })
 
-t.test('an answer that no message can hold is an error, not the end of the connection', async (t) => {
+t.test('an answer too large for a document is an error, not the end of the connection', async (t) => {
   const { db } = await openTestStore(t)
   const things = db.collection('things')
-  for (let i = 0; i < 4; i++) await things.insertOne({ text: String(i).repeat(13_000_000) })
-  await t.rejects(things.distinct('text'), { code: 10334 })
+  for (let i = 0; i < 2; i++) await things.insertOne({ text: String(i).repeat(13_000_000) })
+  await t.rejects(things.distinct('text'), { code: 17217 })
   t.match(await db.command({ ping: 1 }), { ok: 1 })
 })
