@@ -54,6 +54,12 @@ export default [
   ]),
   wall(['src/store/**/*.ts'], [httpClient, engine, framework, edge]),
   wall(['src/llm/**/*.ts'], [driver, engine, framework, edge]),
-  wall(['src/embedded-mongo/**/*.ts'], [driver, httpClient, framework, edge, { regex: '^\\.\\./(?!embedded-mongo)', message: 'The embedded store knows nothing of Parley.' }]),
+  wall(['src/embedded-mongo/**/*.ts'], [
+    driver, httpClient, framework, edge,
+    {
+      regex: '^(\\.\\./)+(schemas|auth|chat|chatbots|llm|mistral-sim|sessions|store|app\\.ts|config\\.ts)(/|$)',
+      message: 'The embedded store knows nothing of Parley.'
+    }
+  ]),
   wall(['src/mistral-sim/**/*.ts'], [driver, engine, framework, edge, { regex: '/(chat|store|llm|embedded-mongo)/', message: 'The simulator shares nothing with what it tests.' }])
 ]

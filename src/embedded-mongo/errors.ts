@@ -1,4 +1,4 @@
-import { type Document } from './values.ts'
+import { type Document } from './values/values.ts'
 
 /** MongoDB's numeric error codes and their names, as far as this server answers them. */
 const CODE_NAMES = {

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { lockDirectory } from './lock.ts'
-import { openStore, StoreServer } from './server.ts'
-import { socketPlace } from './socket-path.ts'
+import { lockDirectory } from './storage/lock.ts'
+import { openStore, StoreServer } from './wire/server.ts'
+import { socketPlace } from './storage/socket-path.ts'
 import { type WorkerMessage, type WorkerOptions } from './worker-messages.ts'
 
 const { dataDir, port, sweepIntervalMs } = workerData as WorkerOptions

@@ -2,12 +2,12 @@ import { Decimal128, Double, Long, MongoClient, ObjectId, Timestamp, type Docume
 import { once } from 'node:events'
 import t from 'tap'
 import { CommandError, errorReply, toCommandError } from '../../src/embedded-mongo/errors.ts'
-import { Cursors } from '../../src/embedded-mongo/cursors.ts'
+import { Cursors } from '../../src/embedded-mongo/query/cursors.ts'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
-import { lockDirectory } from '../../src/embedded-mongo/lock.ts'
-import { recordKey } from '../../src/embedded-mongo/catalog.ts'
-import { openStore, StoreServer } from '../../src/embedded-mongo/server.ts'
-import { Sorter } from '../../src/embedded-mongo/sorting.ts'
+import { lockDirectory } from '../../src/embedded-mongo/storage/lock.ts'
+import { recordKey } from '../../src/embedded-mongo/storage/catalog.ts'
+import { openStore, StoreServer } from '../../src/embedded-mongo/wire/server.ts'
+import { Sorter } from '../../src/embedded-mongo/query/sorting.ts'
 import { codeOf, openTestStore } from './helper.ts'
 
 /** A document or filter with an _id of any type. */

@@ -1,6 +1,6 @@
 import { MongoClient, type Db, type MongoClientOptions } from 'mongodb'
-import { socketPlace } from '../../src/embedded-mongo/socket-path.ts'
-import { openStore, StoreServer, type Store } from '../../src/embedded-mongo/server.ts'
+import { socketPlace } from '../../src/embedded-mongo/storage/socket-path.ts'
+import { openStore, StoreServer, type Store } from '../../src/embedded-mongo/wire/server.ts'
 
 /** What a test needs of tap. */
 interface TestContext {

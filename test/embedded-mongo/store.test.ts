@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
 import t from 'tap'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
-import { Storage } from '../../src/embedded-mongo/storage.ts'
+import { Storage } from '../../src/embedded-mongo/storage/storage.ts'
 
 const main = fileURLToPath(new URL('../../src/embedded-mongo/main.ts', import.meta.url))
 

@@ -3,13 +3,13 @@ import {
 } from 'bson'
 import fc from 'fast-check'
 import t from 'tap'
-import { compareStrings, compareValues } from '../../src/embedded-mongo/compare.ts'
-import { encodeKey, encodeValue, storedKey, successor } from '../../src/embedded-mongo/key-encoding.ts'
-import { boundsOf, keyRanges } from '../../src/embedded-mongo/intervals.ts'
-import { compileFilter } from '../../src/embedded-mongo/matcher.ts'
-import { add, multiply } from '../../src/embedded-mongo/numbers.ts'
-import { compileRegExp, literalPrefix } from '../../src/embedded-mongo/regex.ts'
-import { decode, encode, isNumeric, typeName, type Document } from '../../src/embedded-mongo/values.ts'
+import { compareStrings, compareValues } from '../../src/embedded-mongo/values/compare.ts'
+import { encodeKey, encodeValue, storedKey, successor } from '../../src/embedded-mongo/storage/key-encoding.ts'
+import { boundsOf, keyRanges } from '../../src/embedded-mongo/query/intervals.ts'
+import { compileFilter } from '../../src/embedded-mongo/query/matcher.ts'
+import { add, multiply } from '../../src/embedded-mongo/values/numbers.ts'
+import { compileRegExp, literalPrefix } from '../../src/embedded-mongo/query/regex.ts'
+import { decode, encode, isNumeric, typeName, type Document } from '../../src/embedded-mongo/values/values.ts'
 
 /** Values in MongoDB's comparison order; those in one row are equal. */
 const ORDER: unknown[][] = [
