@@ -95,7 +95,8 @@ export class TurnRunner {
   }
 
   #failure (live: LiveMessage, error: unknown): Pick<MessageEnd, 'status' | 'error'> {
-    if (error instanceof TurnEnd) return error.reason === 'interrupted' ? interruption : { status: 'stopped' }
+    // A turn that was lost has been ended elsewhere, or its lease has run out; what is written first counts.
+    if (error instanceof TurnEnd) return error.reason === 'stopped' ? { status: 'stopped' } : interruption
     if (error instanceof ApiError) return { status: 'failed', error: { code: error.code, detail: error.message } }
     this.#options.log.error({ err: error, messageId: live.botMessage.id }, 'a turn failed unexpectedly')
     return { status: 'failed', error: { code: 'internal', detail: 'Something went wrong here.' } }
