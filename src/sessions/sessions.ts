@@ -53,9 +53,15 @@ export class Sessions {
         members: { errors: [{ path: '/channel', message: `must be one of ${chatbot.channels.join(', ')}` }] }
       })
     }
-    return present(await this.#repository.insert({
+    const session = await this.#repository.insert({
       tenantId, configId: chatbot.id, userId, channel, title: input.title ?? null, metadata: input.metadata ?? {}
-    }, new Date()))
+    }, new Date())
+    // Deleted meanwhile, the chatbot may have been purged before there was this session to purge with it.
+    if (!(await this.#chatbots.living(tenantId, [chatbot.id])).has(chatbot.id)) {
+      await this.#repository.markDeleted({ tenantId }, session.id)
+      throw new ApiError('not_found', { detail: `There is no configuration ${chatbot.id}.` })
+    }
+    return present(session)
   }
 
   /** Newest activity first. */

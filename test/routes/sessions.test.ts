@@ -1,3 +1,4 @@
+import { ObjectId } from 'mongodb'
 import t from 'tap'
 import { bearer, contents, isProblem, JWT_SECRET, nobody, pages, type PageView, type SessionView } from '../edge.ts'
 import { startApp, type Client } from '../helper.ts'
@@ -249,4 +250,20 @@ t.test('an API key has no sessions of its own', async (t) => {
       {}], ['DELETE', path(id)],
     ['GET', `${path(id)}/messages`], ['POST', `${path(id)}/messages`, { message: 'x' }]
   ] as const) isProblem(t, await key.ask(url, { method, body }), 'forbidden', `${method} ${url}`)
+})
+
+t.test('a session that is opened while its chatbot is being deleted does not stay behind', async (t) => {
+  const configId = await client.createConfig()
+  const { sessions } = app.store
+  const insert = sessions.insert.bind(sessions)
+  t.teardown(() => { sessions.insert = insert })
+  // The moment that matters lies between two commands, so it is made here.
+  sessions.insert = async (...session) => {
+    await client.ask(`/api/configs/${configId}`, { method: 'DELETE' })
+    await app.chat.purge()
+    return await insert(...session)
+  }
+  isProblem(t, await client.ask('/api/sessions', { body: { configId } }), 'not_found')
+  await app.chat.purge()
+  t.equal(await db.collection('sessions').countDocuments({ configId: new ObjectId(configId) }), 0)
 })
