@@ -45,5 +45,5 @@ export default fp<{ config: Config, monitorCommands: boolean }>(async (fastify, 
     throw error
   }
   fastify.decorate('store', await openStore(fastify.mongo.db!))
-  fastify.decorate('storeName', embedded ? `embedded in ${config.DATA_DIR}` : 'MongoDB')
+  fastify.decorate('storeName', embedded ? `embedded in ${config.DATA_DIR}, for one machine` : 'MongoDB')
 }, { name: 'mongo' })

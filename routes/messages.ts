@@ -100,7 +100,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
       description: 'A message that has ended already is answered as it is.',
       tags,
       params: ofMessage,
-      response: { 200: Ref(Message), ...guarded(), ...problems(404) }
+      response: { 200: Ref(Message), ...guarded(), ...problems(404, 413, 415) }
     }
   }, async ({ principal, params }) => await chat.stop(principal, params.id, params.messageId))
 }

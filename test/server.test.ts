@@ -32,7 +32,7 @@ t.test('the first start on an empty folder, and all that comes after it', async 
   const url = await first.serving()
   const key = (await readFile(join(dataDir, 'api-key'), 'utf8')).trim()
 
-  t.match(first.logged('serving'), { store: `embedded in ${dataDir}`, model: 'offline', docs: `${url}/docs` })
+  t.match(first.logged('serving'), { store: `embedded in ${dataDir}, for one machine`, model: 'offline', docs: `${url}/docs` })
   t.equal((await stat(join(dataDir, 'api-key'))).mode & 0o777, 0o600)
   t.match(first.stdout, `An admin key was made: ${key}\n`)
   t.equal(curlLines(first.stdout).split('\n').length, 3)
