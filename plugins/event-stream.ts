@@ -41,6 +41,8 @@ export default fp<{ heartbeatMs: number }>(async (fastify, { heartbeatMs }) => {
     let done = false
 
     this.hijack()
+    // Left while its turn was waited for: there will be no 'close' any more to clean up after.
+    if (raw.destroyed) return this
     this.headers({
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache, no-transform',
@@ -66,8 +68,8 @@ export default fp<{ heartbeatMs: number }>(async (fastify, { heartbeatMs }) => {
       finish(ended(followed, request.occurrence()) + (goingAway ? reconnect : ''))
     }
     const beat = () => {
-      // Nothing was taken for a whole beat: the reader is gone or stuck.
-      if (blocked) raw.destroy()
+      // Nothing was taken for a whole beat, or not even the end: the reader is gone or stuck.
+      if (blocked || done) raw.destroy()
       else write(heartbeat)
     }
     const leave = () => { if (!done) finish(reconnect) }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
 import t, { type Test } from 'tap'
@@ -7,7 +8,7 @@ import { promptOf, startAppWithSim, startTestSim, StepClock } from '../sim.ts'
 
 interface MessageView { id: string, seq: number, role: string, content: string, status: string, error?: { code: string } }
 
-const history = async ({ client }: TestApp, session: string) =>
+const history = async ({ client }: Pick<TestApp, 'client'>, session: string) =>
   (await client.ask<{ data: MessageView[] }>(`/api/sessions/${session}/messages`)).body.data
 
 /** Two replicas on one database; the second one talks to the same simulator. */
@@ -21,7 +22,7 @@ async function startReplicas (t: Test, clock: StepClock, env: Record<string, str
 }
 
 /** Reads the history until it says what is expected. */
-async function eventually (app: TestApp, session: string, expected: (messages: MessageView[]) => boolean): Promise<MessageView[]> {
+async function eventually (app: Pick<TestApp, 'client'>, session: string, expected: (messages: MessageView[]) => boolean): Promise<MessageView[]> {
   for (;;) {
     const messages = await history(app, session)
     if (expected(messages)) return messages
@@ -240,4 +241,25 @@ t.test('a silent stream is kept open by comments', async (t) => {
     if (text.includes(': keep-alive\n\n')) clock.run()
   }
   t.match(text, /: keep-alive\n\n[^]*event: message.completed/)
+})
+
+t.test('a reader that has left before its turn begins leaves nothing open', async (t) => {
+  const clock = new StepClock()
+  const { app, client, sim } = await startAppWithSim(t, { clock, cadence: { chunkDelayMs: 20 } })
+  const session = await client.converse()
+  const path = `/api/sessions/${session}/messages`
+  const first = await client.events(path, { body: { message: 'one two' } })
+  const left = Promise.withResolvers<void>()
+  app.server.on('request', (_request, response) => { response.once('close', left.resolve) })
+  const leaving = new AbortController()
+  const second = client.events(`${path}?onBusy=queue`, { body: { message: 'three' }, signal: leaving.signal })
+  app.server.once('request', () => leaving.abort())
+  await t.rejects(second)
+  await left.promise
+  clock.run()
+  await allOf(first.events)
+  while (sim.requests().length < 2) await setImmediate()
+  await sim.idle()
+  await eventually({ client }, session, (messages) => messages.length === 4 && messages[3]!.status === 'completed')
+  t.equal(getEventListeners(app.chat.closing, 'abort').length, 0)
 })
