@@ -28,12 +28,13 @@ export class LiveMessages {
 
   /** Waits `graceMs` for all to end, interrupts those that have not, and waits for their end, too. */
   async drain (graceMs: number): Promise<void> {
-    const ended = Promise.allSettled([...this.#byId.values()].map(untilEnd))
+    const allEnded = async () => await Promise.allSettled([...this.#byId.values()].map(untilEnd))
     const controller = new AbortController()
-    await Promise.race([ended, delay(graceMs, undefined, { signal: controller.signal }).catch(() => {})])
+    await Promise.race([allEnded(), delay(graceMs, undefined, { signal: controller.signal }).catch(() => {})])
     controller.abort()
     this.#drained = true
     this.abortWhere(() => true, 'interrupted')
-    await ended
+    // Anew: a send that had been taken on before may have become a turn meanwhile.
+    await allEnded()
   }
 }

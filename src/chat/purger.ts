@@ -31,7 +31,7 @@ export class Purger {
     await this.#running
   }
 
-  /** Ends a run between two sessions. */
+  /** Ends a run between two sessions, or while it waits for one. */
   async close (): Promise<void> {
     this.#closed = true
     await this.#running?.catch(() => {})
@@ -53,22 +53,25 @@ export class Purger {
     do {
       ids = await this.#sessions.deleted(BATCH)
       for (const id of ids) {
-        if (this.#closed) return
-        await this.#endTurn(id)
+        if (!await this.#endTurn(id)) return
         await this.#messages.deleteOf(id)
         await this.#sessions.purge(id)
       }
     } while (ids.length === BATCH)
   }
 
-  /** Waits for a turn that is still running, here or elsewhere: what it writes must not come after the purge. */
-  async #endTurn (sessionId: string): Promise<void> {
-    for (;;) {
+  /** Waits for a turn that is still running, here or elsewhere: what it writes must not come after the purge. False: closed. */
+  async #endTurn (sessionId: string): Promise<boolean> {
+    while (!this.#closed) {
       const held = await this.#sessions.checkTurn(sessionId)
-      if (!held) return
-      if (held.turn.lapsed) return await this.#turns.recover(held)
+      if (!held) return true
+      if (held.turn.lapsed) {
+        await this.#turns.recover(held)
+        return true
+      }
       await this.#messages.end(held.turn.messageId, { status: 'stopped' })
       await delay(TURN_CHECK_MS)
     }
+    return false
   }
 }

@@ -263,3 +263,19 @@ t.test('a reader that has left before its turn begins leaves nothing open', asyn
   await eventually({ client }, session, (messages) => messages.length === 4 && messages[3]!.status === 'completed')
   t.equal(getEventListeners(app.chat.closing, 'abort').length, 0)
 })
+
+t.test('closing does not wait for a deleted session whose turn another process holds, and leaves it whole', async (t) => {
+  const started = await startApp(t)
+  const { app, db } = started
+  const { session } = await leaveTurn(started, { messages: 2 })
+  const inAnHour = new Date(Date.now() + 3_600_000)
+  await db.collection('sessions').updateOne(
+    { _id: new ObjectId(session) }, { $set: { status: 'deleted', 'turn.leaseUntil': inAnHour } }
+  )
+  const purging = app.chat.purge()
+  while (!await db.collection('messages').findOne({ status: 'stopped' })) await setImmediate()
+  await app.chat.close()
+  await purging
+  t.equal(await db.collection('messages').countDocuments({}), 2)
+  t.equal(await db.collection('sessions').countDocuments({}), 1)
+})
