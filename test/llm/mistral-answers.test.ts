@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { costUsd } from '../../src/llm/prices.ts'
 import { type PromptMessage } from '../../src/llm/provider.ts'
-import { StreamReader } from '../../src/llm/mistral/stream-reader.ts'
+import { StreamReader } from '../../src/llm/mistral/answer/stream-reader.ts'
 import {
   type Exchange, type Generated, apiKey, ask, bodyOf, chunk, codeOf, completion, connect, done, drain, event,
   startUpstream, streamOf, talk

@@ -1,13 +1,13 @@
 import { type Dispatcher } from 'undici'
 import { ApiError } from '../../errors.ts'
-import { type AnswerListener, type AnswerReader, type Completion } from './answer-reader.ts'
-import { type DeadlineLimits, Deadlines } from './deadlines.ts'
-import { failureBeforeHead, failureInBody, failureOfStatus } from './error-mapping.ts'
+import { type AnswerListener, type AnswerReader, type Completion } from './answer/answer-reader.ts'
+import { type DeadlineLimits, Deadlines } from './http/deadlines.ts'
+import { failureBeforeHead, failureInBody, failureOfStatus } from './answer/error-mapping.ts'
 import { type FailureFacts } from './failure-log.ts'
-import { HttpCall, type HttpListener, type ResponseHeaders, headerOf } from './http-call.ts'
-import { RefusalReader } from './refusal-reader.ts'
-import { StreamReader } from './stream-reader.ts'
-import { WholeReader } from './whole-reader.ts'
+import { HttpCall, type HttpListener, type ResponseHeaders, headerOf } from './http/http-call.ts'
+import { RefusalReader } from './answer/refusal-reader.ts'
+import { StreamReader } from './answer/stream-reader.ts'
+import { WholeReader } from './answer/whole-reader.ts'
 
 /** Where attempts go, and on what terms. */
 export interface Upstream {

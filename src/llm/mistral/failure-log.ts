@@ -1,6 +1,6 @@
 import { type ApiError } from '../../errors.ts'
-import { describeErrorBody } from './error-body.ts'
-import { type ResponseHeaders, headerOf } from './http-call.ts'
+import { describeErrorBody } from './answer/error-body.ts'
+import { type ResponseHeaders, headerOf } from './http/http-call.ts'
 
 /** The part of a logger that this provider needs. */
 export interface WarnLogger {

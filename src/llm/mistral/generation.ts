@@ -1,11 +1,11 @@
 import { ApiError } from '../../errors.ts'
 import { type GenerationEvent, type GenerationOptions, type GenerationRequest } from '../provider.ts'
 import { type CallLimit } from './call-limit.ts'
-import { type Completion } from './answer-reader.ts'
+import { type Completion } from './answer/answer-reader.ts'
 import { CompletionAttempt, type Upstream } from './completion-attempt.ts'
 import { EventQueue } from './event-queue.ts'
-import { finalUsage } from './reported-usage.ts'
-import { buildRequestBody } from './request-body.ts'
+import { finalUsage } from './answer/reported-usage.ts'
+import { buildRequestBody } from './request/request-body.ts'
 
 /** What all generations of a provider share. */
 export interface GenerationContext {

@@ -1,7 +1,7 @@
 import { Pool } from 'undici'
 import { type ChatProvider } from '../provider.ts'
 import { CallLimit } from './call-limit.ts'
-import { type DeadlineLimits } from './deadlines.ts'
+import { type DeadlineLimits } from './http/deadlines.ts'
 import { type WarnLogger, createFailureLog } from './failure-log.ts'
 import { startGeneration } from './generation.ts'
 

@@ -1,4 +1,4 @@
-import { ApiError } from '../../errors.ts'
+import { ApiError } from '../../../errors.ts'
 
 /** Milliseconds; each is a deadline of its own. */
 export interface DeadlineLimits {

@@ -1,6 +1,6 @@
 import { errors } from 'undici'
-import { ApiError, type ErrorCode } from '../../errors.ts'
-import { type ResponseHeaders, headerOf } from './http-call.ts'
+import { ApiError, type ErrorCode } from '../../../errors.ts'
+import { type ResponseHeaders, headerOf } from '../http/http-call.ts'
 
 // A client that waits longer has better ways to learn that the model is back.
 const MAX_RETRY_AFTER_SECONDS = 60

@@ -1,4 +1,4 @@
-import { ApiError } from '../../errors.ts'
+import { ApiError } from '../../../errors.ts'
 import { type AnswerListener, type AnswerReader } from './answer-reader.ts'
 import { parseAnswer } from './parse-answer.ts'
 

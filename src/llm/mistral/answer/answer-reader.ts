@@ -1,5 +1,5 @@
-import { type ApiError } from '../../errors.ts'
-import { type Usage } from '../provider.ts'
+import { type ApiError } from '../../../errors.ts'
+import { type Usage } from '../../provider.ts'
 
 /** How a model ended its answer. `finishReason` is `stop` when it did not say. */
 export interface Completion {

@@ -1,5 +1,5 @@
-import { ApiError } from '../../errors.ts'
-import { type PromptMessage } from '../provider.ts'
+import { ApiError } from '../../../errors.ts'
+import { type PromptMessage } from '../../provider.ts'
 
 /**
  * Brings messages into the order Mistral accepts: all system text in one first message, no assistant message without

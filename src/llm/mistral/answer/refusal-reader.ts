@@ -1,4 +1,4 @@
-import { type ApiError } from '../../errors.ts'
+import { type ApiError } from '../../../errors.ts'
 import { type AnswerListener, type AnswerReader } from './answer-reader.ts'
 
 // Enough for the error pages of gateways; the log gets less.

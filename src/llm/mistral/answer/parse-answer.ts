@@ -1,5 +1,5 @@
-import { ApiError } from '../../errors.ts'
-import { type Usage } from '../provider.ts'
+import { ApiError } from '../../../errors.ts'
+import { type Usage } from '../../provider.ts'
 import { contentText } from './content-text.ts'
 import { isRecord } from './json-record.ts'
 import { readUsage } from './reported-usage.ts'

@@ -1,4 +1,4 @@
-import { type GenerationRequest } from '../provider.ts'
+import { type GenerationRequest } from '../../provider.ts'
 import { orderMessages } from './message-order.ts'
 
 interface BodyOptions {

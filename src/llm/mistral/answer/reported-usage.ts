@@ -1,6 +1,6 @@
-import { costUsd } from '../prices.ts'
-import { type PromptMessage, type Usage } from '../provider.ts'
-import { estimateUsage } from '../usage.ts'
+import { costUsd } from '../../prices.ts'
+import { type PromptMessage, type Usage } from '../../provider.ts'
+import { estimateUsage } from '../../usage.ts'
 import { isRecord } from './json-record.ts'
 
 /**

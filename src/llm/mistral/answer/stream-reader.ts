@@ -1,5 +1,5 @@
-import { ApiError } from '../../errors.ts'
-import { type Usage } from '../provider.ts'
+import { ApiError } from '../../../errors.ts'
+import { type Usage } from '../../provider.ts'
 import { type AnswerListener, type AnswerReader } from './answer-reader.ts'
 import { parseAnswer } from './parse-answer.ts'
 import { createSseDecoder } from './sse-events.ts'
