@@ -88,9 +88,10 @@ function unrelatedQuestions (paragraphs: readonly Paragraph[], index: number): s
 }
 
 const offline = createOfflineProvider()
+const caller = { tenantId: 'bench', sessionId: 'session' }
 
 async function askOffline (instructions: string, question: string): Promise<string> {
-  const request = { messages: [{ role: 'user' as const, content: question }], model: {}, instructions, language: 'en' }
+  const request = { ...caller, messages: [{ role: 'user' as const, content: question }], model: {}, instructions, language: 'en' }
   let reply = ''
   for await (const event of offline.generate(request, { stream: false, signal: new AbortController().signal })) {
     if (event.type === 'text') reply += event.text

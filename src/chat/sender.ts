@@ -185,7 +185,8 @@ export class Sender {
     if (!inserted) return undefined
     const { version, model, instructions, tone: { language } } = chatbot
     const message = new LiveMessage(userMessage, { ...botMessage, configVersion: version })
-    const request = { messages: buildPrompt(chatbot, history, userMessage), model, instructions, language }
+    const { tenantId, id: sessionId } = session
+    const request = { tenantId, sessionId, messages: buildPrompt(chatbot, history, userMessage), model, instructions, language }
     void live.during(message, runner.run(message, request, stream))
     return { followed: message, replayed: false }
   }

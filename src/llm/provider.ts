@@ -15,6 +15,10 @@ export interface Usage {
 }
 
 export interface GenerationRequest {
+  /** Whose call it is: where many wait, tenants are served in turn. */
+  readonly tenantId: string
+  /** Calls of one session share the beginning of their prompts. */
+  readonly sessionId: string
   readonly messages: readonly PromptMessage[]
   /** Name and sampling as the configuration has them; what is absent is the provider's default. */
   readonly model: { readonly name?: string, readonly temperature?: number, readonly maxTokens?: number }

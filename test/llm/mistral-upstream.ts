@@ -79,7 +79,7 @@ export function connect (t: Test, baseUrl: string, options: Partial<MistralOptio
 
 /** A request with one user message. */
 export function ask (content: string, model: GenerationRequest['model'] = {}): GenerationRequest {
-  return { messages: [{ role: 'user', content }], model, instructions: '', language: 'en' }
+  return { tenantId: 'acme', sessionId: 'session', messages: [{ role: 'user', content }], model, instructions: '', language: 'en' }
 }
 
 export interface Generated {

@@ -8,12 +8,13 @@ import { type GenerationEvent, type PromptMessage } from '../../src/llm/provider
 const provider = createOfflineProvider()
 t.teardown(() => provider.close())
 
+const caller = { tenantId: 'acme', sessionId: 'session' }
 const SHOP = 'You are the assistant of Acme, a shop for bicycles. Acme ships every order within three days. ' +
   'The warehouse stands in Rotterdam. Dr. Smith of the U.S. Army founded the shop in 1987. It employs 42 people.'
 
 async function events (instructions: string, messages: readonly PromptMessage[], language = 'en', stream = false) {
   const all: GenerationEvent[] = []
-  const request = { messages, model: {}, instructions, language }
+  const request = { ...caller, messages, model: {}, instructions, language }
   for await (const event of provider.generate(request, { stream, signal: new AbortController().signal })) all.push(event)
   return all
 }
@@ -127,7 +128,7 @@ t.test('streaming gives the same text in words, not streaming in one piece; both
 
 t.test('an aborted signal ends the reply with its reason', async (t) => {
   const controller = new AbortController()
-  const request = { messages: [{ role: 'user' as const, content: 'warehouse' }], model: {}, instructions: SHOP, language: 'en' }
+  const request = { ...caller, messages: [{ role: 'user' as const, content: 'warehouse' }], model: {}, instructions: SHOP, language: 'en' }
   const reason = new Error('stopped by the user')
   let count = 0
   await t.rejects(async () => {
