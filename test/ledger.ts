@@ -1,0 +1,138 @@
+import { type Document, type ObjectId, MongoClient } from 'mongodb'
+
+export interface LedgerOptions {
+  /** Turns that still run are no violation. */
+  readonly live?: boolean
+  /** The model says the same to the same prompt: a reply that was cut off is the start of the one that counts. */
+  readonly deterministic?: boolean
+}
+
+interface StoredMessage extends Document {
+  _id: ObjectId
+  sessionId: ObjectId
+  seq: number
+  role: string
+  content: string
+  status: string
+  replyTo?: ObjectId
+}
+
+interface StoredSession extends Document {
+  _id: ObjectId
+  status: string
+  nextSeq: number
+  turn: { messageId: ObjectId } | null
+}
+
+type Report = (broken: boolean, rule: string) => void
+
+const endings = ['completed', 'stopped', 'failed', 'interrupted']
+const counts = ({ status }: StoredMessage) => status === 'completed' || status === 'stopped'
+const hex = (id: ObjectId | undefined) => String(id)
+
+/** What a message must be, whatever is around it. */
+function checkMessage (message: StoredMessage, report: Report): void {
+  const { role, content, status, usage, latency, error, replyTo, idempotencyKey, requestHash } = message
+  report(typeof content !== 'string', 'its content is no text')
+  report((idempotencyKey === undefined) !== (requestHash === undefined), 'a key and the hash of its request come together')
+  if (role === 'user') {
+    report(status !== 'completed', 'a user message is complete from the start')
+    report(content === '', 'a user message says something')
+    report(usage !== undefined || replyTo !== undefined || error !== undefined, 'a user message is no reply')
+    return
+  }
+  report(role !== 'bot', `nobody has the role ${role}`)
+  report(idempotencyKey !== undefined, 'a reply bears no key')
+  report(status !== 'streaming' && !endings.includes(status), `there is no status ${status}`)
+  // Only the process that ran a turn knows how long it took.
+  report((usage === undefined) !== (latency === undefined), 'usage is there exactly where the end was written by who ran it')
+  report(['completed', 'failed'].includes(status) && usage === undefined, 'a reply that ran to its end has its usage')
+  report(status === 'streaming' && usage !== undefined, 'a reply that runs has no usage yet')
+  report(['failed', 'interrupted'].includes(status) !== (error !== undefined), 'an error is there exactly where a reply is not complete')
+}
+
+/** What a reply must be to the message it answers. */
+function checkReply (reply: StoredMessage, byId: ReadonlyMap<string, StoredMessage>, report: Report): void {
+  const answered = byId.get(hex(reply.replyTo))
+  report(answered === undefined, 'it replies to no message of its session')
+  if (!answered) return
+  report(answered.role !== 'user', 'it replies to a reply')
+  report(answered.seq >= reply.seq, 'it comes before what it replies to')
+}
+
+function checkReplies (replies: StoredMessage[], { deterministic }: LedgerOptions, report: Report): void {
+  const counted = replies.filter(counts)
+  report(counted.length > 1, `${counted.length} replies count`)
+  report(counted.length > 0 && counted[0] !== replies.at(-1), 'it ran again although it had a reply')
+  const whole = replies.find(({ status }) => status === 'completed')
+  if (!deterministic || !whole) return
+  for (const { content } of replies) report(!whole.content.startsWith(content), 'a part of a reply is not how the whole one starts')
+}
+
+function checkSession (session: StoredSession, messages: StoredMessage[], options: LedgerOptions, report: Report): void {
+  const seqs = messages.map(({ seq }) => seq)
+  const lastSeq = messages.length
+  const { turn, nextSeq, tickets } = session
+  report(seqs.some((seq, i) => seq !== i + 1), `its numbers are ${seqs.join(', ')}`)
+  // A live turn has taken one or two numbers that no message may bear yet.
+  const taken = options.live && turn ? 2 : 0
+  report(nextSeq <= lastSeq || nextSeq > lastSeq + 1 + taken, `the next number is ${nextSeq} after ${lastSeq} messages`)
+  report(turn !== null && !options.live, 'a turn is left on it')
+  report(Array.isArray(tickets) && tickets.length > 0 && !options.live, 'somebody still waits for its turn')
+  const streaming = messages.filter(({ status }) => status === 'streaming')
+  report(streaming.length > 0 && !options.live, `${streaming.length} replies have not ended`)
+  report(streaming.length > 1, `${streaming.length} replies run at once`)
+  const keys = messages.flatMap(({ idempotencyKey }) => idempotencyKey === undefined ? [] : [String(idempotencyKey)])
+  report(new Set(keys).size < keys.length, 'a key stands for two messages')
+  for (const field of ['tenantId', 'configId', 'userId', 'channel']) {
+    report(messages.some((message) => String(message[field]) !== String(session[field])), `a message has another ${field}`)
+  }
+}
+
+/** Everything that is wrong with the conversations in a database, in words; an empty list: nothing. */
+export async function checkLedger (uri: string, database: string, options: LedgerOptions = {}): Promise<string[]> {
+  const client = await MongoClient.connect(uri, { serverSelectionTimeoutMS: 5000 })
+  try {
+    const db = client.db(database)
+    // Messages first: one that is written meanwhile may be missing here, but none is without its session.
+    const messages = await db.collection<StoredMessage>('messages').find().sort({ sessionId: 1, seq: 1 }).toArray()
+    const sessions = await db.collection<StoredSession>('sessions').find().toArray()
+    return violationsOf(sessions, messages, options)
+  } finally {
+    await client.close()
+  }
+}
+
+function violationsOf (sessions: StoredSession[], messages: StoredMessage[], options: LedgerOptions): string[] {
+  const violations: string[] = []
+  const reportOn = (subject: string): Report => (broken, rule) => { if (broken) violations.push(`${subject}: ${rule}`) }
+  const bySession = Map.groupBy(messages, ({ sessionId }) => hex(sessionId))
+  for (const session of sessions) {
+    const id = hex(session._id)
+    const own = bySession.get(id) ?? []
+    bySession.delete(id)
+    // Deleted ones may be half purged.
+    if (session.status === 'deleted') continue
+    checkSession(session, own, options, reportOn(`session ${id}`))
+    const byId = new Map(own.map((message) => [hex(message._id), message]))
+    for (const message of own) {
+      const report = reportOn(`message ${hex(message._id)}`)
+      checkMessage(message, report)
+      if (message.role === 'bot') checkReply(message, byId, report)
+      else checkReplies(own.filter(({ replyTo }) => replyTo?.equals(message._id)), options, report)
+    }
+  }
+  for (const id of bySession.keys()) violations.push(`session ${id}: it is gone and its messages are not`)
+  return violations
+}
+
+if (import.meta.main) {
+  const [uri, database] = process.argv.slice(2)
+  if (uri === undefined || database === undefined) {
+    process.stderr.write('node test/ledger.ts <uri> <database>\n')
+    process.exit(2)
+  }
+  const violations = await checkLedger(uri, database)
+  for (const violation of violations) process.stdout.write(`${violation}\n`)
+  process.exitCode = violations.length === 0 ? 0 : 1
+}
