@@ -1,15 +1,15 @@
 import { createServer } from 'node:http'
 import { type AddressInfo } from 'node:net'
-import { type ScriptEntry } from './faults.ts'
+import { type ScriptEntry } from './faults/script.ts'
 import { settingsOf, type SimOptions } from './options.ts'
-import { type RequestRecord } from './recording.ts'
-import { Simulator } from './server.ts'
+import { type RequestRecord } from './http/recording.ts'
+import { Simulator } from './simulator.ts'
 
 export { type Clock } from './clock.ts'
-export { type Fault, type Match, type ScriptEntry } from './faults.ts'
+export { type Fault, type Match, type ScriptEntry } from './faults/script.ts'
 export { type SimOptions } from './options.ts'
-export { type RequestRecord } from './recording.ts'
-export { type Cadence } from './stream.ts'
+export { type RequestRecord } from './http/recording.ts'
+export { type Cadence } from './http/stream.ts'
 
 /** A running simulator. */
 export interface Sim {

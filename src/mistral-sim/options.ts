@@ -1,8 +1,8 @@
 import { systemClock, type Clock } from './clock.ts'
-import { type ProblemShape } from './errors.ts'
-import { type RequestRecord } from './recording.ts'
-import { DEFAULT_CADENCE, type Cadence } from './stream.ts'
-import { fourBytesAToken, type Tokenizer } from './usage.ts'
+import { type ProblemShape } from './errors/api-failure.ts'
+import { type RequestRecord } from './http/recording.ts'
+import { DEFAULT_CADENCE, type Cadence } from './http/stream.ts'
+import { fourBytesAToken, type Tokenizer } from './replies/usage.ts'
 
 /** How a simulator is set up; everything may be absent. */
 export interface SimOptions {

@@ -11,7 +11,7 @@ import {
 import { ChatModerationRequest } from '../../src/mistral-sim/schemas/chat-moderation.ts'
 import { ConversationRequest } from '../../src/mistral-sim/schemas/conversations.ts'
 import { EmbeddingRequest, ModerationRequest } from '../../src/mistral-sim/schemas/embeddings.ts'
-import { validator } from '../../src/mistral-sim/validation.ts'
+import { validator } from '../../src/mistral-sim/validation/validator.ts'
 import { AGENT, CASES, type Cases, CHAT } from './request-cases.ts'
 
 const FILE = new URL('../../../shared/mistral/openapi.yaml', import.meta.url)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type Sim, type SimOptions } from '../../src/mistral-sim/index.ts'
-import { PromptCache } from '../../src/mistral-sim/usage.ts'
+import { PromptCache } from '../../src/mistral-sim/replies/usage.ts'
 import { chatBody, eventsIn, type Json, post, simFor } from './support.ts'
 
 const CHAT = '/v1/chat/completions'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { type EmbeddingRequest } from './schemas/embeddings.ts'
+import { type EmbeddingRequest } from '../schemas/embeddings.ts'
 import { type Answer, type Call, replyId } from './call.ts'
-import { invalidRequest, refusal } from './errors.ts'
+import { invalidRequest, refusal } from '../errors/api-failure.ts'
 import { requireModel } from './models.ts'
 
 const MAX_INPUTS = 512

@@ -1,13 +1,13 @@
-import { type ConversationRequest } from './schemas/conversations.ts'
-import { type Message } from './schemas/messages.ts'
+import { type ConversationRequest } from '../schemas/conversations.ts'
+import { type Message } from '../schemas/messages.ts'
 import { type Answer, type Call, replyId, replyTime } from './call.ts'
 import { AGENT_MODEL } from './chat.ts'
 import { pieces } from './completion.ts'
-import { ApiFailure } from './errors.ts'
+import { ApiFailure } from '../errors/api-failure.ts'
 import { requireModel } from './models.ts'
 import { guard } from './moderations.ts'
-import { lastUserText, makeChoices } from './replies.ts'
-import { type Step } from './stream.ts'
+import { lastUserText, makeChoices } from './choices.ts'
+import { type Step } from '../http/stream.ts'
 import { promptTokens, textOf } from './usage.ts'
 
 /** POST /v1/conversations: one stateless turn in the form of a new conversation. */

@@ -1,6 +1,6 @@
 import { type IncomingHttpHeaders } from 'node:http'
-import { ApiFailure, refusal, usualText } from './errors.ts'
-import { type Settings } from './options.ts'
+import { ApiFailure, refusal, usualText } from '../errors/api-failure.ts'
+import { type Settings } from '../options.ts'
 
 /** The bearer token of a request that may pass. Throws the 401 of the gateway, or that of an exhausted plan. */
 export function authenticate (headers: IncomingHttpHeaders, settings: Settings, id: string): string {

@@ -1,9 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { ApiFailure, invalidBody } from './errors.ts'
-import { ScriptSchema } from './schemas/script.ts'
-import { type ScriptEntry } from './faults.ts'
+import { ApiFailure, invalidBody } from '../errors/api-failure.ts'
+import { ScriptSchema } from '../faults/script-schema.ts'
+import { type ScriptEntry } from '../faults/script.ts'
 import { type RequestRecord } from './recording.ts'
-import { validator } from './validation.ts'
+import { validator } from '../validation/validator.ts'
 
 /** What the control routes act on. */
 export interface Controlled {

@@ -1,5 +1,5 @@
-import { type Fault } from './faults.ts'
-import { type Step } from './stream.ts'
+import { type Fault } from './script.ts'
+import { type Step } from '../http/stream.ts'
 
 /** Puts a fault into the steps of a reply, streamed or plain. */
 export function withFault (steps: Step[], fault: Fault): Step[] {

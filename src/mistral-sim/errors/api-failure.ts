@@ -1,4 +1,4 @@
-import { type Problem } from './problem-text.ts'
+import { type Problem } from '../validation/problem-text.ts'
 
 /** The forms in which the API and what stands in front of it have been seen to report an error. */
 export type BodyShape = 'mistral' | 'detail' | 'wrapped' | 'string' | 'conversation' | 'gateway' | 'notice' |

@@ -1,5 +1,5 @@
-import { type Content } from './schemas/content.ts'
-import { type Message } from './schemas/messages.ts'
+import { type Content } from '../schemas/content.ts'
+import { type Message } from '../schemas/messages.ts'
 
 /** Counts the tokens of a text. */
 export type Tokenizer = (text: string) => number

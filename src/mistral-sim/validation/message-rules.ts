@@ -1,6 +1,6 @@
-import { type AssistantMessage, type Message } from './schemas/messages.ts'
-import { invalidRequest, refusal, type ApiFailure } from './errors.ts'
-import { textOf } from './usage.ts'
+import { type AssistantMessage, type Message } from '../schemas/messages.ts'
+import { invalidRequest, refusal, type ApiFailure } from '../errors/api-failure.ts'
+import { textOf } from '../replies/usage.ts'
 
 type Role = Message['role']
 

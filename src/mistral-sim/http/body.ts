@@ -1,7 +1,7 @@
 import { type IncomingMessage } from 'node:http'
-import { canonical } from './digest.ts'
-import { ApiFailure } from './errors.ts'
-import { type Problem } from './problem-text.ts'
+import { canonical } from '../digest.ts'
+import { ApiFailure } from '../errors/api-failure.ts'
+import { type Problem } from '../validation/problem-text.ts'
 
 const MAX_BODY_BYTES = 32 * 1024 * 1024
 

@@ -1,7 +1,7 @@
-import { type FunctionTool } from './schemas/tools.ts'
-import { type Conversation } from './replies.ts'
-import { refusal } from './errors.ts'
-import { callId } from './digest.ts'
+import { type FunctionTool } from '../schemas/tools.ts'
+import { type Conversation } from './choices.ts'
+import { refusal } from '../errors/api-failure.ts'
+import { callId } from '../digest.ts'
 import { minimalInstance } from './json-replies.ts'
 import { textOf } from './usage.ts'
 

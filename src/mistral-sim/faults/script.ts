@@ -1,5 +1,5 @@
-import { type BodyShape } from './errors.ts'
-import { type Cadence } from './stream.ts'
+import { type BodyShape } from '../errors/api-failure.ts'
+import { type Cadence } from '../http/stream.ts'
 
 /** Where in a reply a fault begins. For a reply that is not streamed, a chunk is half of the body. */
 export interface AfterChunks { chunks: number }

@@ -1,6 +1,6 @@
-import { hex } from './digest.ts'
-import { type Settings } from './options.ts'
-import { type Cadence, type Step } from './stream.ts'
+import { hex } from '../digest.ts'
+import { type Settings } from '../options.ts'
+import { type Cadence, type Step } from '../http/stream.ts'
 import { type PromptCache } from './usage.ts'
 
 /** One call of a model, after the checks that are the same for every route. */

@@ -1,4 +1,4 @@
-import { ApiFailure, refusal } from './errors.ts'
+import { ApiFailure, refusal } from '../errors/api-failure.ts'
 
 /** What a request may use a model for. */
 export type Ability = 'completion_chat' | 'completion_fim' | 'embedding' | 'moderation'

@@ -1,5 +1,5 @@
 import { type ServerResponse } from 'node:http'
-import { type Clock } from './clock.ts'
+import { type Clock } from '../clock.ts'
 import { type RequestRecord } from './recording.ts'
 
 /** The sending side of one exchange: every byte of a reply's body leaves here and is counted. */

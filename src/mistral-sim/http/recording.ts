@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Socket } from 'node:net'
-import { type Clock } from './clock.ts'
-import { type Problem } from './problem-text.ts'
-import { type Fault } from './faults.ts'
+import { type Clock } from '../clock.ts'
+import { type Problem } from '../validation/problem-text.ts'
+import { type Fault } from '../faults/script.ts'
 
 /** One request and what became of it. Live: the later fields change until `msTotal` is set. */
 export interface RequestRecord {

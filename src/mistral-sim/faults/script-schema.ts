@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { closed, maybe, oneOf } from './building-blocks.ts'
+import { closed, maybe, oneOf } from '../schemas/building-blocks.ts'
 
 const count = Type.Integer({ minimum: 0 })
 const afterChunks = closed({ chunks: count })

@@ -1,4 +1,4 @@
-import { type Clock } from './clock.ts'
+import { type Clock } from '../clock.ts'
 import { type Wire } from './wire.ts'
 
 /** How a stream is paced and packed. */

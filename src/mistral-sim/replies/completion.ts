@@ -1,5 +1,5 @@
-import { type Choice } from './replies.ts'
-import { type Cadence, type Step } from './stream.ts'
+import { type Choice } from './choices.ts'
+import { type Cadence, type Step } from '../http/stream.ts'
 import { type SimToolCall } from './tool-replies.ts'
 import { type Usage } from './usage.ts'
 
