@@ -17,7 +17,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
   const { chatbots, chat } = fastify
 
   fastify.post('/api/configs', {
-    config: { scope: 'configs:write' },
+    config: { scope: 'configs:write', idempotent: true },
     schema: {
       operationId: 'createConfig',
       summary: 'Configure a chatbot',
@@ -25,8 +25,8 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
       body: Ref(ChatbotConfigInput),
       response: { 201: Ref(ChatbotConfig), ...guarded(), ...problems(413, 415) }
     }
-  }, async ({ principal, body }, reply) => {
-    const created = await chatbots.create(principal.tenantId, body)
+  }, async ({ principal, body, resourceId }, reply) => {
+    const created = await chatbots.create(principal.tenantId, body, resourceId)
     return await reply.code(201).headers({ location: `/api/configs/${created.id}`, etag: etag(created.version) }).send(created)
   })
 

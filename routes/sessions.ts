@@ -14,7 +14,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { sessions, chat } = fastify
 
   fastify.post('/api/sessions', {
-    config: { scope: writing },
+    config: { scope: writing, idempotent: true },
     schema: {
       operationId: 'createSession',
       summary: 'Open a session with a chatbot',
@@ -22,8 +22,8 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       body: Ref(SessionInput),
       response: { 201: Ref(Session), ...guarded(), ...problems(404, 413, 415) }
     }
-  }, async ({ principal, body }, reply) => {
-    const created = await sessions.create(principal, body)
+  }, async ({ principal, body, resourceId }, reply) => {
+    const created = await sessions.create(principal, body, resourceId)
     return await reply.code(201).header('location', `/api/sessions/${created.id}`).send(created)
   })
 

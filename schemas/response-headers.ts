@@ -17,14 +17,14 @@ export const responseHeaders = {
   location: { description: 'The path of what was created.', schema: Type.String({ format: 'uri-reference' }) },
   etag: { description: 'The version of the configuration, for `If-Match` and `If-None-Match`.', schema: Type.String() },
   'idempotency-replayed': {
-    description: '`true`: an earlier send with the same `Idempotency-Key` had started this turn.', schema: Type.Literal('true')
+    description: '`true`: an earlier request with the same `Idempotency-Key` had begun this.', schema: Type.Literal('true')
   }
 } as const
 
 export type ResponseHeader = keyof typeof responseHeaders
 
 const byStatus: Readonly<Record<string, readonly ResponseHeader[]>> = {
-  201: ['location'],
+  201: ['location', 'idempotency-replayed'],
   304: ['etag'],
   401: ['www-authenticate'],
   409: ['retry-after'],

@@ -5,6 +5,7 @@ import { answerClientError } from '../plugins/client-error.ts'
 import cors from '../plugins/cors.ts'
 import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
+import idempotency from '../plugins/idempotency.ts'
 import jsonBody from '../plugins/json-body.ts'
 import methodNotAllowed from '../plugins/method-not-allowed.ts'
 import metrics from '../plugins/metrics.ts'
@@ -67,6 +68,7 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
   await app.register(openapi, { config, version })
   await app.register(rateLimit, { config })
   await app.register(auth, { config })
+  await app.register(idempotency)
   await app.register(requestLog)
   await app.register(readiness)
   await app.register(eventStream, { heartbeatMs })

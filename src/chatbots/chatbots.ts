@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { type ChatbotConfig, type ChatbotConfigInput, type ChatbotConfigPatch } from '../../schemas/chatbot-config.ts'
 import { ApiError } from '../errors.ts'
 import { type Chatbot, type ChatbotRepository, type ChatbotSettings } from '../store/chatbots.ts'
+import { newId } from '../store/ids.ts'
 import { type PageOf, type PageRequest } from '../store/page.ts'
 import { mergePatch } from './merge-patch.ts'
 import { settingsFrom } from './settings.ts'
@@ -39,8 +40,10 @@ export class Chatbots {
     this.#repository = repository
   }
 
-  async create (tenantId: string, input: ChatbotConfigInput): Promise<ChatbotConfig> {
-    return present(this.remember(await this.#repository.insert(tenantId, settingsFrom(input), new Date())))
+  /** `id`: where an earlier attempt with it has succeeded, its chatbot is returned. */
+  async create (tenantId: string, input: ChatbotConfigInput, id = newId()): Promise<ChatbotConfig> {
+    const inserted = await this.#repository.insert(id, tenantId, settingsFrom(input), new Date())
+    return present(inserted ? this.remember(inserted) : await this.#require(tenantId, id))
   }
 
   async list (tenantId: string, request: PageRequest): Promise<PageOf<ChatbotConfig>> {

@@ -2,6 +2,7 @@ import { type Session as SessionView, type SessionInput, type SessionPatch, type
 import { covers, type Principal } from '../auth/principal.ts'
 import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
+import { newId } from '../store/ids.ts'
 import { type PageOf } from '../store/page.ts'
 import { type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
 import { sessionScope } from './access.ts'
@@ -42,8 +43,10 @@ export class Sessions {
     this.#chatbots = chatbots
   }
 
-  async create (principal: Principal, input: SessionInput): Promise<SessionView> {
-    const { tenantId } = sessionScope(principal, 'sessions:write')
+  /** `id`: where an earlier attempt with it has succeeded, its session is returned. */
+  async create (principal: Principal, input: SessionInput, id = newId()): Promise<SessionView> {
+    const scope = sessionScope(principal, 'sessions:write')
+    const { tenantId } = scope
     const userId = ownerOf(principal, input.userId)
     const chatbot = await this.#chatbots.get(tenantId, input.configId)
     const channel = input.channel ?? null
@@ -53,15 +56,15 @@ export class Sessions {
         members: { errors: [{ path: '/channel', message: `must be one of ${chatbot.channels.join(', ')}` }] }
       })
     }
-    const session = await this.#repository.insert({
+    const inserted = await this.#repository.insert(id, {
       tenantId, configId: chatbot.id, userId, channel, title: input.title ?? null, metadata: input.metadata ?? {}
     }, new Date())
     // Deleted meanwhile, the chatbot may have been purged before there was this session to purge with it.
     if (!(await this.#chatbots.living(tenantId, [chatbot.id])).has(chatbot.id)) {
-      await this.#repository.markDeleted({ tenantId }, session.id)
+      await this.#repository.markDeleted({ tenantId }, id)
       throw new ApiError('not_found', { detail: `There is no configuration ${chatbot.id}.` })
     }
-    return present(session)
+    return present(inserted ?? await this.require(scope, id))
   }
 
   /** Newest activity first. */

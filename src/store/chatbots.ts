@@ -1,5 +1,6 @@
 import { type Collection, type Db, type ObjectId, type WithoutId } from 'mongodb'
-import { newId, parseId } from './ids.ts'
+import { insertNew } from './insert-new.ts'
+import { parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 
 /** What a team says of a chatbot, every default filled in. */
@@ -50,12 +51,12 @@ export class ChatbotRepository {
     ])
   }
 
-  async insert (tenantId: string, settings: ChatbotSettings, now: Date): Promise<Chatbot> {
+  /** Undefined: there is one with this id already. */
+  async insert (id: string, tenantId: string, settings: ChatbotSettings, now: Date): Promise<Chatbot | undefined> {
     const document: ChatbotDocument = {
-      _id: parseId(newId())!, tenantId, ...settings, version: 1, createdAt: now, updatedAt: now, deletedAt: null
+      _id: parseId(id)!, tenantId, ...settings, version: 1, createdAt: now, updatedAt: now, deletedAt: null
     }
-    await this.#collection.insertOne(document)
-    return toChatbot(document)
+    return await insertNew(this.#collection, document) ? toChatbot(document) : undefined
   }
 
   async find (tenantId: string, id: string): Promise<Chatbot | undefined> {

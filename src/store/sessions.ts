@@ -1,5 +1,6 @@
 import { type Collection, type Db, type Document, type Filter, type ObjectId } from 'mongodb'
-import { newId, parseId } from './ids.ts'
+import { parseId } from './ids.ts'
+import { insertNew } from './insert-new.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 
 /** The right to answer in a session; held by one process at a time, until `leaseUntil` by the store's clock. */
@@ -77,9 +78,10 @@ export class SessionRepository {
     ])
   }
 
-  async insert (session: NewSession, now: Date): Promise<Session> {
+  /** Undefined: there is one with this id already. */
+  async insert (id: string, session: NewSession, now: Date): Promise<Session | undefined> {
     const document: SessionDocument = {
-      _id: parseId(newId())!,
+      _id: parseId(id)!,
       ...session,
       configId: parseId(session.configId)!,
       status: 'active',
@@ -88,8 +90,7 @@ export class SessionRepository {
       nextSeq: 1,
       turn: null
     }
-    await this.#collection.insertOne(document)
-    return toSession(document)
+    return await insertNew(this.#collection, document) ? toSession(document) : undefined
   }
 
   async find (scope: SessionScope, id: string): Promise<Session | undefined> {

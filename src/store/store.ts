@@ -4,6 +4,7 @@ import {
 } from 'mongodb'
 import { ApiKeyRepository } from './api-keys.ts'
 import { ChatbotRepository } from './chatbots.ts'
+import { IdempotencyRepository } from './idempotency-records.ts'
 import { MessageRepository } from './messages.ts'
 import { SessionRepository } from './sessions.ts'
 
@@ -13,6 +14,7 @@ export interface Store {
   readonly chatbots: ChatbotRepository
   readonly sessions: SessionRepository
   readonly messages: MessageRepository
+  readonly idempotency: IdempotencyRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
 }
@@ -23,12 +25,14 @@ export async function openStore (db: Db): Promise<Store> {
   const chatbots = new ChatbotRepository(db)
   const sessions = new SessionRepository(db)
   const messages = new MessageRepository(db)
-  await Promise.all([apiKeys, chatbots, sessions, messages].map((repository) => repository.createIndexes()))
+  const idempotency = new IdempotencyRepository(db)
+  await Promise.all([apiKeys, chatbots, sessions, messages, idempotency].map((repository) => repository.createIndexes()))
   return {
     apiKeys,
     chatbots,
     sessions,
     messages,
+    idempotency,
     async ping () {
       await db.command({ ping: 1 })
     }
