@@ -1,8 +1,29 @@
-/** One message of a prompt. `system` comes first and once, the newest `user` message last. */
-export interface PromptMessage {
-  readonly role: 'system' | 'user' | 'assistant'
-  readonly content: string
+/** A model's wish to have a function called. */
+export interface ToolCall {
+  /** Whatever the model has made up; its result bears the same. */
+  readonly id: string
+  readonly name: string
+  /** A JSON object, as text. */
+  readonly arguments: string
 }
+
+/** The result of the call with that id. */
+export interface ToolMessage {
+  readonly role: 'tool'
+  readonly content: string
+  readonly toolCallId: string
+  /** Of the function. */
+  readonly name?: string
+}
+
+/**
+ * One message of a prompt, oldest first; the last is a user's or a tool's. A provider brings the rest into the order
+ * that its model wants.
+ */
+export type PromptMessage =
+  | { readonly role: 'system' | 'user', readonly content: string }
+  | { readonly role: 'assistant', readonly content: string, readonly toolCalls?: readonly ToolCall[] }
+  | ToolMessage
 
 /** Tokens of one generation. `estimated`: counted here, because the model did not say. */
 export interface Usage {

@@ -6,12 +6,18 @@ const BYTES_PER_TOKEN = 4
 
 /** Usage of a generation whose model reported none: a token is taken as four bytes of UTF-8. */
 export function estimateUsage (messages: readonly PromptMessage[], reply: string): Usage {
-  const promptTokens = messages.reduce((sum, { content }) => sum + estimateTokens(content) + TOKENS_PER_MESSAGE, 0)
+  const promptTokens = messages.reduce((sum, message) => sum + estimateMessageTokens(message), 0)
   const completionTokens = estimateTokens(reply)
   return { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens, estimated: true }
 }
 
-/** Tokens of a text, taken as four bytes of UTF-8 each. */
-export function estimateTokens (text: string): number {
+/** Tokens of a message within a prompt, calls of tools included. */
+export function estimateMessageTokens (message: PromptMessage): number {
+  const calls = message.role === 'assistant' ? message.toolCalls ?? [] : []
+  const text = message.content + calls.map((call) => call.name + call.arguments).join('')
+  return estimateTokens(text) + TOKENS_PER_MESSAGE
+}
+
+function estimateTokens (text: string): number {
   return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
 }

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto'
-import { type GenerationRequest } from '../../provider.ts'
+import { windowOf } from '../../models.ts'
+import { type GenerationRequest, type PromptMessage } from '../../provider.ts'
+import { alternateRoles } from './alternation.ts'
+import { fitToWindow } from './context-window.ts'
 import { type Dialect } from './dialect.ts'
 import { orderMessages } from './message-order.ts'
+import { fitToolCallIds } from './tool-call-ids.ts'
+import { wireMessage } from './wire-message.ts'
 
 export interface BodyOptions {
   /** `mistral` if not given. */
@@ -19,11 +24,12 @@ export interface BodyOptions {
  * any value of it but 1, which is the default. Throws `upstream_rejected` for messages that cannot be brought in order.
  */
 export function buildRequestBody (request: GenerationRequest, options: BodyOptions): string {
-  const { dialect = 'mistral', model, stream } = options
+  const { dialect = 'mistral', model, stream, windowTokens = windowOf(model) } = options
   const { messages, model: { temperature, maxTokens }, sessionId } = request
+  const fitting = fitToWindow(orderMessages(messages), { windowTokens, maxTokens })
   return JSON.stringify({
     model,
-    messages: orderMessages(messages).map(({ role, content }) => ({ role, content })),
+    messages: adapt(fitting, dialect).map((message) => wireMessage(message, dialect)),
     temperature,
     max_tokens: maxTokens,
     stream,
@@ -31,6 +37,10 @@ export function buildRequestBody (request: GenerationRequest, options: BodyOptio
     // Mistral reports usage unasked, and refuses to be asked.
     ...(dialect === 'openai' && stream && { stream_options: { include_usage: true } })
   })
+}
+
+function adapt (messages: readonly PromptMessage[], dialect: Dialect): readonly PromptMessage[] {
+  return dialect === 'mistral' ? fitToolCallIds(messages) : alternateRoles(messages)
 }
 
 /** The same for all prompts of a session, which begin alike; nobody can tell the session from it. */
