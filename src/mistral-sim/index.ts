@@ -1,15 +1,16 @@
 import { createServer } from 'node:http'
 import { type AddressInfo } from 'node:net'
-import { type ScriptEntry } from './faults/script.ts'
+import { type ScriptEntry } from './faults/schema.ts'
 import { settingsOf, type SimOptions } from './options.ts'
 import { type RequestRecord } from './http/recording.ts'
 import { Simulator } from './simulator.ts'
 
 export { type Clock } from './clock.ts'
-export { type Fault, type Match, type ScriptEntry } from './faults/script.ts'
+export { type Fault, type Match, type ScriptEntry } from './faults/schema.ts'
 export { type SimOptions } from './options.ts'
 export { type RequestRecord } from './http/recording.ts'
-export { type Cadence } from './http/stream.ts'
+export { type Cadence } from './http/cadence.ts'
+export { type Limits } from './limiter/limits.ts'
 
 /** A running simulator. */
 export interface Sim {
@@ -18,7 +19,7 @@ export interface Sim {
   readonly port: number
   /** The last 1000 requests, oldest first; records of running requests are live. */
   requests (): readonly RequestRecord[]
-  /** Adds faults and manners for coming requests, first in, first out. */
+  /** Adds faults and manners for coming requests, first in, first out. Throws when the entries are no script. */
   script (entries: readonly ScriptEntry[]): void
   /** Forgets requests, script and cached prompts and counts from one again. */
   reset (): void
@@ -33,6 +34,7 @@ export async function startSim (options: SimOptions = {}): Promise<Sim> {
   const settings = settingsOf(options)
   const simulator = new Simulator(settings)
   const server = createServer((request, response) => { void simulator.handle(request, response) })
+  server.on('connection', (socket) => simulator.accept(socket))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(settings.port, '127.0.0.1', resolve)

@@ -1,7 +1,8 @@
 import { systemClock, type Clock } from './clock.ts'
 import { type ProblemShape } from './errors/api-failure.ts'
 import { type RequestRecord } from './http/recording.ts'
-import { DEFAULT_CADENCE, type Cadence } from './http/stream.ts'
+import { DEFAULT_CADENCE, type Cadence } from './http/cadence.ts'
+import { type Limits } from './limiter/limits.ts'
 import { fourBytesAToken, type Tokenizer } from './replies/usage.ts'
 
 /** How a simulator is set up; everything may be absent. */
@@ -16,8 +17,8 @@ export interface SimOptions {
   notInUse?: string[]
   /** Context windows in tokens by model id, over the known ones. */
   windows?: Record<string, number>
-  /** More requests than this in a second of one key get a 429; absent: no limit. */
-  requestsPerSecond?: number
+  /** What each key may do with each model; absent: no limit. */
+  limits?: Limits
   /** Form of the 422, default `detail`. */
   problemShape?: ProblemShape
   /** `created` of the first reply, in seconds; it counts up from there. */
@@ -26,15 +27,18 @@ export interface SimOptions {
   cadence?: Partial<Cadence>
   /** Opens the routes under /__sim/. */
   control?: boolean
+  /** Lets the header `x-sim-fault` of a request choose its fault. */
+  headerFaults?: boolean
+  /** Decides the random faults of the script, default 1. */
+  seed?: number
   /** True: `close()` rejects when a request had schema errors. A function: says which of them were meant. */
   strict?: boolean | ((record: RequestRecord) => boolean)
   clock?: Clock
 }
 
 /** The options with every default filled in. */
-export type Settings = Required<Omit<SimOptions, 'keys' | 'requestsPerSecond' | 'cadence'>> & {
+export type Settings = Required<Omit<SimOptions, 'keys' | 'cadence'>> & {
   keys: string[] | null
-  requestsPerSecond: number
   cadence: Cadence
 }
 
@@ -51,12 +55,14 @@ export function settingsOf (options: SimOptions): Settings {
     problemShape: 'detail',
     epoch: DEFAULT_EPOCH,
     tokenizer: fourBytesAToken,
+    limits: {},
     control: false,
+    headerFaults: false,
+    seed: 1,
     strict: false,
     clock: systemClock,
     ...options,
     keys: options.keys ?? null,
-    requestsPerSecond: options.requestsPerSecond ?? Infinity,
     cadence: { ...DEFAULT_CADENCE, ...options.cadence }
   }
 }

@@ -1,24 +1,45 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
-import { type ParsedBody, parseBody, readBody } from './http/body.ts'
+import { type Socket } from 'node:net'
 import { type Answer } from './replies/call.ts'
-import { control, type Controlled, isControlPath } from './http/control.ts'
-import { hex } from './digest.ts'
-import { ApiFailure, errorBody, invalidBody, refusal, usualText } from './errors/api-failure.ts'
-import { type Fault, FaultScript, type ScriptEntry } from './faults/script.ts'
-import { withFault } from './faults/fault-steps.ts'
-import { authenticate, Limiter } from './http/gate.ts'
-import { type Settings } from './options.ts'
-import { Recording, type RequestRecord } from './http/recording.ts'
-import { findRoute, type Found } from './http/routes.ts'
-import { type Cadence, playBody, playStream, type Step } from './http/stream.ts'
 import { PromptCache } from './replies/usage.ts'
+import { hex } from './digest.ts'
+import { ApiFailure, invalidBody } from './errors/api-failure.ts'
+import { errorBody } from './errors/bodies.ts'
+import { replacement, withFault } from './faults/apply.ts'
+import { checkHeaderFault } from './faults/check.ts'
+import { Dice } from './faults/dice.ts'
+import { type Fault } from './faults/schema.ts'
+import { FaultScript, type Scripted } from './faults/script.ts'
+import { authenticate } from './http/authentication.ts'
+import { type ParsedBody, parseBody, readBody } from './http/body.ts'
+import { type Cadence } from './http/cadence.ts'
+import { control, type Controlled, isControlPath } from './http/control.ts'
+import { Recording, type RequestRecord } from './http/recording.ts'
+import { plainReply, type Reply, streamReply } from './http/reply.ts'
+import { findRoute, type Found } from './http/routes.ts'
+import { send } from './http/send.ts'
 import { Wire } from './http/wire.ts'
+import { costOf } from './limiter/cost.ts'
+import { type Admission, Limiter } from './limiter/limiter.ts'
+import { type Settings } from './options.ts'
+
+/** A request on its way through the checks. */
+interface Exchange {
+  request: IncomingMessage
+  record: RequestRecord
+  /** Tells this request from others, the same in two runs. */
+  requestId: string
+  found: Found
+  body: ParsedBody
+  fault: Fault
+  cadence: Cadence
+}
 
 /** What a simulator remembers, and how it answers a request. */
 export class Simulator implements Controlled {
   readonly #settings: Settings
   readonly #recording: Recording
-  readonly #faults = new FaultScript()
+  readonly #script: FaultScript
   readonly #limiter: Limiter
   readonly #cache: PromptCache
   #unexpected: RequestRecord[] = []
@@ -26,7 +47,8 @@ export class Simulator implements Controlled {
   constructor (settings: Settings) {
     this.#settings = settings
     this.#recording = new Recording(settings.clock)
-    this.#limiter = new Limiter(settings)
+    this.#script = new FaultScript(new Dice(settings.seed))
+    this.#limiter = new Limiter(settings.limits, settings.clock)
     this.#cache = new PromptCache(settings.tokenizer)
   }
 
@@ -38,14 +60,15 @@ export class Simulator implements Controlled {
     this.#recording.clear()
   }
 
-  script (entries: readonly ScriptEntry[]): void {
-    this.#faults.add(entries)
+  script (entries: unknown): void {
+    this.#script.add(entries)
   }
 
-  /** Forgets requests, script and cached prompts and counts from one again; what strict mode has found stays. */
+  /** Forgets requests, script, budgets and cached prompts, counts from one again; what strict mode has found stays. */
   reset (): void {
     this.#recording.restart()
-    this.#faults.clear()
+    this.#script.clear()
+    this.#limiter.reset()
     this.#cache.clear()
   }
 
@@ -59,108 +82,131 @@ export class Simulator implements Controlled {
     return this.#unexpected
   }
 
+  /** Lets a new connection in, or resets it before anything is read. */
+  accept (socket: Socket): void {
+    const fault = this.#script.forConnection()
+    if (fault === undefined) return
+    this.#recording.refused(socket, fault)
+    socket.resetAndDestroy()
+  }
+
   /** Answers one request; never rejects. */
   async handle (request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { cadence, clock } = this.#settings
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2)
     const isControl = this.#settings.control && isControlPath(path)
     const record = this.#recording.open(request, response, path, query, !isControl)
-    const wire = new Wire(response, record, this.#settings.clock)
+    const wire = new Wire(response, record, clock)
     try {
       const raw = await readBody(request)
-      const parsed = parseBody(raw, request.headers['content-type'])
-      if (isControl) return await wire.send(200, control(record.method, path, parsed.json, this))
-      this.#recording.setBody(record, raw, parsed.json ?? null)
-      await this.#answer(request, record, parsed, wire)
+      const body = parseBody(raw, request.headers['content-type'])
+      if (isControl) {
+        return await send(plainReply(200, control(record.method, path, body, this)), cadence, wire, clock)
+      }
+      this.#recording.setBody(record, raw, body.json ?? null)
+      const exchange = this.#begin(request, record, body)
+      await send(this.#replyTo(exchange, response), exchange.cadence, wire, clock)
     } catch (error) {
-      const failure = error instanceof ApiFailure ? error : brokenInside()
-      await wire.send(failure.status, failure.body, traceHeaders(record))
+      await send(failureReply(error), cadence, wire, clock)
     }
   }
 
-  async #answer (request: IncomingMessage, record: RequestRecord, parsed: ParsedBody, wire: Wire): Promise<void> {
-    const settings = this.#settings
-    const found = findRoute(record.method, record.path, settings)
-    this.#check(record, found, parsed)
-    const entry = this.#faults.take(record.path, record.rawBody, modelOf(parsed.json))
-    const fault = entry?.fault ?? {}
-    record.fault = entry?.fault ?? null
-    if (await answersInstead(fault, record, wire, settings)) return
-    this.#limiter.admit(authenticate(request.headers, settings, hex(String(record.seq), 32)))
-    const cadence = { ...settings.cadence, ...entry?.cadence }
-    await this.#reply(this.#generate(record, found, parsed, fault, cadence), record, fault, cadence, wire)
+  #begin (request: IncomingMessage, record: RequestRecord, body: ParsedBody): Exchange {
+    const found = findRoute(record.method, record.path, this.#settings)
+    this.#check(record, found, body)
+    const { fault, cadence } = this.#scripted(request, record, body)
+    record.fault = fault ?? null
+    return {
+      request,
+      record,
+      requestId: hex(String(record.seq), 32),
+      found,
+      body,
+      fault: fault ?? {},
+      cadence: { ...this.#settings.cadence, ...cadence }
+    }
   }
 
   /** Holds the body against its schema, whatever the reply will be: strict mode is about what was sent. */
-  #check (record: RequestRecord, found: Found, parsed: ParsedBody): void {
+  #check (record: RequestRecord, found: Found, body: ParsedBody): void {
     if (!('post' in found)) return
-    record.schemaErrors = parsed.problem === undefined ? found.post.validate(parsed.json) : [parsed.problem]
+    record.schemaErrors = body.problem === undefined ? found.post.validate(body.json) : [body.problem]
     const { strict } = this.#settings
     if (record.schemaErrors.length === 0 || strict === false) return
     if (strict === true || !strict(record)) this.#unexpected.push(record)
   }
 
-  #generate (record: RequestRecord, found: Found, parsed: ParsedBody, fault: Fault, cadence: Cadence): Answer {
+  #scripted ({ headers }: IncomingMessage, { path, rawBody }: RequestRecord, { json }: ParsedBody): Scripted {
+    const own = headers['x-sim-fault']
+    if (this.#settings.headerFaults && typeof own === 'string') return { fault: checkHeaderFault(own) }
+    return this.#script.forRequest({ path, rawBody, model: modelOf(json) })
+  }
+
+  #replyTo (exchange: Exchange, response: ServerResponse): Reply {
+    const { fault, requestId } = exchange
+    const now = this.#settings.clock.now()
+    const reply = replacement(fault, { requestId, now }) ?? this.#ownReply(exchange, response)
+    return withFault({ ...reply, headers: { ...traceHeaders(requestId), ...reply.headers } }, fault)
+  }
+
+  #ownReply (exchange: Exchange, response: ServerResponse): Reply {
+    try {
+      const admission = this.#admit(exchange)
+      const answer = this.#answer(exchange, admission)
+      response.once('close', () => admission.settle(answer.tokens ?? 0))
+      const reply = 'json' in answer ? plainReply(200, answer.json) : streamReply(answer.events, answer.open !== true)
+      return { ...reply, headers: { ...reply.headers, ...admission.headers } }
+    } catch (error) {
+      return failureReply(error)
+    }
+  }
+
+  #admit ({ request, requestId, body }: Exchange): Admission {
+    const key = authenticate(request.headers, this.#settings, requestId)
+    const cost = costOf(body.json, this.#settings.tokenizer)
+    return this.#limiter.admit({ key, model: modelOf(body.json) ?? '', cost, requestId })
+  }
+
+  #answer (exchange: Exchange, admission: Admission): Answer {
+    try {
+      return this.#generate(exchange)
+    } catch (error) {
+      admission.settle(0)
+      if (error instanceof ApiFailure) {
+        throw new ApiFailure(error.status, error.body, { ...admission.headers, ...error.headers })
+      }
+      throw error
+    }
+  }
+
+  #generate ({ record, found, body, fault, cadence }: Exchange): Answer {
     if ('failure' in found) throw found.failure
     if ('json' in found) return found
-    if (parsed.problem !== undefined || record.schemaErrors.length > 0) {
+    if (body.problem !== undefined || record.schemaErrors.length > 0) {
       throw invalidBody(record.schemaErrors, this.#settings.problemShape)
     }
-    return found.post.answer(parsed.json, {
+    return found.post.answer(body.json, {
       settings: this.#settings,
       cadence,
       cache: this.#cache,
       seq: record.seq,
-      canonical: parsed.canonical,
+      canonical: body.canonical,
       emptyContent: fault.emptyContent === true
     })
   }
-
-  async #reply (answer: Answer, record: RequestRecord, fault: Fault, cadence: Cadence, wire: Wire): Promise<void> {
-    if ('json' in answer) {
-      const text = JSON.stringify(answer.json)
-      const steps = withFault(halves(text), fault)
-      const whole = steps.every(({ kind }) => kind === 'piece')
-      if (whole && fault.malformed === undefined && fault.errorChunk === undefined) {
-        return wire.send(200, answer.json, traceHeaders(record))
-      }
-      wire.head(200, { 'content-type': 'application/json', ...traceHeaders(record) })
-      return playBody(steps, wire)
-    }
-    wire.head(200, { 'content-type': 'text/event-stream; charset=utf-8', ...traceHeaders(record) })
-    const manner = { ...cadence, done: cadence.done && answer.open !== true }
-    return playStream(withFault(answer.steps, fault), manner, wire, this.#settings.clock)
-  }
 }
 
-/** The faults that stand in place of the reply. True: there is nothing more to send. */
-async function answersInstead (
-  fault: Fault, record: RequestRecord, wire: Wire, { clock }: Settings
-): Promise<boolean> {
-  if (fault.latencyMs !== undefined) await clock.wait(fault.latencyMs, wire.signal)
-  if (fault.hang === true) await wire.hang()
-  else if (fault.reset !== undefined && 'at' in fault.reset) await wire.resetInHeaders()
-  else if (fault.status !== undefined) {
-    const { code, bodyShape = 'mistral', headers } = fault.status
-    const body = errorBody(bodyShape, code, hex(String(record.seq), 32))
-    await wire.send(code, body, { ...traceHeaders(record), ...headers })
-  } else return wire.signal.aborted
-  return true
+/** An error as a reply; what is no refusal is a mistake of the simulator. */
+function failureReply (error: unknown): Reply {
+  if (error instanceof ApiFailure) return plainReply(error.status, error.body, error.headers)
+  return plainReply(500, errorBody('mistral', 500, ''))
 }
 
-function halves (text: string): Step[] {
-  const middle = Math.ceil(text.length / 2)
-  return [{ kind: 'piece', text: text.slice(0, middle) }, { kind: 'piece', text: text.slice(middle) }]
+function modelOf (body: unknown): string | undefined {
+  const model = typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
+  return typeof model === 'string' ? model : undefined
 }
 
-function modelOf (body: unknown): unknown {
-  return typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
-}
-
-function traceHeaders (record: RequestRecord): Record<string, string> {
-  return { 'mistral-correlation-id': hex(`correlation ${record.seq}`, 32) }
-}
-
-function brokenInside (): ApiFailure {
-  const { message, type, code } = usualText(500)
-  return refusal(500, message, type, code)
+function traceHeaders (requestId: string): Record<string, string> {
+  return { 'mistral-correlation-id': hex(`correlation ${requestId}`, 32), 'x-kong-request-id': requestId }
 }

@@ -220,7 +220,7 @@ t.test('guardrails block, note, or ignore', async (t) => {
 t.test('more requests in a second than allowed get a 429 until the second is over', async (t) => {
   let now = 0
   const clock = { now: () => now, wait: async () => undefined }
-  const sim = await simFor(t, { requestsPerSecond: 2, clock })
+  const sim = await simFor(t, { limits: { requestsPerSecond: 2 }, clock })
   const statuses = async (): Promise<number[]> => {
     const replies = [1, 2, 3].map(() => post(sim, CHAT, chatBody('hi')))
     return (await Promise.all(replies)).map(({ status }) => status).sort()

@@ -1,9 +1,5 @@
 import { type Problem } from '../validation/problem-text.ts'
 
-/** The forms in which the API and what stands in front of it have been seen to report an error. */
-export type BodyShape = 'mistral' | 'detail' | 'wrapped' | 'string' | 'conversation' | 'gateway' | 'notice' |
-  'guardrail' | 'html' | 'empty'
-
 /** The forms of a 422. */
 export type ProblemShape = 'detail' | 'wrapped' | 'string'
 
@@ -18,11 +14,13 @@ export interface ErrorText {
 export class ApiFailure extends Error {
   readonly status: number
   readonly body: unknown
+  readonly headers: Record<string, string>
 
-  constructor (status: number, body: unknown) {
+  constructor (status: number, body: unknown, headers: Record<string, string> = {}) {
     super(`${status}`)
     this.status = status
     this.body = body
+    this.headers = headers
   }
 }
 
@@ -50,39 +48,7 @@ export function invalidBody (problems: Problem[], shape: ProblemShape): ApiFailu
   }
 }
 
-function mistralBody (status: number, { message, type, code }: ErrorText): unknown {
+/** The API's usual form of an error. */
+export function mistralBody (status: number, { message, type, code }: ErrorText): unknown {
   return { object: 'error', message, type, param: null, code, raw_status_code: status }
-}
-
-const TEXTS: Record<number, ErrorText> = {
-  400: { message: 'Bad request', type: 'invalid_request_error', code: null },
-  401: { message: 'Unauthorized', type: 'unauthorized', code: null },
-  403: { message: 'Content blocked by guardrail', type: 'guardrail_blocked', code: '3201' },
-  404: { message: 'Not Found', type: 'not_found', code: null },
-  422: { message: 'Unprocessable', type: 'invalid_request_error', code: null },
-  429: { message: 'Requests rate limit exceeded', type: 'rate_limited', code: '1300' },
-  503: { message: 'Service tier capacity exceeded for this model.', type: 'service_unavailable', code: '3505' }
-}
-
-/** What a status usually says. */
-export function usualText (status: number): ErrorText {
-  return TEXTS[status] ?? { message: 'Internal server error', type: 'internal_server_error', code: '1000' }
-}
-
-/** The body of an error with this status in one of the known forms; undefined: no body at all. */
-export function errorBody (shape: BodyShape, status: number, id: string): unknown {
-  const text = usualText(status)
-  const problem = { type: 'value_error', loc: ['body'], msg: text.message, input: null }
-  switch (shape) {
-    case 'mistral': return mistralBody(status, text)
-    case 'detail':
-    case 'wrapped':
-    case 'string': return invalidBody([problem], shape).body
-    case 'conversation': return { object: 'Error', message: text.message, type: 'invalid_request_error', code: 3001 }
-    case 'gateway': return { message: text.message, request_id: id }
-    case 'notice': return { detail: text.message }
-    case 'guardrail': return { error: { message: text.message, status }, guardrails: { results: [] } }
-    case 'html': return `<!DOCTYPE html><html><head><title>${status}</title></head><body>Error ${status}</body></html>`
-    case 'empty': return undefined
-  }
 }

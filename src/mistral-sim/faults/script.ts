@@ -1,81 +1,83 @@
-import { type BodyShape } from '../errors/api-failure.ts'
-import { type Cadence } from '../http/stream.ts'
+import { type Cadence } from '../http/cadence.ts'
+import { checkScript, faultsOf, isAtAccept } from './check.ts'
+import { type Dice } from './dice.ts'
+import { type Fault, type ScriptEntry } from './schema.ts'
 
-/** Where in a reply a fault begins. For a reply that is not streamed, a chunk is half of the body. */
-export interface AfterChunks { chunks: number }
-
-/** What goes wrong with one request. Several keys together are all applied. */
-export interface Fault {
-  /** An error reply; `bodyShape` is the API's usual one when absent. */
-  status?: { code: number, bodyShape?: BodyShape, headers?: Record<string, string> }
-  /** Waits so long before the first byte of the reply. */
-  latencyMs?: number
-  /** Never answers. */
-  hang?: true
-  /** Sends so many chunks, then nothing, and keeps the connection open. */
-  hangAfter?: AfterChunks
-  /** Resets the connection inside the header block, or after so many chunks. */
-  reset?: { at: 'headers' } | { afterChunks: number }
-  /** Ends the reply cleanly and too early: without finish reason and [DONE]. */
-  truncate?: true | AfterChunks
-  /** One chunk in the middle is not JSON. */
-  malformed?: 'badJson'
-  /** In the middle, in place of the rest: a bare error object, a nested one, or a finish reason `error`. */
-  errorChunk?: 'mistral' | 'openai' | 'finish_reason'
-  /** A reply without any text. */
-  emptyContent?: true
+/** A request as far as the script looks at it. */
+export interface Target {
+  path: string
+  rawBody: string
+  model: string | undefined
 }
 
-/** Which requests an entry is for; what is absent matches everything. */
-export interface Match {
-  /** The path, as `/v1/chat/completions`. */
-  route?: string
-  model?: string
-  /** A part of the request's raw body. */
-  textIncludes?: string
-  /** Only the nth request, from 1, of those that match otherwise. */
-  nth?: number
-}
-
-/** One entry of the script: the fault or the manner of the next `times` (default 1) matching requests. */
-export interface ScriptEntry {
-  match?: Match
-  times?: number
+/** What the script has for one request. */
+export interface Scripted {
   fault?: Fault
-  /** How their stream comes, over the simulator's own setting. */
   cadence?: Partial<Cadence>
 }
 
-interface Pending extends ScriptEntry {
+interface Pending {
+  entry: ScriptEntry
   left: number
   seen: number
 }
 
 /** The script: first in, first out. */
 export class FaultScript {
-  #entries: Pending[] = []
+  readonly #dice: Dice
+  #pending: Pending[] = []
 
-  add (entries: readonly ScriptEntry[]): void {
-    this.#entries.push(...entries.map((entry) => ({ ...entry, left: entry.times ?? 1, seen: 0 })))
+  constructor (dice: Dice) {
+    this.#dice = dice
   }
 
+  /** Adds entries. Throws a 400 when they are no script. */
+  add (entries: unknown): void {
+    const pending = checkScript(entries).map((entry) => ({
+      entry, left: entry.times === 'always' ? Infinity : entry.times ?? 1, seen: 0
+    }))
+    this.#pending.push(...pending)
+  }
+
+  /** Forgets all entries. */
   clear (): void {
-    this.#entries = []
+    this.#pending = []
+    this.#dice.restart()
   }
 
-  /** The first entry for this request, which is used up by it. */
-  take (path: string, rawBody: string, model: unknown): ScriptEntry | undefined {
-    const entry = this.#entries.find((candidate) => isFor(candidate, path, rawBody, model))
-    if (entry !== undefined && --entry.left <= 0) this.#entries = this.#entries.filter((other) => other !== entry)
-    return entry
+  /** What the first entry for this request says; nothing: no entry is for it. */
+  forRequest (target: Target): Scripted {
+    const entry = this.#use((pending) => !isForConnections(pending.entry) && matches(pending, target))
+    if (entry === undefined) return {}
+    const faults = faultsOf(entry)
+    const fault = faults.length > 1 ? faults[Math.floor(this.#dice.roll() * faults.length)] : faults[0]
+    return { ...(fault && { fault }), ...(entry.cadence && { cadence: entry.cadence }) }
+  }
+
+  /** The fault of a new connection, which has sent nothing yet. */
+  forConnection (): Fault | undefined {
+    const entry = this.#use((pending) => isForConnections(pending.entry))
+    return entry && faultsOf(entry)[0]
+  }
+
+  #use (isFor: (pending: Pending) => boolean): ScriptEntry | undefined {
+    const found = this.#pending.find((pending) => isFor(pending) && this.#decides(pending.entry))
+    if (found !== undefined && --found.left <= 0) this.#pending = this.#pending.filter((other) => other !== found)
+    return found?.entry
+  }
+
+  #decides ({ probability }: ScriptEntry): boolean {
+    return probability === undefined || this.#dice.roll() < probability
   }
 }
 
-function isFor (entry: Pending, path: string, rawBody: string, model: unknown): boolean {
-  const { route, model: wanted, textIncludes, nth } = entry.match ?? {}
+const isForConnections = (entry: ScriptEntry): boolean => faultsOf(entry).some(isAtAccept)
+
+function matches (pending: Pending, { path, rawBody, model }: Target): boolean {
+  const { route, model: wanted, textIncludes, nth } = pending.entry.match ?? {}
   if (route !== undefined && route !== path) return false
   if (wanted !== undefined && wanted !== model) return false
   if (textIncludes !== undefined && !rawBody.includes(textIncludes)) return false
-  entry.seen++
-  return nth === undefined || nth === entry.seen
+  pending.seen++
+  return nth === undefined || nth === pending.seen
 }

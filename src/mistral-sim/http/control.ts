@@ -1,40 +1,37 @@
-import { Type, type Static } from '@sinclair/typebox'
 import { ApiFailure, invalidBody } from '../errors/api-failure.ts'
-import { ScriptSchema } from '../faults/script-schema.ts'
-import { type ScriptEntry } from '../faults/script.ts'
+import { type ParsedBody } from './body.ts'
 import { type RequestRecord } from './recording.ts'
-import { validator } from '../validation/validator.ts'
 
 /** What the control routes act on. */
 export interface Controlled {
   requests (): readonly RequestRecord[]
   clearRequests (): void
-  script (entries: ScriptEntry[]): void
+  /** Throws a 400 when the entries are no script. */
+  script (entries: unknown): void
   reset (): void
 }
-
-const Body = Type.Object({ script: ScriptSchema }, { additionalProperties: false })
-const validate = validator(Body)
 
 /** Whether the path belongs to the control routes. */
 export const isControlPath = (path: string): boolean => path.startsWith('/__sim/')
 
-/** Does what a control route asks; the returned value is the reply's JSON. Throws 404 and 422. */
-export function control (method: string, path: string, body: unknown, sim: Controlled): unknown {
+/** Does what a control route asks; the returned value is the reply's JSON. Throws 400, 404 and 422. */
+export function control (method: string, path: string, body: ParsedBody, sim: Controlled): unknown {
   switch (`${method} ${path}`) {
     case 'GET /__sim/requests': return { requests: sim.requests() }
     case 'DELETE /__sim/requests':
       sim.clearRequests()
       return { ok: true }
-    case 'POST /__sim/script': {
-      const problems = validate(body)
-      if (problems.length > 0) throw invalidBody(problems, 'detail')
-      sim.script((body as Static<typeof Body>).script)
+    case 'POST /__sim/script':
+      sim.script(scriptIn(body))
       return { ok: true }
-    }
     case 'POST /__sim/reset':
       sim.reset()
       return { ok: true }
     default: throw new ApiFailure(404, { detail: 'Not Found' })
   }
+}
+
+function scriptIn ({ json, problem }: ParsedBody): unknown {
+  if (problem !== undefined) throw invalidBody([problem], 'detail')
+  return typeof json === 'object' && json !== null && 'script' in json ? json.script : undefined
 }

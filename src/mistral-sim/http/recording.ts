@@ -3,14 +3,15 @@ import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } f
 import { type Socket } from 'node:net'
 import { type Clock } from '../clock.ts'
 import { type Problem } from '../validation/problem-text.ts'
-import { type Fault } from '../faults/script.ts'
+import { type Fault } from '../faults/schema.ts'
 
 /** One request and what became of it. Live: the later fields change until `msTotal` is set. */
 export interface RequestRecord {
   /** From 1, in order of arrival. */
   seq: number
-  /** Milliseconds of the simulator's clock. */
+  /** When it came, in milliseconds of the simulator's clock. */
   t: number
+  /** Empty, as the path, where a connection was reset before it sent a request. */
   method: string
   path: string
   query: string
@@ -54,23 +55,12 @@ export class Recording {
   /** Begins the record of a request and completes it when the response closes; only a kept one gets a number. */
   open (request: IncomingMessage, response: ServerResponse, path: string, query: string, keep: boolean): RequestRecord {
     const record: RequestRecord = {
+      ...this.#blank(request.socket),
       seq: keep ? ++this.#seq : 0,
-      t: this.#clock.now(),
       method: request.method ?? '',
       path,
       query,
-      headers: safeHeaders(request.headers),
-      rawBody: '',
-      json: null,
-      schemaErrors: [],
-      status: null,
-      fault: null,
-      bytesSent: 0,
-      chunksSent: 0,
-      aborted: false,
-      msToFirstByte: null,
-      msTotal: null,
-      connectionId: this.#connectionOf(request.socket)
+      headers: safeHeaders(request.headers)
     }
     if (!keep) return record
     this.#records.add(record)
@@ -78,6 +68,13 @@ export class Recording {
     this.#open.add(record)
     response.once('close', () => this.#finish(record, response))
     return record
+  }
+
+  /** Records a connection that was reset before it sent a request. */
+  refused (socket: Socket, fault: Fault): void {
+    const record = { ...this.#blank(socket), seq: ++this.#seq, fault, aborted: true, msTotal: 0 }
+    this.#records.add(record)
+    this.#makeRoom()
   }
 
   /** Sets what is known once the body is there. */
@@ -107,6 +104,28 @@ export class Recording {
   /** Resolves when no kept request is being answered. */
   idle (): Promise<void> {
     return this.#open.size === 0 ? Promise.resolve() : new Promise((resolve) => { this.#waiting.push(resolve) })
+  }
+
+  #blank (socket: Socket): RequestRecord {
+    return {
+      seq: 0,
+      t: this.#clock.now(),
+      method: '',
+      path: '',
+      query: '',
+      headers: {},
+      rawBody: '',
+      json: null,
+      schemaErrors: [],
+      status: null,
+      fault: null,
+      bytesSent: 0,
+      chunksSent: 0,
+      aborted: false,
+      msToFirstByte: null,
+      msTotal: null,
+      connectionId: this.#connectionOf(socket)
+    }
   }
 
   #finish (record: RequestRecord, response: ServerResponse): void {

@@ -2,10 +2,15 @@ import { type ServerResponse } from 'node:http'
 import { type Clock } from '../clock.ts'
 import { type RequestRecord } from './recording.ts'
 
+// A slow reply comes in so many writes a second.
+const WRITES_PER_SEC = 10
+
 /** The sending side of one exchange: every byte of a reply's body leaves here and is counted. */
 export class Wire {
   /** Aborts when the connection is gone. */
   readonly signal: AbortSignal
+  /** How fast the body is written. */
+  bytesPerSec = Infinity
   readonly #response: ServerResponse
   readonly #record: RequestRecord
   readonly #clock: Clock
@@ -27,30 +32,32 @@ export class Wire {
     this.#response.flushHeaders()
   }
 
-  /** Sends bytes and waits until the socket has taken them; `chunks` of the reply are complete with them. */
-  async write (bytes: Buffer, chunks: number): Promise<void> {
-    if (this.signal.aborted) return
-    this.#record.bytesSent += bytes.length
-    this.#record.chunksSent += chunks
-    await this.#untilGone((resolve) => this.#response.write(bytes, () => resolve()))
+  /** Sends the beginning of a header block. */
+  async halfHead (): Promise<void> {
+    this.#firstByte()
+    await this.#untilGone((resolve) =>
+      this.#response.socket?.write('HTTP/1.1 200 OK\r\ncontent-ty', () => resolve()))
   }
 
-  /** Sends a whole reply: a string as HTML, undefined as no body at all, everything else as JSON. */
-  async send (status: number, body: unknown, headers: Record<string, string> = {}): Promise<void> {
-    if (this.signal.aborted) return
-    const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body) ?? '')
-    this.head(status, {
-      ...(body !== undefined && { 'content-type': typeof body === 'string' ? 'text/html' : 'application/json' }),
-      'content-length': bytes.length,
-      ...headers
-    })
-    if (bytes.length > 0) await this.write(bytes, 1)
-    this.end()
+  /** Sends bytes and waits until the socket has taken them; `chunks` of the reply are complete with them. */
+  async write (bytes: Buffer, chunks: number): Promise<void> {
+    const size = Math.min(bytes.length, Math.ceil(this.bytesPerSec / WRITES_PER_SEC))
+    for (let start = 0; start < bytes.length && !this.signal.aborted; start += size) {
+      const part = bytes.subarray(start, start + size)
+      if (this.bytesPerSec < Infinity) await this.#clock.wait(1000 * part.length / this.bytesPerSec, this.signal)
+      await this.#write(part, start + size < bytes.length ? 0 : chunks)
+    }
   }
 
   /** Ends the reply, if the client is still there. */
   end (): void {
     if (!this.signal.aborted) this.#response.end()
+  }
+
+  /** Ends the reply and the connection with it. */
+  hangUp (): void {
+    const { socket } = this.#response
+    if (!this.signal.aborted) this.#response.end(() => socket?.end())
   }
 
   /** Sends nothing more and waits until the client leaves. */
@@ -63,12 +70,11 @@ export class Wire {
     this.#response.socket?.resetAndDestroy()
   }
 
-  /** Sends the beginning of a header block, then resets. */
-  async resetInHeaders (): Promise<void> {
-    this.#firstByte()
-    await this.#untilGone((resolve) =>
-      this.#response.socket?.write('HTTP/1.1 200 OK\r\ncontent-ty', () => resolve()))
-    this.reset()
+  async #write (bytes: Buffer, chunks: number): Promise<void> {
+    if (this.signal.aborted) return
+    this.#record.bytesSent += bytes.length
+    this.#record.chunksSent += chunks
+    await this.#untilGone((resolve) => this.#response.write(bytes, () => resolve()))
   }
 
   #firstByte (): void {

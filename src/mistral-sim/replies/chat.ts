@@ -36,7 +36,8 @@ export function fim (request: FimCompletionRequest, call: Call): Answer {
   const texts = [request.prompt, request.suffix ?? '']
   const prompt = countPrompt(texts, request, model, call)
   const mark = hex(`${request.model}:${request.random_seed ?? ''}:${texts.join('|')}`, 8)
-  const choices = [shorten(`sim_${mark}(${texts.join('')})`, request, call.settings.tokenizer)]
+  const text = `sim_${mark}(${texts.join('')})`
+  const choices = [call.emptyContent ? EMPTY : shorten(text, request, call.settings.tokenizer)]
   return answer(request, call, {
     ...head(call, request.model), choices, usage: usageOf(prompt, choices, texts, request, call)
   })
@@ -64,9 +65,10 @@ function head (call: Call, model: string): Pick<Completion, 'id' | 'created' | '
 }
 
 function answer (request: { stream?: boolean }, call: Call, completion: Completion): Answer {
+  const tokens = completion.usage.total_tokens
   return request.stream === true
-    ? { steps: completionEvents(completion, call.cadence) }
-    : { json: completionObject(completion) }
+    ? { events: completionEvents(completion, call.cadence), tokens }
+    : { json: completionObject(completion), tokens }
 }
 
 function checkSampling (request: ChatCompletionRequest, model: Model): void {

@@ -1,5 +1,6 @@
 import { type Choice } from './choices.ts'
-import { type Cadence, type Step } from '../http/stream.ts'
+import { type Cadence } from '../http/cadence.ts'
+import { type Chunk } from '../http/reply.ts'
 import { type SimToolCall } from './tool-replies.ts'
 import { type Usage } from './usage.ts'
 
@@ -41,13 +42,12 @@ export function completionObject (completion: Completion): unknown {
 type Delta = Record<string, unknown>
 
 /** The reply as events of a stream. */
-export function completionEvents (completion: Completion, cadence: Cadence): Step[] {
+export function completionEvents (completion: Completion, cadence: Cadence): Chunk[] {
   const { id, created, model, choices, usage, guardrails } = completion
-  const event = (list: unknown[], extra: object = {}): Step => ({
-    kind: 'event',
+  const event = (list: unknown[], extra: object = {}): Chunk => ({
     data: JSON.stringify({ id, object: 'chat.completion.chunk', created, model, choices: list, ...extra })
   })
-  const steps = choices.flatMap((choice, index) => {
+  const events = choices.flatMap((choice, index) => {
     const deltas = deltasOf(choice, cadence)
     return deltas.map((delta, position) => {
       const isLast = position === deltas.length - 1
@@ -56,7 +56,7 @@ export function completionEvents (completion: Completion, cadence: Cadence): Ste
       return event([entry], { ...(withUsage && { usage }), ...(isLast && guardrails && { guardrails }) })
     })
   })
-  return cadence.usageOn === 'extra-chunk' ? [...steps, event([], { usage })] : steps
+  return cadence.usageOn === 'extra-chunk' ? [...events, event([], { usage })] : events
 }
 
 function deltasOf (choice: Choice, cadence: Cadence): Delta[] {

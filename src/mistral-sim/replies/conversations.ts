@@ -7,7 +7,7 @@ import { ApiFailure } from '../errors/api-failure.ts'
 import { requireModel } from './models.ts'
 import { guard } from './moderations.ts'
 import { lastUserText, makeChoices } from './choices.ts'
-import { type Step } from '../http/stream.ts'
+import { type Chunk } from '../http/reply.ts'
 import { promptTokens, textOf } from './usage.ts'
 
 /** POST /v1/conversations: one stateless turn in the form of a new conversation. */
@@ -31,8 +31,8 @@ export function startConversation (request: ConversationRequest, call: Call): An
     guardrails
   }
   return request.stream === true
-    ? { steps: eventsOf(turn, call.cadence.tokensPerChunk), open: true }
-    : { json: objectOf(turn) }
+    ? { events: eventsOf(turn, call.cadence.tokensPerChunk), open: true, tokens: prompt + completion }
+    : { json: objectOf(turn), tokens: prompt + completion }
 }
 
 interface Turn {
@@ -81,9 +81,9 @@ function objectOf ({ id, model, text, time, usage, guardrails }: Turn): object {
   }
 }
 
-function eventsOf ({ id, model, text, time, usage }: Turn, wordsPerChunk: number): Step[] {
-  const event = (type: string, fields: object): Step => ({
-    kind: 'event', name: type, data: JSON.stringify({ type, created_at: time, ...fields })
+function eventsOf ({ id, model, text, time, usage }: Turn, wordsPerChunk: number): Chunk[] {
+  const event = (type: string, fields: object): Chunk => ({
+    name: type, data: JSON.stringify({ type, created_at: time, ...fields })
   })
   const delta = { output_index: 0, content_index: 0, id: messageId(id), model, role: 'assistant' }
   return [

@@ -24,7 +24,7 @@ export function embed (request: EmbeddingRequest, call: Call): Answer {
     object: 'embedding', embedding: encode(vectorOf(text, size), request), index
   }))
   const usage = { prompt_tokens: tokens, total_tokens: tokens, completion_tokens: 0 }
-  return { json: { id: replyId(call), object: 'list', model: request.model, data, usage } }
+  return { json: { id: replyId(call), object: 'list', model: request.model, data, usage }, tokens }
 }
 
 const tooMuch = (message: string): Error => refusal(400, message, 'invalid_request_prompt', '3210')

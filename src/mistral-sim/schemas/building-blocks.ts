@@ -28,3 +28,6 @@ export function tagged<T extends TObject[]> (tag: string, branches: [...T]): TUn
   }))
   return Type.Unsafe<Static<TUnion<T>>>(Type.Union(strict, { tag })) as unknown as TUnion<T>
 }
+
+/** A time to wait, at most a day. */
+export const milliseconds = Type.Integer({ minimum: 0, maximum: 86_400_000 })
