@@ -152,6 +152,7 @@ t.test('every split of a stream into two packets gives the same texts, with eith
     const reader = new StreamReader({
       text: (text) => { told.push(text) },
       alive: () => {},
+      ignored: () => {},
       complete: (completion) => { told.push(JSON.stringify(completion)) },
       fail: (error) => { told.push(error.message) }
     })

@@ -135,6 +135,7 @@ t.test('a call leaves no timer and no listener behind, however it ends', async (
     if (event.type === 'text') break
   }
   await client.sim.idle()
+  await new Promise(setImmediate)
   t.equal(timers(), before)
   t.strictSame(getEventListeners(signal, 'abort'), [])
 })

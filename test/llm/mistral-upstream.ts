@@ -4,7 +4,7 @@ import { type AddressInfo, type Socket, createServer as createSocketServer } fro
 import { text } from 'node:stream/consumers'
 import { type Test } from 'tap'
 import { type ApiError } from '../../src/errors.ts'
-import { type MistralOptions, createMistralProvider } from '../../src/llm/mistral/mistral-client.ts'
+import { type MistralOptions, type MistralProvider, createMistralProvider } from '../../src/llm/mistral/mistral-client.ts'
 import { type ChatProvider, type GenerationEvent, type GenerationRequest } from '../../src/llm/provider.ts'
 
 export const apiKey = 'secret-key-4711'
@@ -55,11 +55,14 @@ export async function startUpstream (t: Test, answer: (exchange: Exchange) => un
 export interface LogLine { facts: Record<string, unknown>, message: string }
 
 export interface Client {
-  readonly provider: ChatProvider
+  readonly provider: MistralProvider
   readonly log: LogLine[]
 }
 
-/** A provider with deadlines that no test meets by chance; it goes with the test. */
+/**
+ * A provider with deadlines that no test meets by chance; it goes with the test. It makes one attempt, whatever came of
+ * others: how it copes is tested by those who say so.
+ */
 export function connect (t: Test, baseUrl: string, options: Partial<MistralOptions> = {}): Client {
   const log: LogLine[] = []
   const provider = createMistralProvider({
@@ -70,6 +73,8 @@ export function connect (t: Test, baseUrl: string, options: Partial<MistralOptio
     firstTokenTimeoutMs: 20_000,
     idleTimeoutMs: 20_000,
     timeoutMs: 20_000,
+    retry: { attempts: 1 },
+    breaker: { failures: Infinity },
     logger: { warn: (facts, message) => { log.push({ facts: { ...facts }, message }) } },
     ...options
   })

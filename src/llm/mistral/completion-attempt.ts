@@ -1,13 +1,18 @@
-import { type Dispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { ApiError } from '../../errors.ts'
+import { type Permit } from './admission/admission.ts'
 import { type AnswerListener, type AnswerReader, type Completion } from './answer/answer-reader.ts'
-import { type DeadlineLimits, Deadlines } from './http/deadlines.ts'
+import { type ContextLimit, readContextLimit } from './answer/context-limit.ts'
 import { failureBeforeHead, failureInBody, failureOfStatus } from './answer/error-mapping.ts'
-import { type FailureFacts } from './failure-log.ts'
-import { HttpCall, type HttpListener, type ResponseHeaders, headerOf } from './http/http-call.ts'
+import { readBudget, readWait } from './answer/rate-limits.ts'
 import { RefusalReader } from './answer/refusal-reader.ts'
 import { StreamReader } from './answer/stream-reader.ts'
 import { WholeReader } from './answer/whole-reader.ts'
+import { type AttemptReport } from './attempt-report.ts'
+import { type FailureFacts } from './failure-log.ts'
+import { type DeadlineLimits, Deadlines } from './http/deadlines.ts'
+import { HttpCall, type HttpListener, type ResponseHeaders, headerOf } from './http/http-call.ts'
+import { type Failure } from './retry.ts'
 
 /** Where attempts go, and on what terms. */
 export interface Upstream {
@@ -18,54 +23,77 @@ export interface Upstream {
   readonly logFailure: (facts: FailureFacts) => void
 }
 
-/**
- * What an attempt tells: texts, then exactly one of `complete` and `failed`, unless it is cancelled. `closed` comes in
- * any case, last and once: the attempt holds nothing any more.
- */
-export interface AttemptListener {
-  text (text: string): void
-  complete (completion: Completion): void
-  failed (error: ApiError): void
-  closed (): void
+/** How an attempt ended. */
+export type Outcome =
+  | { readonly type: 'completed', readonly completion: Completion }
+  | { readonly type: 'failed', readonly failure: Failure, readonly contextLimit: ContextLimit | undefined }
+  | { readonly type: 'aborted' }
+
+export interface AttemptOptions {
+  readonly body: string
+  readonly stream: boolean
+  /** Released when the attempt holds no connection any more. */
+  readonly permit: Permit
+  /** Its abort ends the attempt: with an `ApiError` as its failure, with anything else as aborted. */
+  readonly signal: AbortSignal
+  readonly onText: (text: string) => void
 }
 
 /** One call of the model, from the request to the end of its answer. */
 export class CompletionAttempt implements HttpListener, AnswerListener {
   readonly #upstream: Upstream
-  readonly #stream: boolean
-  readonly #listener: AttemptListener
+  readonly #options: AttemptOptions
   readonly #call: HttpCall
   readonly #deadlines: Deadlines
+  readonly #outcome = Promise.withResolvers<Outcome>()
+  readonly #started = performance.now()
   #head: FailureFacts['head']
   #reader: AnswerReader | undefined
+  #msToHead: number | undefined
+  #msToFirstText: number | undefined
+  #unknownChunks = 0
 
-  constructor (upstream: Upstream, stream: boolean, listener: AttemptListener) {
+  constructor (upstream: Upstream, options: AttemptOptions) {
     this.#upstream = upstream
-    this.#stream = stream
-    this.#listener = listener
+    this.#options = options
     this.#call = new HttpCall(this)
     this.#deadlines = new Deadlines(upstream.limits, (error) => this.#broken(error))
   }
 
-  /** Sends the request; may tell a failure at once. */
-  start (body: string): void {
+  /** Sends the request and resolves when it has been answered, has failed or was aborted. */
+  async run (): Promise<Outcome> {
     const { pool, path, headers } = this.#upstream
-    const accept = this.#stream ? 'text/event-stream' : 'application/json'
+    const { stream, body, signal, permit } = this.#options
+    if (signal.aborted) {
+      permit.release()
+      return { type: 'aborted' }
+    }
+    signal.addEventListener('abort', this.#abort)
+    const accept = stream ? 'text/event-stream' : 'application/json'
     this.#call.post(pool, { path, headers: { ...headers, accept }, body })
+    const outcome = await this.#outcome.promise
+    signal.removeEventListener('abort', this.#abort)
+    return outcome
   }
 
-  /** Closes the socket. Nothing but `closed` is told any more. */
-  cancel (): void {
-    this.#deadlines.clear()
-    this.#call.cancel()
+  /** What the attempt was like, when it is over. */
+  measures (): Pick<AttemptReport, 'status' | 'msToHead' | 'msToFirstText' | 'msTotal' | 'unknownChunks'> {
+    return {
+      status: this.#head?.status,
+      msToHead: this.#msToHead,
+      msToFirstText: this.#msToFirstText,
+      msTotal: this.#elapsed(),
+      unknownChunks: this.#unknownChunks
+    }
   }
 
   sent (): void {
     // An answer in one piece has no first text before the whole: there the total is the only deadline.
-    if (this.#stream) this.#deadlines.awaitText()
+    if (this.#options.stream) this.#deadlines.awaitText()
   }
 
   head (status: number, headers: ResponseHeaders): void {
+    this.#msToHead = this.#elapsed()
     this.#head = { status, headers }
     this.#reader = this.#readerOf(status, headers)
   }
@@ -83,33 +111,65 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
   }
 
   closed (): void {
-    this.#listener.closed()
+    this.#options.permit.release()
   }
 
   text (text: string): void {
+    this.#msToFirstText ??= this.#elapsed()
     this.#deadlines.awaitNext()
-    this.#listener.text(text)
+    this.#options.onText(text)
   }
 
   alive (): void {
     this.#deadlines.awaitNext()
   }
 
+  ignored (chunks: number): void {
+    this.#unknownChunks += chunks
+  }
+
   complete (completion: Completion): void {
     this.#deadlines.clear()
     this.#call.drain()
-    this.#listener.complete(completion)
+    this.#outcome.resolve({ type: 'completed', completion })
   }
 
   fail (error: ApiError, body = ''): void {
-    this.cancel()
+    this.#cancel()
     this.#upstream.logFailure({ error, head: this.#head, body })
-    this.#listener.failed(error)
+    this.#outcome.resolve({
+      type: 'failed',
+      failure: {
+        error,
+        hintMs: this.#head && readWait(this.#head.headers, Date.now()),
+        // The client is being closed.
+        again: error.cause instanceof errors.ClientDestroyedError ? 'never' : undefined
+      },
+      contextLimit: error.code === 'upstream_rejected' ? readContextLimit(body) : undefined
+    })
+  }
+
+  readonly #abort = (): void => {
+    const reason: unknown = this.#options.signal.reason
+    if (reason instanceof ApiError) return this.#broken(reason)
+    this.#cancel()
+    this.#outcome.resolve({ type: 'aborted' })
+  }
+
+  /** Closes the socket. Nothing more is heard from it. */
+  #cancel (): void {
+    this.#deadlines.clear()
+    this.#call.cancel()
   }
 
   #readerOf (status: number, headers: ResponseHeaders): AnswerReader {
     if (status < 200 || status > 299) return this.#refusal(failureOfStatus(status, headers, Date.now()))
-    if (!this.#stream) return new WholeReader(this)
+    this.#options.permit.passed(readBudget(headers))
+    const encoding = headerOf(headers, 'content-encoding') ?? 'identity'
+    if (encoding !== 'identity') {
+      return this.#refusal(new ApiError('upstream_failed', { detail: 'The model sent a compressed answer, unasked.' }))
+    }
+    if (!this.#options.stream) return new WholeReader(this)
     if (headerOf(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream')) return new StreamReader(this)
     return this.#refusal(new ApiError('upstream_failed', { detail: 'The model did not answer with a stream.' }))
   }
@@ -122,5 +182,9 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
   #broken (error: ApiError): void {
     if (this.#reader === undefined) this.fail(error)
     else this.#reader.broken(error)
+  }
+
+  #elapsed (): number {
+    return performance.now() - this.#started
   }
 }

@@ -2,7 +2,7 @@ type Waiter<T> = PromiseWithResolvers<IteratorResult<T, undefined>>
 
 /**
  * Values pushed by one side and pulled, in order and each once, by an async iterator on the other. What was pushed
- * before a failure is delivered before it. Its length is bounded by whoever pushes.
+ * before a failure is delivered before it; what is pushed after the end is not. Its length is bounded by whoever pushes.
  */
 export class EventQueue<T extends object> implements AsyncIterator<T, undefined> {
   readonly #onReturn: () => void
@@ -17,6 +17,7 @@ export class EventQueue<T extends object> implements AsyncIterator<T, undefined>
   }
 
   push (value: T): void {
+    if (this.#ended) return
     const waiter = this.#waiters.shift()
     if (waiter === undefined) this.#values.push(value)
     else waiter.resolve({ value, done: false })
@@ -29,6 +30,7 @@ export class EventQueue<T extends object> implements AsyncIterator<T, undefined>
 
   /** Ends with an error, which the reader is told once. */
   fail (error: unknown): void {
+    if (this.#ended) return
     const waiter = this.#waiters.shift()
     if (waiter === undefined) this.#failure = { error }
     // The reason of an abort may be anything, and is passed on as it is.

@@ -1,35 +1,51 @@
+import { type EventEmitter } from 'node:events'
 import { ApiError } from '../../errors.ts'
 import { type GenerationEvent, type GenerationOptions, type GenerationRequest } from '../provider.ts'
-import { type CallLimit } from './call-limit.ts'
+import { estimateTokens } from '../usage.ts'
+import { type Admission, type Permit } from './admission/admission.ts'
+import { type ModelState } from './admission/model-state.ts'
 import { type Completion } from './answer/answer-reader.ts'
-import { CompletionAttempt, type Upstream } from './completion-attempt.ts'
-import { EventQueue } from './event-queue.ts'
+import { type ContextLimit, windowAfter } from './answer/context-limit.ts'
 import { finalUsage } from './answer/reported-usage.ts'
+import { type AttemptReport } from './attempt-report.ts'
+import { CompletionAttempt, type Outcome, type Upstream } from './completion-attempt.ts'
+import { EventQueue } from './event-queue.ts'
 import { buildRequestBody } from './request/request-body.ts'
+import { type Dialect } from './request/dialect.ts'
+import { type Attempted, type RetryTerms, withRetries } from './retry.ts'
 
 /** What all generations of a provider share. */
 export interface GenerationContext {
   readonly upstream: Upstream
-  readonly calls: CallLimit
+  readonly admission: Admission
+  readonly retry: RetryTerms
+  readonly attempts: EventEmitter<{ attempt: [AttemptReport] }>
+  /** Milliseconds for all of a generation: waiting, attempts and what is between them. */
+  readonly timeoutMs: number
+  readonly dialect: Dialect
   readonly defaultModel: string
 }
-
-const RETRY_WHEN_FULL_SECONDS = '1'
 
 /** Starts a generation and gives the iterator of its events. Leaving the iterator ends the call. */
 export function startGeneration (
   context: GenerationContext, request: GenerationRequest, options: GenerationOptions
 ): AsyncIterator<GenerationEvent, undefined> {
-  return new Generation(context, request, options).start()
+  const generation = new Generation(context, request, options)
+  void generation.run()
+  return generation.events
 }
 
 class Generation {
+  readonly events = new EventQueue<GenerationEvent>(() => this.#life.abort())
   readonly #context: GenerationContext
   readonly #request: GenerationRequest
   readonly #options: GenerationOptions
   readonly #model: string
-  readonly #events = new EventQueue<GenerationEvent>(() => this.#cancel())
-  #attempt: CompletionAttempt | undefined
+  readonly #state: ModelState
+  /** Aborted with what the reader is told when all must end, wherever it is. */
+  readonly #life = new AbortController()
+  #body = ''
+  #trimmed = false
   #reply = ''
 
   constructor (context: GenerationContext, request: GenerationRequest, options: GenerationOptions) {
@@ -37,66 +53,90 @@ class Generation {
     this.#request = request
     this.#options = options
     this.#model = request.model.name ?? context.defaultModel
+    this.#state = context.admission.modelState(this.#model)
   }
 
-  start (): AsyncIterator<GenerationEvent, undefined> {
+  /** Never rejects: every outcome is an end of the events. */
+  async run (): Promise<void> {
+    const { signal } = this.#options
+    const { timeoutMs } = this.#context
+    const stop = (): void => this.#life.abort(signal.reason)
+    const total = setTimeout(() => this.#life.abort(tooLate()), timeoutMs)
+    signal.addEventListener('abort', stop)
     try {
-      this.#options.signal.throwIfAborted()
-      const body = buildRequestBody(this.#request, { model: this.#model, stream: this.#options.stream })
-      if (!this.#context.calls.tryEnter()) throw tooManyCalls()
-      this.#call(body)
+      signal.throwIfAborted()
+      this.#end(await this.#complete(performance.now() + timeoutMs))
     } catch (error) {
-      this.#events.fail(error)
+      this.events.fail(error)
+    } finally {
+      clearTimeout(total)
+      signal.removeEventListener('abort', stop)
     }
-    return this.#events
   }
 
-  #call (body: string): void {
-    this.#attempt = new CompletionAttempt(this.#context.upstream, this.#options.stream, {
-      text: (text) => this.#text(text),
-      complete: (completion) => this.#complete(completion),
-      failed: (error) => this.#fail(error),
-      closed: () => this.#context.calls.leave()
+  async #complete (deadline: number): Promise<Completion> {
+    const { admission, retry } = this.#context
+    this.#body = this.#buildBody(this.#state.windowTokens)
+    const entry = { tenantId: this.#request.tenantId, model: this.#state, signal: this.#life.signal, deadline }
+    return await withRetries(admission, retry, entry, async (permit, number) => await this.#attempt(permit, number))
+  }
+
+  #buildBody (windowTokens: number | undefined): string {
+    const { dialect } = this.#context
+    const { stream } = this.#options
+    return buildRequestBody(this.#request, { dialect, model: this.#model, stream, ...(windowTokens && { windowTokens }) })
+  }
+
+  async #attempt (permit: Permit, number: number): Promise<Attempted<Completion>> {
+    const attempt = new CompletionAttempt(this.#context.upstream, {
+      body: this.#body,
+      stream: this.#options.stream,
+      permit,
+      signal: this.#life.signal,
+      onText: (text) => {
+        this.#reply += text
+        this.events.push({ type: 'text', text })
+      }
     })
-    this.#options.signal.addEventListener('abort', this.#abort)
-    this.#attempt.start(body)
+    const outcome = await attempt.run()
+    this.#report(attempt, outcome, number)
+    if (outcome.type === 'completed') return { value: outcome.completion }
+    if (outcome.type === 'aborted') throw this.#life.signal.reason
+    const { failure, contextLimit } = outcome
+    if (this.#reply !== '') return { failure: { ...failure, again: 'never' } }
+    return { failure: contextLimit && this.#trim(contextLimit) ? { ...failure, again: 'at once' } : failure }
   }
 
-  #text (text: string): void {
-    this.#reply += text
-    this.#events.push({ type: 'text', text })
+  /** Makes a smaller prompt, once. False: it has been tried, or there is nothing to leave out. */
+  #trim (limit: ContextLimit): boolean {
+    if (this.#trimmed) return false
+    this.#trimmed = true
+    this.#state.windowTokens = limit.windowTokens ?? this.#state.windowTokens
+    const sent = this.#body
+    this.#body = this.#buildBody(windowAfter(limit, estimateTokens(sent)))
+    return this.#body !== sent
   }
 
-  #complete ({ finishReason, model = this.#model, usage: reported }: Completion): void {
+  #report (attempt: CompletionAttempt, outcome: Outcome, number: number): void {
+    const { attempts } = this.#context
+    if (attempts.listenerCount('attempt') === 0) return
+    attempts.emit('attempt', {
+      model: this.#model,
+      attempt: number,
+      stream: this.#options.stream,
+      outcome: outcome.type === 'failed' ? outcome.failure.error.code : outcome.type,
+      usage: outcome.type === 'completed' ? outcome.completion.usage : undefined,
+      ...attempt.measures()
+    })
+  }
+
+  #end ({ finishReason, model = this.#model, usage: reported }: Completion): void {
     const usage = finalUsage({ model, reported, messages: this.#request.messages, reply: this.#reply })
-    this.#forgetSignal()
-    this.#events.push({ type: 'end', finishReason, model, usage })
-    this.#events.end()
-  }
-
-  #fail (error: unknown): void {
-    this.#forgetSignal()
-    this.#events.fail(error)
-  }
-
-  readonly #abort = (): void => {
-    this.#cancel()
-    this.#events.fail(this.#options.signal.reason)
-  }
-
-  #cancel (): void {
-    this.#forgetSignal()
-    this.#attempt?.cancel()
-  }
-
-  #forgetSignal (): void {
-    this.#options.signal.removeEventListener('abort', this.#abort)
+    this.events.push({ type: 'end', finishReason, model, usage })
+    this.events.end()
   }
 }
 
-function tooManyCalls (): ApiError {
-  return new ApiError('overloaded', {
-    detail: 'Too many calls of the model are waiting.',
-    headers: { 'retry-after': RETRY_WHEN_FULL_SECONDS }
-  })
+function tooLate (): ApiError {
+  return new ApiError('upstream_timeout', { detail: 'The model did not finish in time.' })
 }

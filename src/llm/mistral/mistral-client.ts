@@ -1,9 +1,14 @@
+import { EventEmitter } from 'node:events'
 import { Pool } from 'undici'
 import { type ChatProvider } from '../provider.ts'
-import { CallLimit } from './call-limit.ts'
-import { type DeadlineLimits } from './http/deadlines.ts'
+import { Admission } from './admission/admission.ts'
+import { BREAKER_LIMITS, type BreakerLimits } from './admission/breaker.ts'
+import { type AttemptReport } from './attempt-report.ts'
 import { type WarnLogger, createFailureLog } from './failure-log.ts'
 import { startGeneration } from './generation.ts'
+import { type DeadlineLimits } from './http/deadlines.ts'
+import { type Dialect } from './request/dialect.ts'
+import { RETRY_TERMS, type RetryTerms } from './retry.ts'
 
 export interface MistralOptions extends DeadlineLimits {
   /** Where the API is, such as `https://api.mistral.ai`; a path prefix is kept, `/v1` may end it or be left out. */
@@ -11,19 +16,29 @@ export interface MistralOptions extends DeadlineLimits {
   readonly apiKey: string
   /** Asked for when the configuration names no model. */
   readonly defaultModel: string
+  /** `mistral` if not given. */
+  readonly dialect?: Dialect
   /** Calls, and so connections, at once; 1024 more may wait. */
   readonly maxConcurrency: number
+  /** Milliseconds for all of a generation: waiting, attempts and what is between them. */
+  readonly timeoutMs: number
   /** Until a connection stands, TLS included; 5000 if not given. */
   readonly connectTimeoutMs?: number
+  readonly retry?: Partial<RetryTerms>
+  readonly breaker?: Partial<BreakerLimits>
   readonly logger: WarnLogger
 }
 
+export interface MistralProvider extends ChatProvider {
+  /** Tells of every call of the model when it is over. */
+  readonly attempts: EventEmitter<{ attempt: [AttemptReport] }>
+}
+
 const CONNECT_TIMEOUT_MS = 5000
-const MAX_WAITING = 1024
 
 /** Replies by Mistral's chat completions. Throws `TypeError` for a base URL or a key that cannot be sent. */
-export function createMistralProvider (options: MistralOptions): ChatProvider {
-  const { baseUrl, apiKey, defaultModel, maxConcurrency, logger } = options
+export function createMistralProvider (options: MistralOptions): MistralProvider {
+  const { baseUrl, apiKey, dialect = 'mistral', defaultModel, maxConcurrency, timeoutMs, logger } = options
   // The HTTP client would refuse such a header as well, but only at the first call.
   if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new TypeError('The API key holds a character that no header can carry')
   const url = new URL(baseUrl)
@@ -36,11 +51,16 @@ export function createMistralProvider (options: MistralOptions): ChatProvider {
       limits: options,
       logFailure: createFailureLog(logger, apiKey)
     },
-    calls: new CallLimit(maxConcurrency + MAX_WAITING),
+    admission: new Admission(maxConcurrency, { ...BREAKER_LIMITS, ...options.breaker }),
+    retry: { ...RETRY_TERMS, ...options.retry },
+    attempts: new EventEmitter<{ attempt: [AttemptReport] }>(),
+    timeoutMs,
+    dialect,
     defaultModel
   }
   return {
     name: 'mistral',
+    attempts: context.attempts,
     generate: (request, generationOptions) => ({
       [Symbol.asyncIterator]: () => startGeneration(context, request, generationOptions)
     }),

@@ -14,6 +14,8 @@ export interface AnswerListener {
   text (text: string): void
   /** An event without text came, after there was text. */
   alive (): void
+  /** Parts of the content were left out, because their type is not known. */
+  ignored (chunks: number): void
   complete (completion: Completion): void
   /** `body`: what the model sent, for the log. */
   fail (error: ApiError, body?: string): void

@@ -1,6 +1,8 @@
 import { errors } from 'undici'
 import { ApiError, type ErrorCode } from '../../../errors.ts'
-import { type ResponseHeaders, headerOf } from '../http/http-call.ts'
+import { type ResponseHeaders } from '../http/http-call.ts'
+import { isRecord } from './json-record.ts'
+import { readWait } from './rate-limits.ts'
 
 // A client that waits longer has better ways to learn that the model is back.
 const MAX_RETRY_AFTER_SECONDS = 60
@@ -8,12 +10,19 @@ const MAX_RETRY_AFTER_SECONDS = 60
 /** The failure that an answer with any status but 2xx stands for. `now` is in milliseconds since 1970. */
 export function failureOfStatus (status: number, headers: ResponseHeaders, now: number): ApiError {
   const code = codeOfStatus(status)
-  const seconds = retryAfterSeconds(headerOf(headers, 'retry-after'), now)
+  const wait = readWait(headers, now)
   const waits = code === 'upstream_rate_limited' || code === 'upstream_unavailable'
   return new ApiError(code, {
     detail: detailOfStatus(status),
-    ...(waits && seconds !== undefined && { headers: { 'retry-after': String(seconds) } })
+    ...(waits && wait !== undefined && { headers: { 'retry-after': String(retryAfterSeconds(wait)) } })
   })
+}
+
+/** The failure that an error within a good answer stands for, when the error names a status. */
+export function failureNamedIn (answer: Record<string, unknown>): ApiError | undefined {
+  const { code, status, raw_status_code: raw } = isRecord(answer.error) ? answer.error : answer
+  const named = [status, raw, code].map(Number).find((number) => number >= 400 && number <= 599)
+  return named === undefined ? undefined : failureOfStatus(named, {}, 0)
 }
 
 function codeOfStatus (status: number): ErrorCode {
@@ -32,11 +41,9 @@ function detailOfStatus (status: number): string {
   return `The model answered with status ${status}.`
 }
 
-/** Reads `retry-after`, in seconds or as a date, into 1..60 seconds; nothing when it is absent or unreadable. */
-function retryAfterSeconds (value: string | undefined, now: number): number | undefined {
-  if (value === undefined) return undefined
-  const seconds = /^\d+(\.\d+)?$/.test(value) ? Number(value) : (Date.parse(value) - now) / 1000
-  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(Math.ceil(seconds), 1), MAX_RETRY_AFTER_SECONDS)
+/** From 1 to 60. */
+function retryAfterSeconds (ms: number): number {
+  return Math.min(Math.max(Math.ceil(ms / 1000), 1), MAX_RETRY_AFTER_SECONDS)
 }
 
 /** The failure of a call that broke before the head of an answer was read. */

@@ -1,12 +1,15 @@
 import { ApiError } from '../../../errors.ts'
 import { type Usage } from '../../provider.ts'
-import { contentText } from './content-text.ts'
+import { readContent } from './content.ts'
+import { failureNamedIn } from './error-mapping.ts'
 import { isRecord } from './json-record.ts'
 import { readUsage } from './reported-usage.ts'
 
 /** What a chunk of a stream, or a whole answer, tells. */
 export interface AnswerPart {
   readonly text: string
+  /** Parts of the content whose type nobody has heard of. */
+  readonly unknownChunks: number
   readonly finishReason: string | undefined
   readonly model: string | undefined
   readonly usage: Usage | undefined
@@ -14,19 +17,21 @@ export interface AnswerPart {
 
 /**
  * Reads a chunk or a whole answer: they differ only in `delta` and `message`. Throws `upstream_failed` when it is not
- * JSON, holds an error instead of choices (some servers send those with status 200), or ends with the reason `error`.
+ * JSON, or ends with the reason `error`, and what an error in the place of the choices stands for: some servers send
+ * those with status 200.
  */
 export function parseAnswer (json: string): AnswerPart {
   const answer = parseRecord(json)
   if (answer.error != null || !Array.isArray(answer.choices)) {
-    throw new ApiError('upstream_failed', { detail: 'The model sent something other than a completion.' })
+    throw failureNamedIn(answer) ??
+      new ApiError('upstream_failed', { detail: 'The model sent something other than a completion.' })
   }
   const choice: unknown = answer.choices[0]
   const { delta, message, finish_reason: finish } = isRecord(choice) ? choice : {}
   if (finish === 'error') throw new ApiError('upstream_failed', { detail: 'The model broke off with an error.' })
   const content = delta ?? message
   return {
-    text: isRecord(content) ? contentText(content.content) : '',
+    ...readContent(isRecord(content) ? content.content : null),
     finishReason: nonEmptyString(finish),
     model: nonEmptyString(answer.model),
     usage: readUsage(answer.usage)

@@ -62,6 +62,7 @@ export class StreamReader implements AnswerReader {
     this.#finishReason ??= part.finishReason
     this.#model = part.model ?? this.#model
     this.#usage = part.usage ?? this.#usage
+    if (part.unknownChunks > 0) this.#listener.ignored(part.unknownChunks)
     if (part.text !== '') {
       this.#wrote = true
       this.#listener.text(part.text)

@@ -38,7 +38,8 @@ export class WholeReader implements AnswerReader {
   }
 
   #read (body: string): void {
-    const { text, finishReason = 'stop', model, usage } = parseAnswer(body)
+    const { text, unknownChunks, finishReason = 'stop', model, usage } = parseAnswer(body)
+    if (unknownChunks > 0) this.#listener.ignored(unknownChunks)
     if (text === '') throw new ApiError('upstream_failed', { detail: 'The model ended its answer without any text.' })
     this.#listener.text(text)
     this.#listener.complete({ finishReason, model, usage })

@@ -6,29 +6,24 @@ export interface DeadlineLimits {
   readonly firstTokenTimeoutMs: number
   /** From one event of a stream to the next, once there is text. */
   readonly idleTimeoutMs: number
-  /** All of a call, waiting for a connection included. */
-  readonly timeoutMs: number
 }
 
 // The status of a refusal is known; its body is only for the log.
 const REFUSAL_BODY_MS = 1000
 
 /**
- * The clocks of one call: the total, which runs from the start, and one for the phase the call is in. The first to
- * expire stops both and tells `upstream_timeout`. (The connect deadline is the pool's: only it can give up a
- * connection.)
+ * The clock of the phase that a call is in; when it runs out it tells `upstream_timeout`, once. (The connect deadline
+ * is the pool's: only it can give up a connection. The total is its caller's: it goes on from one call to the next.)
  */
 export class Deadlines {
   readonly #limits: DeadlineLimits
   readonly #expired: (error: ApiError) => void
-  readonly #total: NodeJS.Timeout
   #phase: NodeJS.Timeout | undefined
   #idle = false
 
   constructor (limits: DeadlineLimits, expired: (error: ApiError) => void) {
     this.#limits = limits
     this.#expired = expired
-    this.#total = this.#start(limits.timeoutMs, 'The model did not finish in time.')
   }
 
   /** The request is out: text must come. */
@@ -52,19 +47,11 @@ export class Deadlines {
   }
 
   clear (): void {
-    clearTimeout(this.#total)
     clearTimeout(this.#phase)
   }
 
   #enter (ms: number, detail: string): void {
     clearTimeout(this.#phase)
-    this.#phase = this.#start(ms, detail)
-  }
-
-  #start (ms: number, detail: string): NodeJS.Timeout {
-    return setTimeout(() => {
-      this.clear()
-      this.#expired(new ApiError('upstream_timeout', { detail }))
-    }, ms)
+    this.#phase = setTimeout(() => this.#expired(new ApiError('upstream_timeout', { detail })), ms)
   }
 }

@@ -1,0 +1,163 @@
+import { ApiError } from '../../../errors.ts'
+import { type BreakerLimits, type Verdict } from './breaker.ts'
+import { type ModelState, ModelStates } from './model-state.ts'
+import { type Budget } from './rate-gate.ts'
+import { WaitingLine } from './waiting-line.ts'
+
+/** Who asks for what, and until when an answer is of use. */
+export interface Entry {
+  readonly tenantId: string
+  readonly model: ModelState
+  /** Its abort ends the wait with its reason. */
+  readonly signal: AbortSignal
+  /** On the clock of `performance.now()`. The caller keeps it; here it only tells whether a wait can be worth it. */
+  readonly deadline: number
+  /** Milliseconds until it may go, if it must not go at once. */
+  readonly delayMs?: number
+  /** It has been let in before: it keeps its place in the line, and is not turned away because the line is long. */
+  readonly returning?: boolean
+}
+
+/** Leave to make one call. All of its owner's reports are optional, but for `end` and `release`, which come once each. */
+export interface Permit {
+  /** The limiter has let the call through. */
+  passed (budget: Budget): void
+  /** The limiter has refused the call: none for so many milliseconds. */
+  limited (ms: number): void
+  end (verdict: Verdict): void
+  /** The call holds no connection any more. */
+  release (): void
+}
+
+interface Waiter extends Entry, PromiseWithResolvers<Permit> {
+  readonly returning: boolean
+  /** Undefined: it may go as soon as there is room. */
+  timer: NodeJS.Timeout | undefined
+  readonly stopListening: () => void
+}
+
+// With it, the longest line that is looked through for the next call; at a thousand that is some microseconds.
+const MAX_WAITING = 1024
+const RETRY_WHEN_FULL_SECONDS = '1'
+
+/**
+ * Decides when a call may go out: when one of `slots` is free, its model's limiter lets it, and its model is not known
+ * to be down. Tenants take turns, and a model that must wait holds up nobody who asks for another.
+ */
+export class Admission {
+  readonly #line = new WaitingLine<Waiter>()
+  readonly #models: ModelStates
+  #free: number
+
+  constructor (slots: number, breaker: BreakerLimits) {
+    this.#free = slots
+    this.#models = new ModelStates(slots, breaker, {
+      opened: () => this.#serve(),
+      closed: (model) => this.#refuse(model)
+    })
+  }
+
+  /** What is known about a model. */
+  modelState (name: string): ModelState {
+    return this.#models.of(name)
+  }
+
+  /**
+   * Waits for leave to make a call. Throws `overloaded` when too many wait, `upstream_unavailable` when the model is
+   * known to be down, `upstream_rate_limited` when its limiter lets nobody through before the deadline.
+   */
+  async enter (entry: Entry): Promise<Permit> {
+    const { model, signal, delayMs = 0, returning = false } = entry
+    signal.throwIfAborted()
+    const refusal = refusalOf(entry)
+    if (refusal !== undefined) throw refusal
+    // Also when there is room: those who wait to try again have no slot, and their number must have a bound, too.
+    if (this.#line.size >= MAX_WAITING && !returning) throw tooManyWaiting()
+    if (delayMs === 0 && this.#free > 0 && model.gate.isOpen()) return this.#admit(model)
+    return await this.#wait({ ...entry, returning }, delayMs)
+  }
+
+  async #wait (entry: Entry & { readonly returning: boolean }, delayMs: number): Promise<Permit> {
+    const leave = (): void => {
+      this.#line.delete(waiter)
+      this.#dismiss(waiter)
+      waiter.reject(entry.signal.reason)
+    }
+    const ready = (): void => {
+      waiter.timer = undefined
+      this.#serve()
+    }
+    const waiter: Waiter = {
+      ...entry,
+      ...Promise.withResolvers<Permit>(),
+      timer: delayMs > 0 ? setTimeout(ready, delayMs) : undefined,
+      stopListening: () => entry.signal.removeEventListener('abort', leave)
+    }
+    entry.signal.addEventListener('abort', leave)
+    this.#line.add(waiter)
+    return await waiter.promise
+  }
+
+  /** Lets go who may go. To be called whenever that may have become possible. */
+  #serve (): void {
+    while (this.#free > 0 && this.#line.size > 0) {
+      const waiter = this.#line.take(({ timer, model }) => timer === undefined && model.gate.isOpen())
+      if (waiter === undefined) return
+      this.#dismiss(waiter)
+      // A model that is tried again lets one call go, and then those behind it are refused.
+      const refusal = refusalOf(waiter)
+      if (refusal !== undefined) waiter.reject(refusal)
+      else waiter.resolve(this.#admit(waiter.model))
+    }
+  }
+
+  #admit (model: ModelState): Permit {
+    this.#free--
+    model.gate.enter()
+    return {
+      passed: (budget) => model.gate.passed(budget),
+      limited: (ms) => model.gate.pause(ms),
+      end: model.breaker.begin(),
+      release: () => {
+        this.#free++
+        model.gate.leave()
+        this.#serve()
+      }
+    }
+  }
+
+  /** Lets those know at once who would wait for nothing. */
+  #refuse (model: ModelState): void {
+    for (const waiter of this.#line.filter((candidate) => candidate.model === model)) {
+      const refusal = refusalOf(waiter)
+      if (refusal === undefined) continue
+      this.#line.delete(waiter)
+      this.#dismiss(waiter)
+      waiter.reject(refusal)
+    }
+  }
+
+  #dismiss ({ timer, stopListening }: Waiter): void {
+    clearTimeout(timer)
+    stopListening()
+  }
+}
+
+/** Why it is no use to wait for this model; nothing when it is. */
+function refusalOf ({ model: { breaker, gate }, deadline }: Entry): ApiError | undefined {
+  if (gate.pausedUntil >= deadline) return rateLimited(gate.pausedUntil)
+  return breaker.refusal()
+}
+
+function rateLimited (until: number): ApiError {
+  return new ApiError('upstream_rate_limited', {
+    detail: 'The model takes no more requests for now.',
+    headers: { 'retry-after': String(Math.max(1, Math.ceil((until - performance.now()) / 1000))) }
+  })
+}
+
+function tooManyWaiting (): ApiError {
+  return new ApiError('overloaded', {
+    detail: 'Too many calls of the model are waiting.', headers: { 'retry-after': RETRY_WHEN_FULL_SECONDS }
+  })
+}

@@ -1,0 +1,45 @@
+import { LRUCache } from 'lru-cache'
+import { Breaker, type BreakerLimits } from './breaker.ts'
+import { RateGate } from './rate-gate.ts'
+
+/** What the calls of one model have found out about it, and share. */
+export interface ModelState {
+  readonly gate: RateGate
+  readonly breaker: Breaker
+  /** Its context window in tokens, when it has refused a prompt and said so. */
+  windowTokens?: number
+}
+
+// Names of models come from tenants, who may make them up.
+const MAX_MODELS = 1000
+
+export interface ModelStateEvents {
+  /** A call of some model may go that might not before. */
+  opened (): void
+  /** Calls of this model must wait now, or are refused. */
+  closed (model: ModelState): void
+}
+
+/** The states of the models that were asked last. */
+export class ModelStates {
+  readonly #states = new LRUCache<string, ModelState>({ max: MAX_MODELS })
+  readonly #create: () => ModelState
+
+  constructor (maxConcurrency: number, limits: BreakerLimits, events: ModelStateEvents) {
+    this.#create = () => {
+      const state: ModelState = {
+        gate: new RateGate(maxConcurrency, { opened: () => events.opened(), paused: () => events.closed(state) }),
+        breaker: new Breaker(limits, () => events.closed(state))
+      }
+      return state
+    }
+  }
+
+  of (name: string): ModelState {
+    const known = this.#states.get(name)
+    if (known !== undefined) return known
+    const state = this.#create()
+    this.#states.set(name, state)
+    return state
+  }
+}
