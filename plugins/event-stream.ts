@@ -90,6 +90,7 @@ export default fp<{ heartbeatMs: number }>(async (fastify, { heartbeatMs }) => {
 
     if ('begin' in position) write(started(followed))
     pump()
+    if (fastify.chat.closing.aborted) leave()
     return this
   })
 }, { name: 'event-stream', dependencies: ['services', 'errors'] })

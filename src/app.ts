@@ -18,6 +18,7 @@ import readiness from '../plugins/readiness.ts'
 import requestIds, { requestId } from '../plugins/request-id.ts'
 import requestLog from '../plugins/request-log.ts'
 import services from '../plugins/services.ts'
+import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
 import { buildValidator } from '../plugins/validation.ts'
 import configs from '../routes/configs.ts'
@@ -51,8 +52,10 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
     clientErrorHandler: answerClientError,
     schemaController: { compilersFactory: { buildValidator, buildSerializer } },
     requestTimeout: 30_000,
-    // A connection that turned idle after closing began would hold the shutdown up for as long.
+    // How long an idle connection may hold the shutdown up.
     keepAliveTimeout: 5000,
+    // What comes while the server closes is answered like anything else; what it cannot do any more says so itself.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 500 }
   }).withTypeProvider<TypeBoxTypeProvider>()
 
@@ -71,6 +74,7 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
   await app.register(idempotency)
   await app.register(requestLog)
   await app.register(readiness)
+  await app.register(shutdown)
   await app.register(eventStream, { heartbeatMs })
 
   const methodsByUrl = new Map<string, Set<string>>()

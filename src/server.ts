@@ -6,8 +6,7 @@ import { type Config, loadConfig } from './config.ts'
 import { greeting } from './greeting.ts'
 import { startFailure } from './start-failure.ts'
 
-// What the contract gives running turns on SIGTERM; the deadline of the whole shutdown leaves room for closing.
-const DRAIN_MS = 10_000
+// The deadline of the whole shutdown: running turns and idle connections have their own, which come first.
 const SHUTDOWN_MS = 20_000
 
 function loggerFor ({ LOG_LEVEL }: Config): FastifyServerOptions['logger'] {
@@ -19,10 +18,10 @@ function loggerFor ({ LOG_LEVEL }: Config): FastifyServerOptions['logger'] {
 
 async function serve (config: Config): Promise<void> {
   const app = await buildApp(config, { logger: loggerFor(config) })
-  closeWithGrace({ delay: SHUTDOWN_MS, logger: app.log }, async ({ err }) => {
+  closeWithGrace({ delay: SHUTDOWN_MS, logger: app.log }, async ({ err, signal }) => {
     if (err) app.log.fatal({ err }, 'closing after an error')
-    await app.chat.drain(DRAIN_MS)
-    await app.close()
+    // Somebody who presses Ctrl-C wants it to end now.
+    await (signal === 'SIGTERM' ? app.retire() : app.close())
   })
   const key = await ensureFirstKey(config, app.store.apiKeys)
   const url = await app.listen({ port: config.PORT, host: config.HOST })

@@ -73,7 +73,7 @@ export class Chat {
 
   /** Waits for the reply. Throws what the model failed with; the messages of the turn are in the problem. */
   async exchange (followed: FollowedMessage): Promise<Exchange> {
-    const ended = await untilEnd(followed)
+    const ended = await untilEnd(followed, this.#closing.signal)
     const [userMessage, botMessage] = [followed.userMessage, ended].map(presentMessage) as [MessageView, MessageView]
     if (ended.error) {
       throw new ApiError(ended.error.code, {

@@ -1,4 +1,4 @@
-import { type ApiError } from '../errors.ts'
+import { ApiError } from '../errors.ts'
 import { type Message } from '../store/messages.ts'
 
 /** A bot message that a reader follows while it grows, wherever it is being written. */
@@ -18,16 +18,22 @@ export interface FollowedMessage {
   subscribe (listener: () => void): () => void
 }
 
-/** Waits for the end of a message. Rejects with its `failure`. */
-export async function untilEnd (followed: FollowedMessage): Promise<Message> {
+/** What a process that goes away tells those whom it cannot serve any more. */
+export const goingDown = () => new ApiError('overloaded', { detail: 'The server is going down.', headers: { 'retry-after': '1' } })
+
+/** Waits for the end of a message. Rejects with its `failure`, and with `overloaded` once `closing` is aborted. */
+export async function untilEnd (followed: FollowedMessage, closing?: AbortSignal): Promise<Message> {
   return await new Promise((resolve, reject) => {
     const check = () => {
       if (followed.failure !== undefined) reject(followed.failure)
       else if (followed.ended) resolve(followed.botMessage)
+      else if (closing?.aborted) reject(goingDown())
       else return
       unsubscribe()
+      closing?.removeEventListener('abort', check)
     }
     const unsubscribe = followed.subscribe(check)
+    closing?.addEventListener('abort', check)
     check()
   })
 }

@@ -28,7 +28,7 @@ export class LiveMessages {
 
   /** Waits `graceMs` for all to end, interrupts those that have not, and waits for their end, too. */
   async drain (graceMs: number): Promise<void> {
-    const allEnded = async () => await Promise.allSettled([...this.#byId.values()].map(untilEnd))
+    const allEnded = async () => await Promise.allSettled([...this.#byId.values()].map(async (live) => await untilEnd(live)))
     const controller = new AbortController()
     await Promise.race([allEnded(), delay(graceMs, undefined, { signal: controller.signal }).catch(() => {})])
     controller.abort()

@@ -6,7 +6,7 @@ import { type Chatbot } from '../store/chatbots.ts'
 import { newId } from '../store/ids.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
-import { type FollowedMessage, untilEnd } from './followed-message.ts'
+import { type FollowedMessage, goingDown, untilEnd } from './followed-message.ts'
 import { type EarlierSend, findEarlierSend, mayRunAgain, requestHash } from './idempotency.ts'
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
@@ -104,9 +104,7 @@ export class Sender {
   async #begin (send: Send): Promise<Sent> {
     const { scope, sessionId, key, hash, options } = send
     for (;;) {
-      if (this.#closed) {
-        throw new ApiError('overloaded', { detail: 'The server is going down.', headers: { 'retry-after': '1' } })
-      }
+      if (this.#closed) throw goingDown()
       const messageId = newId()
       const wish = { sessionId, messageId, count: 2, idempotencyKey: key ?? null } as const
       const attempt = await this.#deps.turns.take(scope, wish)
