@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { type Config } from '../src/config.ts'
 import { createMistralProvider } from '../src/llm/mistral/mistral-client.ts'
+import { withFallback } from '../src/llm/fallback-provider.ts'
 import { createOfflineProvider } from '../src/llm/offline/offline-provider.ts'
 import { type ChatProvider } from '../src/llm/provider.ts'
 
@@ -12,9 +13,10 @@ declare module 'fastify' {
 
 /** The model that writes the replies: Mistral where there is a key for it, else the offline provider. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
+  const offline = createOfflineProvider()
   const model = config.MISTRAL_API_KEY === undefined
-    ? createOfflineProvider()
-    : createMistralProvider({
+    ? offline
+    : withFallback(createMistralProvider({
       baseUrl: config.MISTRAL_BASE_URL,
       apiKey: config.MISTRAL_API_KEY,
       defaultModel: config.MISTRAL_MODEL,
@@ -23,7 +25,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       idleTimeoutMs: config.MISTRAL_IDLE_TIMEOUT_MS,
       timeoutMs: config.MISTRAL_TIMEOUT_MS,
       logger: fastify.log
-    })
+    }), offline)
   fastify.decorate('model', model)
   fastify.addHook('onClose', async () => await model.close())
 }, { name: 'model' })

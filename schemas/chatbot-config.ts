@@ -1,6 +1,6 @@
 import { Page } from './page.ts'
 import { Channel, Id, NonBlankText, Text, Timestamp } from './text.ts'
-import { Type, closed, type Static } from './type.ts'
+import { OneOf, Type, closed, type Static } from './type.ts'
 
 const Label = NonBlankText({ maxLength: 120, description: 'A short label.' })
 
@@ -22,6 +22,8 @@ const channels = Type.Array(Channel, {
 })
 const integrations = Type.Array(Label, { maxItems: 20, description: 'Labels of the systems this bot works with.' })
 const instructions = Text({ maxLength: 20_000, description: 'What the bot must know and do. The offline provider answers from it.' })
+const fallbackMeaning = 'Who answers while the model is away: `offline`, the offline provider, or `none`.'
+const fallback = OneOf(['none', 'offline'], { description: fallbackMeaning })
 const historyLimit = Type.Integer({ minimum: 1, maximum: 100, description: 'How many earlier messages the model is given.' })
 
 const input = {
@@ -37,6 +39,7 @@ const input = {
     temperature: Type.Optional(temperature),
     maxTokens: Type.Optional(maxTokens)
   }, closed)),
+  fallback: Type.Optional(fallback),
   historyLimit: Type.Optional(historyLimit)
 }
 
@@ -81,6 +84,7 @@ export const ChatbotConfigPatch = Type.Object({
   model: nullable(Type.Object({
     name: nullable(modelName), temperature: nullable(temperature), maxTokens: nullable(maxTokens)
   }, closed)),
+  fallback: nullable(fallback),
   historyLimit: nullable(historyLimit)
 }, {
   ...closed,
@@ -102,6 +106,7 @@ export const ChatbotConfig = Type.Object({
   model: Type.Object({
     name: Type.Optional(modelName), temperature: Type.Optional(temperature), maxTokens: Type.Optional(maxTokens)
   }),
+  fallback: Type.String({ description: `${fallbackMeaning} Open to growth.` }),
   historyLimit,
   version: Type.Integer({ minimum: 1, description: 'Counts the changes; the ETag is this number in quotes.' }),
   createdAt: Timestamp,

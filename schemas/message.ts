@@ -22,6 +22,7 @@ export const Message = Type.Object({
   status: Type.String({ description: '`completed`, `streaming`, `stopped`, `failed` or `interrupted`. Open to growth.' }),
   replyTo: Type.Optional(Type.String({ description: 'The user message that a bot message answers.' })),
   model: Type.Optional(Type.String({ description: 'The model that wrote it, as it names itself.' })),
+  fallback: Type.Optional(Type.Boolean({ description: 'True: written by the offline provider, because the model was away.' })),
   finishReason: Type.Optional(Type.String({ description: 'Why the model ended: `stop`, `length`, … Open to growth.' })),
   usage: Type.Optional(Usage),
   error: Type.Optional(Type.Object({

@@ -16,6 +16,7 @@ export interface ConfigView {
   integrations: string[]
   instructions: string
   model: { name?: string, temperature?: number, maxTokens?: number }
+  fallback: string
   historyLimit: number
   version: number
   createdAt: string

@@ -3,7 +3,9 @@ import { type Message } from '../store/messages.ts'
 
 /** A message as clients see it. */
 export function presentMessage (message: Message): MessageView {
-  const { id, sessionId, seq, role, content, timestamp, status, replyTo, model, finishReason, usage, error, metadata } = message
+  const {
+    id, sessionId, seq, role, content, timestamp, status, replyTo, model, fallback, finishReason, usage, error, metadata
+  } = message
   return {
     id,
     sessionId,
@@ -14,6 +16,7 @@ export function presentMessage (message: Message): MessageView {
     status,
     ...(replyTo !== undefined && { replyTo }),
     ...(model !== undefined && { model }),
+    ...(fallback && { fallback }),
     ...(finishReason !== undefined && { finishReason }),
     ...(usage && { usage }),
     ...(error && { error }),

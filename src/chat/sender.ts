@@ -181,10 +181,11 @@ export class Sender {
     // What was written for a chatbot that is deleted is purged with it.
     if (!chatbot) throw new ApiError('not_found', { detail: `There is no session ${session.id}.` })
     if (!inserted) return undefined
-    const { version, model, instructions, tone: { language } } = chatbot
+    const { version, model, fallback, instructions, tone: { language } } = chatbot
     const message = new LiveMessage(userMessage, { ...botMessage, configVersion: version })
     const { tenantId, id: sessionId } = session
-    const request = { tenantId, sessionId, messages: buildPrompt(chatbot, history, userMessage), model, instructions, language }
+    const prompt = buildPrompt(chatbot, history, userMessage)
+    const request = { tenantId, sessionId, messages: prompt, model, fallback, instructions, language }
     void live.during(message, runner.run(message, request, stream))
     return { followed: message, replayed: false }
   }

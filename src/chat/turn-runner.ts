@@ -117,8 +117,10 @@ export class TurnRunner {
   }
 }
 
-function completion (finish: Finish | undefined): Pick<MessageEnd, 'status' | 'model' | 'finishReason' | 'usage'> {
+function completion (
+  finish: Finish | undefined
+): Pick<MessageEnd, 'status' | 'model' | 'fallback' | 'finishReason' | 'usage'> {
   if (!finish) throw new ApiError('upstream_failed', { detail: 'The model ended without saying so.' })
-  const { model, finishReason, usage } = finish
-  return { status: 'completed', model, finishReason, usage }
+  const { model, fallback, finishReason, usage } = finish
+  return { status: 'completed', model, ...(fallback && { fallback }), finishReason, usage }
 }

@@ -32,6 +32,7 @@ export function settingsFrom (input: ChatbotConfigInput): ChatbotSettings {
     integrations: input.integrations ?? [],
     instructions: input.instructions ?? '',
     model: input.model ?? {},
+    fallback: input.fallback ?? 'none',
     historyLimit: input.historyLimit ?? 20
   }
 }

@@ -25,6 +25,9 @@ export type PromptMessage =
   | { readonly role: 'assistant', readonly content: string, readonly toolCalls?: readonly ToolCall[] }
   | ToolMessage
 
+/** Who answers while the model is away. */
+export type Fallback = 'none' | 'offline'
+
 /** Tokens of one generation. `estimated`: counted here, because the model did not say. */
 export interface Usage {
   promptTokens: number
@@ -43,6 +46,8 @@ export interface GenerationRequest {
   readonly messages: readonly PromptMessage[]
   /** Name and sampling as the configuration has them; what is absent is the provider's default. */
   readonly model: { readonly name?: string, readonly temperature?: number, readonly maxTokens?: number }
+  /** `none` if absent. */
+  readonly fallback?: Fallback
   /** The chatbot's own knowledge and language: what the offline provider answers from. */
   readonly instructions: string
   readonly language: string
@@ -57,11 +62,18 @@ export interface GenerationOptions {
 
 /**
  * `finishReason` is an open set: `stop`, `length`, `model_length`, `tool_calls`, and whatever a model invents.
- * `end` comes exactly once, last; a generation without it has failed and throws.
+ * `end` comes exactly once, last; a generation without it has failed and throws. `fallback`: the offline provider wrote
+ * it, because the model was away.
  */
 export type GenerationEvent =
   | { readonly type: 'text', readonly text: string }
-  | { readonly type: 'end', readonly finishReason: string, readonly model: string, readonly usage: Usage }
+  | {
+    readonly type: 'end'
+    readonly finishReason: string
+    readonly model: string
+    readonly usage: Usage
+    readonly fallback?: true
+  }
 
 /**
  * A language model, whoever runs it. `generate` throws `ApiError` with one of the `upstream_*` codes or `overloaded`.

@@ -1,4 +1,5 @@
 import { type Collection, type Db, type ObjectId, type WithoutId } from 'mongodb'
+import { type Fallback } from '../llm/provider.ts'
 import { insertNew } from './insert-new.ts'
 import { parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
@@ -13,6 +14,7 @@ export interface ChatbotSettings {
   integrations: string[]
   instructions: string
   model: { name?: string, temperature?: number, maxTokens?: number }
+  fallback: Fallback
   historyLimit: number
 }
 
@@ -25,15 +27,17 @@ export interface Chatbot extends ChatbotSettings {
 }
 
 /** A chatbot as it is stored. */
-export interface ChatbotDocument extends Omit<Chatbot, 'id'> {
+export interface ChatbotDocument extends Omit<Chatbot, 'id' | 'fallback'> {
   _id: ObjectId
+  /** Absent in documents that are older than the setting. */
+  fallback?: Fallback
   /** Set: deleted for every reader; its sessions are being purged. */
   deletedAt: Date | null
 }
 
 /** A chatbot as the core knows it. */
-export function toChatbot ({ _id, deletedAt: _, ...rest }: ChatbotDocument): Chatbot {
-  return { id: _id.toHexString(), ...rest }
+export function toChatbot ({ _id, deletedAt: _, fallback = 'none', ...rest }: ChatbotDocument): Chatbot {
+  return { id: _id.toHexString(), fallback, ...rest }
 }
 
 /** The collection `configs`. Deleting only marks a chatbot, so that what belongs to it can be purged in the background. */

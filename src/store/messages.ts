@@ -23,6 +23,8 @@ export interface Message {
   readonly status: MessageStatus
   readonly replyTo?: string
   readonly model?: string
+  /** The offline provider wrote it, because the model was away. */
+  readonly fallback?: true
   readonly finishReason?: string
   readonly usage?: Usage
   readonly latency?: { readonly firstTokenMs?: number, readonly totalMs: number }
@@ -33,7 +35,9 @@ export interface Message {
 }
 
 /** What the end of a turn adds to its bot message. */
-export type MessageEnd = Pick<Message, 'content' | 'configVersion' | 'model' | 'finishReason' | 'usage' | 'latency' | 'error'> & {
+export type MessageEnd = Pick<
+  Message, 'content' | 'configVersion' | 'model' | 'fallback' | 'finishReason' | 'usage' | 'latency' | 'error'
+> & {
   readonly status: Exclude<MessageStatus, 'streaming'>
 }
 

@@ -28,6 +28,7 @@ t.test('a configuration is made of a purpose, and everything else has a default'
     integrations: [],
     instructions: '',
     model: {},
+    fallback: 'none',
     historyLimit: 20,
     version: 1,
     createdAt: body.createdAt,
@@ -46,6 +47,7 @@ t.test('everything that is said of a configuration is kept', async (t) => {
     integrations: ['crm'],
     instructions: 'Say "hello".\nThen listen. 😀',
     model: { name: 'mistral-large-latest', temperature: 1.5, maxTokens: 8192 },
+    fallback: 'offline',
     historyLimit: 100
   }
   const { body } = await create(input)
@@ -166,6 +168,7 @@ t.test('PUT replaces everything and ignores what only the server says', async (t
     name: 'Old',
     domain: ['a'],
     tone: { language: 'de' },
+    fallback: 'offline',
     historyLimit: 5,
     model: { maxTokens: 9 }
   })
@@ -183,6 +186,7 @@ t.test('PUT replaces everything and ignores what only the server says', async (t
       language: 'en'
     },
     model: {},
+    fallback: 'none',
     historyLimit: 20,
     version: 2,
     createdAt: made.createdAt
@@ -212,6 +216,7 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
   t.match(await patch({ tone: { language: 'Italian' } }), { tone: { style: 'brief', language: 'it' } })
   t.same((await patch({ model: { temperature: null, maxTokens: 7 } })).model, { name: 'm', maxTokens: 7 })
   t.same((await patch({ domain: ['c'] })).domain, ['c'], 'lists are replaced')
+  t.equal((await patch({ fallback: 'offline' })).fallback, 'offline')
   t.match(await patch({ tone: { style: null } }), { tone: { style: 'friendly', language: 'it' } })
   const reset = await patch({
     name: null,
@@ -219,6 +224,7 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
     tone: null,
     channels: null,
     model: null,
+    fallback: null,
     historyLimit: null,
     integrations: null,
     instructions: null
@@ -228,8 +234,9 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
     domain: [],
     tone: { style: 'friendly', language: 'en' },
     channels: [],
+    fallback: 'none',
     historyLimit: 20,
-    version: 7
+    version: 8
   })
   t.same(reset.model, {})
   t.same((await patch({})).purpose, 'Help.')
@@ -237,7 +244,7 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
     { method: 'PATCH', body: { name: 'X' }, headers: { 'content-type': 'application/merge-patch+json' } })
   t.match(merged, { status: 200, body: { name: 'X' } })
   for (const body of [{ purpose: null }, { id: nobody }, { version: 3 }, { tone: { language: 'Elvish tongue' } },
-    { tone: { mood: 'x' } }, [], 'null', '"x"']) {
+    { tone: { mood: 'x' } }, { fallback: 'online' }, [], 'null', '"x"']) {
     isProblem(t, await client.ask(path(id), { method: 'PATCH', body }), 'validation_failed', JSON.stringify(body))
   }
 })
