@@ -2,6 +2,7 @@ import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import auth from '../plugins/auth.ts'
 import { answerClientError } from '../plugins/client-error.ts'
+import bus from '../plugins/bus.ts'
 import cors from '../plugins/cors.ts'
 import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
@@ -60,6 +61,7 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(mongo, { config, monitorCommands })
+  await app.register(bus, { config })
   await app.register(model, { config })
   await app.register(services, { config })
   await app.register(requestIds)

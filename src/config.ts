@@ -8,6 +8,7 @@ const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin ==
 
 // The names are part of what is said about a value that does not fit.
 FormatRegistry.Set('http-url', (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
+FormatRegistry.Set('redis-url', (value) => /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value))
 FormatRegistry.Set('32-bytes-or-more', (value) => Buffer.byteLength(value) >= 32)
 FormatRegistry.Set('scheme://host:port', (value) => value === '' || value.split(',').every((text) => isOrigin(text.trim())))
 
@@ -22,6 +23,7 @@ export const Environment = Type.Object({
   DATA_DIR: Type.String({ default: '.data', description: 'Folder of the embedded store and the first-run key.' }),
   MONGODB_URI: Type.Optional(Type.String({ pattern: '^mongodb(\\+srv)?://[^/]', description: 'Unset: the embedded store.' })),
   MONGODB_DATABASE: Type.String({ pattern: '^[^/\\\\. "$*<>:|?\\x00]{1,63}$', default: 'parley', description: 'Name of the database.' }),
+  REDIS_URL: Type.Optional(Type.String({ format: 'redis-url', description: 'Unset: replicas tell each other what they must by the store.' })),
   MISTRAL_API_KEY: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7E]+$', description: 'Unset: the offline provider.' })),
   MISTRAL_BASE_URL: Type.String({ format: 'http-url', default: 'https://api.mistral.ai', description: 'Where the model is.' }),
   MISTRAL_MODEL: Type.String({ default: 'mistral-small-latest', description: 'For configurations that name none.' }),

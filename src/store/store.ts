@@ -7,6 +7,7 @@ import { ChatbotRepository } from './chatbots.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
 import { MessageRepository } from './messages.ts'
 import { SessionRepository } from './sessions.ts'
+import { SignalRepository } from './signals.ts'
 
 /** Everything that is kept, by aggregate. */
 export interface Store {
@@ -15,6 +16,7 @@ export interface Store {
   readonly sessions: SessionRepository
   readonly messages: MessageRepository
   readonly idempotency: IdempotencyRepository
+  readonly signals: SignalRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
 }
@@ -26,13 +28,15 @@ export async function openStore (db: Db): Promise<Store> {
   const sessions = new SessionRepository(db)
   const messages = new MessageRepository(db)
   const idempotency = new IdempotencyRepository(db)
-  await Promise.all([apiKeys, chatbots, sessions, messages, idempotency].map((repository) => repository.createIndexes()))
+  const signals = new SignalRepository(db)
+  await Promise.all([apiKeys, chatbots, sessions, messages, idempotency, signals].map((repository) => repository.createIndexes()))
   return {
     apiKeys,
     chatbots,
     sessions,
     messages,
     idempotency,
+    signals,
     async ping () {
       await db.command({ ping: 1 })
     }

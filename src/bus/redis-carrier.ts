@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto'
+import { Redis } from 'ioredis'
+import { type Signal, type SignalPayload } from '../store/signals.ts'
+import { type BusLog, type Carrier } from './bus.ts'
+
+interface Envelope {
+  from: string
+  payload: SignalPayload
+}
+
+/** Carries signals by Redis pub/sub: within milliseconds, and not at all while the connection is lost. */
+export class RedisCarrier implements Carrier {
+  readonly isInstant = true
+  readonly #log: BusLog
+  readonly #prefix: string
+  readonly #id = randomUUID()
+  readonly #sender: Redis
+  /** A connection of its own: one that subscribes can do nothing else. */
+  readonly #receiver: Redis
+  readonly #channels = new Set<string>()
+
+  /** `name`: replicas of one name hear each other. Connects in the background, again and again, and never fails. */
+  constructor (url: string, name: string, log: BusLog) {
+    this.#log = log
+    this.#prefix = `parley:${name}:`
+    this.#sender = this.#connect(url)
+    this.#receiver = this.#connect(url)
+    this.#receiver.on('ready', () => { this.#subscribe([...this.#channels]) })
+  }
+
+  get isReady (): boolean {
+    return this.#sender.status === 'ready' && this.#receiver.status === 'ready'
+  }
+
+  start (deliver: (signal: Signal) => void): void {
+    this.#receiver.on('message', (channel: string, message: string) => {
+      const { from, payload } = JSON.parse(message) as Envelope
+      if (from !== this.#id) deliver({ topic: channel.slice(this.#prefix.length), payload })
+    })
+  }
+
+  send ({ topic, payload }: Signal): void {
+    const envelope: Envelope = { from: this.#id, payload }
+    this.#sender.publish(this.#prefix + topic, JSON.stringify(envelope)).catch(() => {})
+  }
+
+  watch (topic: string, wanted: boolean): void {
+    const channel = this.#prefix + topic
+    if (wanted) {
+      this.#channels.add(channel)
+      this.#subscribe([channel])
+    } else {
+      this.#channels.delete(channel)
+      this.#receiver.unsubscribe(channel).catch(() => {})
+    }
+  }
+
+  async close (): Promise<void> {
+    this.#sender.disconnect()
+    this.#receiver.disconnect()
+  }
+
+  /** Without a connection this fails; all channels are subscribed to when there is one. */
+  #subscribe (channels: string[]): void {
+    if (channels.length > 0) this.#receiver.subscribe(...channels).catch(() => {})
+  }
+
+  #connect (url: string): Redis {
+    // Nothing is queued while the connection is lost: hints would be stale, and the queue without bounds.
+    const redis = new Redis(url, { enableOfflineQueue: false, autoResubscribe: false, connectTimeout: 2000, retryStrategy })
+    let isAway = false
+    redis.on('error', (error: Error & { code?: string }) => {
+      // The code alone: the rest may quote the command that failed, and that may be the one with the password.
+      const code = error.code ?? error.message.split(' ', 1)[0]
+      if (!isAway) this.#log.warn({ code }, 'Redis is away; replicas talk by the store until it is back')
+      isAway = true
+    })
+    redis.on('ready', () => {
+      if (isAway) this.#log.info({}, 'Redis is back')
+      isAway = false
+    })
+    return redis
+  }
+}
+
+/** Milliseconds until the next attempt to connect. */
+function retryStrategy (attempt: number): number {
+  return Math.min(attempt * 100, 2000)
+}
