@@ -77,8 +77,8 @@ class Generation {
   async #complete (deadline: number): Promise<Completion> {
     const { admission, retry } = this.#context
     this.#body = this.#buildBody(this.#state.windowTokens)
-    const entry = { tenantId: this.#request.tenantId, model: this.#state, signal: this.#life.signal, deadline }
-    return await withRetries(admission, retry, entry, async (permit, number) => await this.#attempt(permit, number))
+    const caller = { tenantId: this.#request.tenantId, model: this.#state, signal: this.#life.signal, deadline }
+    return await withRetries(admission, retry, caller, async (permit, number) => await this.#attempt(permit, number))
   }
 
   #buildBody (windowTokens: number | undefined): string {

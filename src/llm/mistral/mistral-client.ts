@@ -43,6 +43,7 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
   if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new TypeError('The API key holds a character that no header can carry')
   const url = new URL(baseUrl)
   const pool = createPool(url.origin, options)
+  const retry = { ...RETRY_TERMS, ...options.retry }
   const context = {
     upstream: {
       pool,
@@ -51,8 +52,10 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
       limits: options,
       logFailure: createFailureLog(logger, apiKey)
     },
-    admission: new Admission(maxConcurrency, { ...BREAKER_LIMITS, ...options.breaker }),
-    retry: { ...RETRY_TERMS, ...options.retry },
+    admission: new Admission(maxConcurrency, {
+      breaker: { ...BREAKER_LIMITS, ...options.breaker }, limiterWindowMs: retry.limiterWindowMs
+    }),
+    retry,
     attempts: new EventEmitter<{ attempt: [AttemptReport] }>(),
     timeoutMs,
     dialect,

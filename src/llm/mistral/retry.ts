@@ -19,11 +19,16 @@ export interface RetryTerms {
   readonly attempts: number
   /** The longest that is waited before the second attempt, in milliseconds; it doubles with each. */
   readonly baseMs: number
+  /** The shortest time over which the limiter counts calls. */
+  readonly limiterWindowMs: number
   /** From 0 to 1. */
   readonly random: () => number
 }
 
-export const RETRY_TERMS: RetryTerms = { attempts: 3, baseMs: 500, random: Math.random }
+export const RETRY_TERMS: RetryTerms = { attempts: 3, baseMs: 500, limiterWindowMs: 1000, random: Math.random }
+
+/** Who asks for what. */
+export type Caller = Omit<Entry, 'attempt' | 'delayMs'>
 
 const MAX_DELAY_MS = 30_000
 
@@ -33,30 +38,31 @@ const MAX_DELAY_MS = 30_000
  * must see to it that its permit is released.
  */
 export async function withRetries<T> (
-  admission: Admission, terms: RetryTerms, entry: Entry, attempt: (permit: Permit, number: number) => Promise<Attempted<T>>
+  admission: Admission, terms: RetryTerms, caller: Caller, attempt: (permit: Permit, number: number) => Promise<Attempted<T>>
 ): Promise<T> {
   let delayMs = 0
   for (let number = 1; ; number++) {
-    const permit = await admission.enter({ ...entry, delayMs, returning: number > 1 })
+    const permit = await admission.enter({ ...caller, attempt: number, delayMs })
     const attempted = await judged(permit, async () => await attempt(permit, number))
     if ('value' in attempted) return attempted.value
     const { failure } = attempted
     const limited = failure.error.code === 'upstream_rate_limited'
     delayMs = delayAfter(number, failure, terms)
-    if (limited) permit.limited(delayMs)
+    if (limited) permit.refused(delayMs)
     const isFinal = failure.again === 'never' || (failure.again === undefined && !failure.error.kind.retryable)
     if (isFinal || number >= terms.attempts) throw failure.error
-    if (performance.now() + delayMs >= entry.deadline && !limited) throw failure.error
+    if (performance.now() + delayMs >= caller.deadline && !limited) throw failure.error
     // Its model is paused for everybody, and opens for one at a time.
     if (limited) delayMs = 0
   }
 }
 
 /** Milliseconds to wait after so many attempts: exponential, with full jitter, on top of what was asked for. */
-function delayAfter (attempts: number, { error, hintMs, again }: Failure, { baseMs, random }: RetryTerms): number {
+function delayAfter (attempts: number, { error, hintMs, again }: Failure, terms: RetryTerms): number {
   if (again === 'at once') return 0
-  // No limiter counts over less than a second: to ask it earlier would be an attempt for nothing.
-  const atLeast = hintMs ?? (error.code === 'upstream_rate_limited' ? 2 * baseMs : 0)
+  const { baseMs, limiterWindowMs, random } = terms
+  // To ask a limiter earlier than it can have changed its mind would be an attempt for nothing.
+  const atLeast = hintMs ?? (error.code === 'upstream_rate_limited' ? limiterWindowMs : 0)
   return Math.min(MAX_DELAY_MS, atLeast + random() * baseMs * 2 ** (attempts - 1))
 }
 

@@ -1,6 +1,6 @@
 import { ApiError } from '../../../errors.ts'
-import { type BreakerLimits, type Verdict } from './breaker.ts'
-import { type ModelState, ModelStates } from './model-state.ts'
+import { type Verdict } from './breaker.ts'
+import { type ModelLimits, type ModelState, ModelStates } from './model-state.ts'
 import { type Budget } from './rate-gate.ts'
 import { WaitingLine } from './waiting-line.ts'
 
@@ -12,10 +12,10 @@ export interface Entry {
   readonly signal: AbortSignal
   /** On the clock of `performance.now()`. The caller keeps it; here it only tells whether a wait can be worth it. */
   readonly deadline: number
-  /** Milliseconds until it may go, if it must not go at once. */
-  readonly delayMs?: number
-  /** It has been let in before: it keeps its place in the line, and is not turned away because the line is long. */
-  readonly returning?: boolean
+  /** Milliseconds until it may go. */
+  readonly delayMs: number
+  /** From 1. A later one goes before first ones, and is not turned away because the line is long. */
+  readonly attempt: number
 }
 
 /** Leave to make one call. All of its owner's reports are optional, but for `end` and `release`, which come once each. */
@@ -23,14 +23,13 @@ export interface Permit {
   /** The limiter has let the call through. */
   passed (budget: Budget): void
   /** The limiter has refused the call: none for so many milliseconds. */
-  limited (ms: number): void
+  refused (ms: number): void
   end (verdict: Verdict): void
   /** The call holds no connection any more. */
   release (): void
 }
 
 interface Waiter extends Entry, PromiseWithResolvers<Permit> {
-  readonly returning: boolean
   /** Undefined: it may go as soon as there is room. */
   timer: NodeJS.Timeout | undefined
   readonly stopListening: () => void
@@ -49,9 +48,9 @@ export class Admission {
   readonly #models: ModelStates
   #free: number
 
-  constructor (slots: number, breaker: BreakerLimits) {
+  constructor (slots: number, limits: ModelLimits) {
     this.#free = slots
-    this.#models = new ModelStates(slots, breaker, {
+    this.#models = new ModelStates(limits, {
       opened: () => this.#serve(),
       closed: (model) => this.#refuse(model)
     })
@@ -67,17 +66,17 @@ export class Admission {
    * known to be down, `upstream_rate_limited` when its limiter lets nobody through before the deadline.
    */
   async enter (entry: Entry): Promise<Permit> {
-    const { model, signal, delayMs = 0, returning = false } = entry
+    const { model, signal, delayMs, attempt } = entry
     signal.throwIfAborted()
     const refusal = refusalOf(entry)
     if (refusal !== undefined) throw refusal
     // Also when there is room: those who wait to try again have no slot, and their number must have a bound, too.
-    if (this.#line.size >= MAX_WAITING && !returning) throw tooManyWaiting()
+    if (this.#line.size >= MAX_WAITING && attempt === 1) throw tooManyWaiting()
     if (delayMs === 0 && this.#free > 0 && model.gate.isOpen()) return this.#admit(model)
-    return await this.#wait({ ...entry, returning }, delayMs)
+    return await this.#wait(entry)
   }
 
-  async #wait (entry: Entry & { readonly returning: boolean }, delayMs: number): Promise<Permit> {
+  async #wait (entry: Entry): Promise<Permit> {
     const leave = (): void => {
       this.#line.delete(waiter)
       this.#dismiss(waiter)
@@ -90,7 +89,7 @@ export class Admission {
     const waiter: Waiter = {
       ...entry,
       ...Promise.withResolvers<Permit>(),
-      timer: delayMs > 0 ? setTimeout(ready, delayMs) : undefined,
+      timer: entry.delayMs > 0 ? setTimeout(ready, entry.delayMs) : undefined,
       stopListening: () => entry.signal.removeEventListener('abort', leave)
     }
     entry.signal.addEventListener('abort', leave)
@@ -116,7 +115,7 @@ export class Admission {
     model.gate.enter()
     return {
       passed: (budget) => model.gate.passed(budget),
-      limited: (ms) => model.gate.pause(ms),
+      refused: (ms) => model.gate.refused(ms),
       end: model.breaker.begin(),
       release: () => {
         this.#free++

@@ -13,6 +13,12 @@ export interface ModelState {
 // Names of models come from tenants, who may make them up.
 const MAX_MODELS = 1000
 
+export interface ModelLimits {
+  readonly breaker: BreakerLimits
+  /** The shortest time over which a limiter counts calls. */
+  readonly limiterWindowMs: number
+}
+
 export interface ModelStateEvents {
   /** A call of some model may go that might not before. */
   opened (): void
@@ -25,11 +31,11 @@ export class ModelStates {
   readonly #states = new LRUCache<string, ModelState>({ max: MAX_MODELS })
   readonly #create: () => ModelState
 
-  constructor (maxConcurrency: number, limits: BreakerLimits, events: ModelStateEvents) {
+  constructor ({ breaker, limiterWindowMs }: ModelLimits, events: ModelStateEvents) {
     this.#create = () => {
       const state: ModelState = {
-        gate: new RateGate(maxConcurrency, { opened: () => events.opened(), paused: () => events.closed(state) }),
-        breaker: new Breaker(limits, () => events.closed(state))
+        gate: new RateGate(limiterWindowMs, { opened: () => events.opened(), paused: () => events.closed(state) }),
+        breaker: new Breaker(breaker, () => events.closed(state))
       }
       return state
     }

@@ -3,7 +3,7 @@ export interface Budget {
   /** Calls that are left of it. */
   readonly remaining: number
   /** Milliseconds until it is full again, where that is known. */
-  readonly resetMs?: number
+  readonly resetMs: number | undefined
 }
 
 export interface GateEvents {
@@ -13,22 +13,33 @@ export interface GateEvents {
   paused (): void
 }
 
+// Near the learned rate growth is slow, so that a refusal is rare; after a minute it is as good as forgotten.
+const WINDOWS_TO_DOUBLE = 8
+// More would be no rate that any limiter holds back.
+const MAX_RECENT = 1024
+
 /**
- * Holds calls of one model back, for everybody, when its limiter says so. After a pause one call goes first; with each
- * that is let through, one more may be in flight, so their number doubles with every round.
+ * Holds the calls of one model back, for everybody, when its limiter says so. After a pause one call goes first, and
+ * with each that is let through twice as many may go in a window of time: up to as many as were let through before the
+ * refusal, and then slowly beyond.
  */
 export class RateGate {
-  readonly #wide: number
+  readonly #windowMs: number
   readonly #events: GateEvents
-  #timer: NodeJS.Timeout | undefined
-  #pausedUntil = 0
-  #window = Infinity
-  #remaining = Infinity
   #running = 0
+  /** When the calls of the last window went out, since the last pause; oldest first. */
+  #recent: number[] = []
+  /** Calls in a window; infinite where no limit was met. */
+  #learned = Infinity
+  #ramp = Infinity
+  /** Calls in flight, as far as the limiter says how many are left. */
+  #remaining = Infinity
+  #pausedUntil = 0
+  #resumedAt = 0
+  #timer: NodeJS.Timeout | undefined
 
-  /** A window of `wide` calls is as good as none. */
-  constructor (wide: number, events: GateEvents) {
-    this.#wide = wide
+  constructor (windowMs: number, events: GateEvents) {
+    this.#windowMs = windowMs
     this.#events = events
   }
 
@@ -38,12 +49,17 @@ export class RateGate {
   }
 
   isOpen (): boolean {
+    if (this.#pausedUntil > 0) return false
     // Whatever is said to remain, one call must go to find out what remains now.
-    return this.#pausedUntil === 0 && this.#running < Math.min(this.#window, Math.max(1, this.#remaining))
+    if (this.#running >= Math.max(1, this.#remaining)) return false
+    return !this.#isFull()
   }
 
   enter (): void {
     this.#running++
+    if (this.#recent.length >= MAX_RECENT && this.#countRecent() >= MAX_RECENT) this.#recent.shift()
+    this.#recent.push(performance.now())
+    this.#reopenInTime()
   }
 
   leave (): void {
@@ -52,26 +68,66 @@ export class RateGate {
 
   /** The limiter has let a call through. */
   passed ({ remaining, resetMs }: Budget): void {
+    this.#ramp *= 2
     this.#remaining = remaining
-    if (++this.#window >= this.#wide) this.#window = Infinity
-    if (remaining === 0 && resetMs !== undefined) this.pause(resetMs)
-    else this.#events.opened()
+    if (remaining === 0 && resetMs !== undefined) this.#pause(resetMs)
+    this.#events.opened()
   }
 
-  /** No call for so many milliseconds; a pause that ends later stands. */
-  pause (ms: number): void {
+  /** The limiter has refused a call: no other for so many milliseconds. A pause that ends later stands. */
+  refused (ms: number): void {
+    // Calls that went out together are refused one after the other: what is left are those that were let through.
+    // If it is the first since the last pause, it does not tell how many would be let through.
+    if (this.#pausedUntil === 0 && this.#ramp > 1) this.#learned = this.#countRecent()
+    this.#learned = Math.max(1, this.#learned - 1)
+    this.#pause(ms)
+  }
+
+  #pause (ms: number): void {
     const until = performance.now() + ms
     if (until <= this.#pausedUntil) return
     this.#pausedUntil = until
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#resume(), ms).unref()
+    this.#wake(ms, () => {
+      this.#pausedUntil = 0
+      this.#resumedAt = performance.now()
+      this.#recent = []
+      this.#ramp = 1
+      this.#remaining = Infinity
+    })
     this.#events.paused()
   }
 
-  #resume (): void {
-    this.#pausedUntil = 0
-    this.#window = 1
-    this.#remaining = Infinity
-    this.#events.opened()
+  /** When the window is full, the oldest of its calls leaving it is the next chance. */
+  #reopenInTime (): void {
+    if (!this.#isFull()) return
+    const [oldest = 0] = this.#recent
+    this.#wake(oldest + this.#windowMs - performance.now(), () => {})
+  }
+
+  #wake (ms: number, change: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      change()
+      // Timers may be early by a millisecond.
+      this.#reopenInTime()
+      this.#events.opened()
+    // Who waits has a deadline that keeps the process alive.
+    }, ms).unref()
+  }
+
+  #isFull (): boolean {
+    return this.#learned !== Infinity && this.#countRecent() + 1 > this.#rate()
+  }
+
+  #rate (): number {
+    const windows = (performance.now() - this.#resumedAt) / this.#windowMs
+    return Math.min(this.#ramp, this.#learned * (1 + (windows / WINDOWS_TO_DOUBLE) ** 3))
+  }
+
+  #countRecent (): number {
+    const since = performance.now() - this.#windowMs
+    const first = this.#recent.findIndex((at) => at > since)
+    this.#recent = first < 0 ? [] : first > 0 ? this.#recent.slice(first) : this.#recent
+    return this.#recent.length
   }
 }

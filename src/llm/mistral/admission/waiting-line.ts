@@ -1,17 +1,17 @@
 /** What the order depends on. */
 export interface Waiting {
   readonly tenantId: string
-  /** It has had a turn before, so it arrived before all that are new. */
-  readonly returning: boolean
+  /** From 1: how often it has been in the line. */
+  readonly attempt: number
 }
 
-interface TenantLine<T> {
-  // Sets keep the order of arrival, and one who leaves need not be looked for.
-  readonly returning: Set<T>
-  readonly fresh: Set<T>
-}
+/** One queue for each attempt. Sets keep the order of arrival, and one who leaves need not be looked for. */
+type TenantLine<T> = Array<Set<T>>
 
-/** Those who wait. Tenants take turns; within a tenant, who came first is first. */
+/**
+ * Those who wait. Tenants take turns; within a tenant, who came first is first, and who is back for another attempt came
+ * before those who are new.
+ */
 export class WaitingLine<T extends Waiting> {
   /** The tenant whose turn is next comes first. */
   readonly #tenants = new Map<string, TenantLine<T>>()
@@ -22,23 +22,24 @@ export class WaitingLine<T extends Waiting> {
   }
 
   add (waiter: T): void {
-    let line = this.#tenants.get(waiter.tenantId)
-    if (line === undefined) this.#tenants.set(waiter.tenantId, line = { returning: new Set(), fresh: new Set() })
-    placeOf(line, waiter).add(waiter)
+    const line = this.#tenants.get(waiter.tenantId) ?? []
+    const queue = line[waiter.attempt] ??= new Set()
+    queue.add(waiter)
+    this.#tenants.set(waiter.tenantId, line)
     this.#size++
   }
 
   delete (waiter: T): void {
     const line = this.#tenants.get(waiter.tenantId)
-    if (line === undefined || !placeOf(line, waiter).delete(waiter)) return
+    if (line?.[waiter.attempt]?.delete(waiter) !== true) return
     this.#size--
-    if (line.returning.size + line.fresh.size === 0) this.#tenants.delete(waiter.tenantId)
+    if (line.every(({ size }) => size === 0)) this.#tenants.delete(waiter.tenantId)
   }
 
   /** Takes out the next one that may go; its tenant's next turn is after everybody else's. */
   take (mayGo: (waiter: T) => boolean): T | undefined {
     for (const [tenantId, line] of this.#tenants) {
-      const waiter = first(line.returning, mayGo) ?? first(line.fresh, mayGo)
+      const waiter = firstOf(line, mayGo)
       if (waiter === undefined) continue
       this.#tenants.delete(tenantId)
       this.#tenants.set(tenantId, line)
@@ -50,15 +51,13 @@ export class WaitingLine<T extends Waiting> {
 
   /** All of whom this is true, in no order. */
   filter (isWanted: (waiter: T) => boolean): T[] {
-    return [...this.#tenants.values()].flatMap(({ returning, fresh }) => [...returning, ...fresh].filter(isWanted))
+    return [...this.#tenants.values()].flat().flatMap((queue) => [...queue].filter(isWanted))
   }
 }
 
-function placeOf<T extends Waiting> (line: TenantLine<T>, { returning }: T): Set<T> {
-  return returning ? line.returning : line.fresh
-}
-
-function first<T> (waiters: Set<T>, isWanted: (waiter: T) => boolean): T | undefined {
-  for (const waiter of waiters) if (isWanted(waiter)) return waiter
+function firstOf<T> (line: TenantLine<T>, isWanted: (waiter: T) => boolean): T | undefined {
+  for (let attempt = line.length - 1; attempt > 0; attempt--) {
+    for (const waiter of line[attempt] ?? []) if (isWanted(waiter)) return waiter
+  }
   return undefined
 }
