@@ -1,6 +1,5 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Socket } from 'node:net'
-import { type Answer } from './replies/call.ts'
 import { PromptCache } from './replies/usage.ts'
 import { hex } from './digest.ts'
 import { ApiFailure, invalidBody } from './errors/api-failure.ts'
@@ -15,7 +14,7 @@ import { type ParsedBody, parseBody, readBody } from './http/body.ts'
 import { type Cadence } from './http/cadence.ts'
 import { control, type Controlled, isControlPath } from './http/control.ts'
 import { Recording, type RequestRecord } from './http/recording.ts'
-import { plainReply, type Reply, streamReply } from './http/reply.ts'
+import { plainReply, type Reply } from './http/reply.ts'
 import { findRoute, type Found } from './http/routes.ts'
 import { send } from './http/send.ts'
 import { Wire } from './http/wire.ts'
@@ -150,15 +149,12 @@ export class Simulator implements Controlled {
   }
 
   #ownReply (exchange: Exchange, response: ServerResponse): Reply {
-    try {
+    return orFailure(() => {
       const admission = this.#admit(exchange)
-      const answer = this.#answer(exchange, admission)
-      response.once('close', () => admission.settle(answer.tokens ?? 0))
-      const reply = 'json' in answer ? plainReply(200, answer.json) : streamReply(answer.events, answer.open !== true)
+      const reply = orFailure(() => this.#generate(exchange))
+      response.once('close', () => admission.settle(reply.tokens))
       return { ...reply, headers: { ...reply.headers, ...admission.headers } }
-    } catch (error) {
-      return failureReply(error)
-    }
+    })
   }
 
   #admit ({ request, requestId, body }: Exchange): Admission {
@@ -167,21 +163,9 @@ export class Simulator implements Controlled {
     return this.#limiter.admit({ key, model: modelOf(body.json) ?? '', cost, requestId })
   }
 
-  #answer (exchange: Exchange, admission: Admission): Answer {
-    try {
-      return this.#generate(exchange)
-    } catch (error) {
-      admission.settle(0)
-      if (error instanceof ApiFailure) {
-        throw new ApiFailure(error.status, error.body, { ...admission.headers, ...error.headers })
-      }
-      throw error
-    }
-  }
-
-  #generate ({ record, found, body, fault, cadence }: Exchange): Answer {
+  #generate ({ record, found, body, fault, cadence }: Exchange): Reply {
     if ('failure' in found) throw found.failure
-    if ('json' in found) return found
+    if ('reply' in found) return found.reply
     if (body.problem !== undefined || record.schemaErrors.length > 0) {
       throw invalidBody(record.schemaErrors, this.#settings.problemShape)
     }
@@ -193,6 +177,14 @@ export class Simulator implements Controlled {
       canonical: body.canonical,
       emptyContent: fault.emptyContent === true
     })
+  }
+}
+
+function orFailure (make: () => Reply): Reply {
+  try {
+    return make()
+  } catch (error) {
+    return failureReply(error)
   }
 }
 

@@ -65,7 +65,7 @@ export interface Reply {
 export interface Json { readonly [key: string | number]: Json }
 
 /** Sends JSON, or a text as it is. */
-export async function post (sim: Sim, path: string, body: unknown, headers: object = HEADERS): Promise<Reply> {
+export async function post (sim: Pick<Sim, 'url'>, path: string, body: unknown, headers: object = HEADERS): Promise<Reply> {
   const raw = typeof body === 'string' ? body : JSON.stringify(body)
   return reply(await fetch(sim.url + path, { method: 'POST', headers: { ...headers }, body: raw }))
 }
@@ -101,27 +101,50 @@ export function eventsIn (text: string): Json[] {
 
 /** What a bare socket saw of a reply. */
 export interface RawReply {
+  bytes: Buffer
   text: string
   end: 'end' | 'reset'
 }
 
+/** The body of what a bare socket saw, without the framing of chunks. */
+export function bodyOf ({ bytes }: RawReply): Buffer {
+  const start = bytes.indexOf('\r\n\r\n')
+  const body = start < 0 ? Buffer.alloc(0) : bytes.subarray(start + 4)
+  return /^transfer-encoding: chunked/im.test(bytes.subarray(0, start).toString()) ? dechunked(body) : body
+}
+
+function dechunked (body: Buffer): Buffer {
+  const parts: Buffer[] = []
+  for (let rest = body; rest.length > 0;) {
+    const line = rest.indexOf('\r\n')
+    const size = Number.parseInt(rest.subarray(0, line).toString(), 16)
+    parts.push(rest.subarray(line + 2, line + 2 + size))
+    rest = rest.subarray(line + 2 + size + 2)
+  }
+  return Buffer.concat(parts)
+}
+
 /** Posts over a bare socket and reads until the server ends or resets; `onData` may leave earlier. */
 export function rawPost (
-  sim: Sim, path: string, body: unknown, onData: (text: string, leave: () => void) => void = () => undefined
+  sim: Sim, path: string, body: unknown, onData: (text: string, leave: () => void) => void = () => undefined,
+  headers = ['connection: close']
 ): Promise<RawReply> {
   const json = JSON.stringify(body)
   const head = [`POST ${path} HTTP/1.1`, 'host: sim', 'authorization: Bearer sim', 'content-type: application/json',
-    `content-length: ${Buffer.byteLength(json)}`, 'connection: close']
+    `content-length: ${Buffer.byteLength(json)}`, ...headers]
   return new Promise((resolve) => {
     const packets: Buffer[] = []
-    const text = (): string => Buffer.concat(packets).toString()
+    const seen = (end: RawReply['end']): RawReply => {
+      const bytes = Buffer.concat(packets)
+      return { bytes, text: bytes.toString(), end }
+    }
     const socket = connect(sim.port, '127.0.0.1', () => socket.write(`${head.join('\r\n')}\r\n\r\n${json}`))
     socket.on('data', (packet) => {
       packets.push(packet)
-      onData(text(), () => socket.destroy())
+      onData(seen('end').text, () => socket.destroy())
     })
-    socket.on('error', () => resolve({ text: text(), end: 'reset' }))
-    socket.on('close', () => resolve({ text: text(), end: 'end' }))
+    socket.on('error', () => resolve(seen('reset')))
+    socket.on('close', () => resolve(seen('end')))
   })
 }
 

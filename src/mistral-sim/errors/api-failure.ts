@@ -17,11 +17,16 @@ export class ApiFailure extends Error {
   readonly headers: Record<string, string>
 
   constructor (status: number, body: unknown, headers: Record<string, string> = {}) {
-    super(`${status}`)
+    super(textIn(body) ?? `status ${status}`)
     this.status = status
     this.body = body
     this.headers = headers
   }
+}
+
+function textIn (body: unknown): string | undefined {
+  const text = typeof body === 'object' && body !== null && 'message' in body ? body.message : undefined
+  return typeof text === 'string' ? text : undefined
 }
 
 /** A refusal in the API's usual form. `code` is a string of digits, or null as on older messages. */

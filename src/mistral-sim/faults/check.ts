@@ -1,5 +1,5 @@
 import { refusal, type ApiFailure } from '../errors/api-failure.ts'
-import { type Problem } from '../validation/problem-text.ts'
+import { inOneLine, type Problem } from '../validation/problem-text.ts'
 import { validator } from '../validation/validator.ts'
 import { Fault, Script, type ScriptEntry } from './schema.ts'
 
@@ -46,8 +46,7 @@ export function isAtAccept ({ reset }: Fault): boolean {
 }
 
 function refuse (name: string, problems: Problem[]): void {
-  if (problems.length === 0) return
-  throw bad(problems.map(({ loc, msg }) => `${[name, ...loc.slice(1)].join('.')}: ${msg}`).join('; '))
+  if (problems.length > 0) throw bad(inOneLine(name, problems))
 }
 
 function bad (message: string): ApiFailure {

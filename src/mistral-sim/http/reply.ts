@@ -23,6 +23,8 @@ export interface Reply {
   contentLength: 'right' | 'tooLong' | 'tooShort'
   gzip: boolean
   bytesPerSec: number
+  /** Tokens to be billed. */
+  tokens: number
 }
 
 const PLAIN: Reply = {
@@ -37,7 +39,8 @@ const PLAIN: Reply = {
   ending: 'whole',
   contentLength: 'right',
   gzip: false,
-  bytesPerSec: Infinity
+  bytesPerSec: Infinity,
+  tokens: 0
 }
 
 /** A reply in one piece: a string as HTML, undefined as no body at all, everything else as JSON. */
@@ -50,7 +53,7 @@ export function plainReply (status: number, body: unknown, headers: Record<strin
   }
 }
 
-/** A reply as a stream of events. */
-export function streamReply (events: Chunk[], done: boolean): Reply {
-  return { ...PLAIN, headers: { 'content-type': 'text/event-stream; charset=utf-8' }, stream: true, chunks: events, done }
+/** A reply as a stream of events, with or without [DONE] at its end. */
+export function streamReply (chunks: Chunk[], done: boolean): Reply {
+  return { ...PLAIN, headers: { 'content-type': 'text/event-stream; charset=utf-8' }, stream: true, chunks, done }
 }

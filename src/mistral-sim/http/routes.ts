@@ -1,5 +1,5 @@
 import { type Static, type TSchema } from '@sinclair/typebox'
-import { type Answer, type Call } from '../replies/call.ts'
+import { type Call } from '../replies/call.ts'
 import { agentChat, chat, fim } from '../replies/chat.ts'
 import { startConversation } from '../replies/conversations.ts'
 import { embed } from '../replies/embeddings.ts'
@@ -13,15 +13,16 @@ import { ConversationRequest } from '../schemas/conversations.ts'
 import { EmbeddingRequest, ModerationRequest } from '../schemas/embeddings.ts'
 import { type Problem } from '../validation/problem-text.ts'
 import { validator } from '../validation/validator.ts'
+import { plainReply, type Reply } from './reply.ts'
 
 /** A route that takes a JSON body. */
 export interface PostRoute {
   validate (body: unknown): Problem[]
   /** Only with a body that has no problems. */
-  answer (body: unknown, call: Call): Answer
+  answer (body: unknown, call: Call): Reply
 }
 
-function post<T extends TSchema> (schema: T, answer: (body: Static<T>, call: Call) => Answer): PostRoute {
+function post<T extends TSchema> (schema: T, answer: (body: Static<T>, call: Call) => Reply): PostRoute {
   return { validate: validator(schema), answer: (body, call) => answer(body, call) }
 }
 
@@ -41,13 +42,15 @@ const ELSEWHERE = new RegExp('^/(v1/(agents|admin|audio|batch|chat|classificatio
 const MODEL_PATH = /^\/v1\/models\/([^/]+)$/
 
 /** What a method and a path lead to. */
-export type Found = { post: PostRoute } | { json: unknown } | { failure: ApiFailure }
+export type Found = { post: PostRoute } | { reply: Reply } | { failure: ApiFailure }
 
 /** Finds the route: one that takes a body, a reply that needs none, or the 404, 405 or 501. */
 export function findRoute (method: string, path: string, settings: Settings): Found {
   const route = POSTS[path]
   if (route !== undefined && method === 'POST') return { post: route }
-  if (path === '/v1/models' && method === 'GET') return { json: { object: 'list', data: allCards(settings) } }
+  if (path === '/v1/models' && method === 'GET') {
+    return { reply: plainReply(200, { object: 'list', data: allCards(settings) }) }
+  }
   const [, name] = MODEL_PATH.exec(path) ?? []
   if (name !== undefined && method === 'GET') return cardOf(decode(name), settings)
   // GET /v1/conversations and DELETE /v1/models/{id} exist at the API; every other method of a played path does not.
@@ -65,7 +68,7 @@ function allCards ({ epoch }: Settings): unknown[] {
 
 function cardOf (name: string, { epoch }: Settings): Found {
   const model = findModel(name)
-  return model === undefined ? failed(404, 'Not Found') : { json: modelCard(model, name, epoch) }
+  return model === undefined ? failed(404, 'Not Found') : { reply: plainReply(200, modelCard(model, name, epoch)) }
 }
 
 function decode (segment: string): string {

@@ -1,7 +1,6 @@
 import { hex } from '../digest.ts'
 import { type Settings } from '../options.ts'
 import { type Cadence } from '../http/cadence.ts'
-import { type Chunk } from '../http/reply.ts'
 import { type PromptCache } from './usage.ts'
 
 /** One call of a model, after the checks that are the same for every route. */
@@ -15,12 +14,6 @@ export interface Call {
   canonical: string
   /** A fault wants a reply without text. */
   emptyContent: boolean
-}
-
-/** A reply with status 200: one JSON value, or the events of a stream, which [DONE] closes unless `open`. */
-export type Answer = ({ json: unknown } | { events: Chunk[], open?: true }) & {
-  /** Tokens to be billed. */
-  tokens?: number
 }
 
 /** The id of the reply: 32 hexadecimal digits without a prefix. */

@@ -1,5 +1,6 @@
 import { type AgentsCompletionRequest, type ChatCompletionRequest, type FimCompletionRequest } from '../schemas/chat.ts'
-import { type Answer, type Call, replyId, replyTime } from './call.ts'
+import { plainReply, type Reply, streamReply } from '../http/reply.ts'
+import { type Call, replyId, replyTime } from './call.ts'
 import { type Completion, completionEvents, completionObject } from './completion.ts'
 import { hex } from '../digest.ts'
 import { invalidRequest } from '../errors/api-failure.ts'
@@ -17,20 +18,20 @@ export const AGENT_MODEL = 'mistral-medium-latest'
 const SAFE_PROMPT = 'Assist with care, respect and truth. Avoid harmful, unethical, prejudiced or negative content.'
 
 /** POST /v1/chat/completions */
-export function chat (request: ChatCompletionRequest, call: Call): Answer {
+export function chat (request: ChatCompletionRequest, call: Call): Reply {
   const model = requireModel(request.model, 'completion_chat', call.settings.notInUse)
   checkSampling(request, model)
   return converse(request, request.model, model, call, request.safe_prompt === true ? [SAFE_PROMPT] : [])
 }
 
 /** POST /v1/agents/completions */
-export function agentChat (request: AgentsCompletionRequest, call: Call): Answer {
+export function agentChat (request: AgentsCompletionRequest, call: Call): Reply {
   const model = requireModel(AGENT_MODEL, 'completion_chat', call.settings.notInUse)
   return converse(request, AGENT_MODEL, model, call, [])
 }
 
 /** POST /v1/fim/completions */
-export function fim (request: FimCompletionRequest, call: Call): Answer {
+export function fim (request: FimCompletionRequest, call: Call): Reply {
   const model = requireModel(request.model, 'completion_fim', call.settings.notInUse)
   checkGreedy(request)
   const texts = [request.prompt, request.suffix ?? '']
@@ -43,7 +44,7 @@ export function fim (request: FimCompletionRequest, call: Call): Answer {
   })
 }
 
-function converse (request: Conversation, name: string, model: Model, call: Call, extra: string[]): Answer {
+function converse (request: Conversation, name: string, model: Model, call: Call, extra: string[]): Reply {
   checkMessages(request.messages)
   checkTools(request)
   const texts = [...extra, ...request.messages.map(billedText)]
@@ -64,11 +65,11 @@ function head (call: Call, model: string): Pick<Completion, 'id' | 'created' | '
   return { id: replyId(call), created: replyTime(call), model }
 }
 
-function answer (request: { stream?: boolean }, call: Call, completion: Completion): Answer {
-  const tokens = completion.usage.total_tokens
-  return request.stream === true
-    ? { events: completionEvents(completion, call.cadence), tokens }
-    : { json: completionObject(completion), tokens }
+function answer (request: { stream?: boolean }, call: Call, completion: Completion): Reply {
+  const reply = request.stream === true
+    ? streamReply(completionEvents(completion, call.cadence), true)
+    : plainReply(200, completionObject(completion))
+  return { ...reply, tokens: completion.usage.total_tokens }
 }
 
 function checkSampling (request: ChatCompletionRequest, model: Model): void {

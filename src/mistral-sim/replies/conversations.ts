@@ -1,17 +1,17 @@
 import { type ConversationRequest } from '../schemas/conversations.ts'
 import { type Message } from '../schemas/messages.ts'
-import { type Answer, type Call, replyId, replyTime } from './call.ts'
+import { type Call, replyId, replyTime } from './call.ts'
 import { AGENT_MODEL } from './chat.ts'
 import { pieces } from './completion.ts'
 import { ApiFailure } from '../errors/api-failure.ts'
 import { requireModel } from './models.ts'
 import { guard } from './moderations.ts'
 import { lastUserText, makeChoices } from './choices.ts'
-import { type Chunk } from '../http/reply.ts'
+import { type Chunk, plainReply, type Reply, streamReply } from '../http/reply.ts'
 import { promptTokens, textOf } from './usage.ts'
 
 /** POST /v1/conversations: one stateless turn in the form of a new conversation. */
-export function startConversation (request: ConversationRequest, call: Call): Answer {
+export function startConversation (request: ConversationRequest, call: Call): Reply {
   const name = request.model ?? AGENT_MODEL
   const model = requireModel(name, 'completion_chat', call.settings.notInUse)
   const messages = messagesOf(request)
@@ -30,9 +30,10 @@ export function startConversation (request: ConversationRequest, call: Call): An
     usage: { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion },
     guardrails
   }
-  return request.stream === true
-    ? { events: eventsOf(turn, call.cadence.tokensPerChunk), open: true, tokens: prompt + completion }
-    : { json: objectOf(turn), tokens: prompt + completion }
+  const reply = request.stream === true
+    ? streamReply(eventsOf(turn, call.cadence.tokensPerChunk), false)
+    : plainReply(200, objectOf(turn))
+  return { ...reply, tokens: prompt + completion }
 }
 
 interface Turn {

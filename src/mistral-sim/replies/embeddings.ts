@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type EmbeddingRequest } from '../schemas/embeddings.ts'
-import { type Answer, type Call, replyId } from './call.ts'
+import { plainReply, type Reply } from '../http/reply.ts'
+import { type Call, replyId } from './call.ts'
 import { invalidRequest, refusal } from '../errors/api-failure.ts'
 import { requireModel } from './models.ts'
 
@@ -12,7 +13,7 @@ const SIZES: Record<string, { size: number, max: number } | undefined> = {
 }
 
 /** POST /v1/embeddings */
-export function embed (request: EmbeddingRequest, call: Call): Answer {
+export function embed (request: EmbeddingRequest, call: Call): Reply {
   const { settings } = call
   const model = requireModel(request.model, 'embedding', settings.notInUse)
   const inputs = typeof request.input === 'string' ? [request.input] : request.input
@@ -24,7 +25,7 @@ export function embed (request: EmbeddingRequest, call: Call): Answer {
     object: 'embedding', embedding: encode(vectorOf(text, size), request), index
   }))
   const usage = { prompt_tokens: tokens, total_tokens: tokens, completion_tokens: 0 }
-  return { json: { id: replyId(call), object: 'list', model: request.model, data, usage }, tokens }
+  return { ...plainReply(200, { id: replyId(call), object: 'list', model: request.model, data, usage }), tokens }
 }
 
 const tooMuch = (message: string): Error => refusal(400, message, 'invalid_request_prompt', '3210')

@@ -1,7 +1,8 @@
 import { type ModerationRequest } from '../schemas/embeddings.ts'
 import { type ChatModerationRequest } from '../schemas/chat-moderation.ts'
 import { CATEGORIES, type Guardrail } from '../schemas/guardrails.ts'
-import { type Answer, type Call, replyId } from './call.ts'
+import { plainReply, type Reply } from '../http/reply.ts'
+import { type Call, replyId } from './call.ts'
 import { hex } from '../digest.ts'
 import { ApiFailure } from '../errors/api-failure.ts'
 import { requireModel } from './models.ts'
@@ -21,12 +22,12 @@ export function scores (text: string): Record<string, number> {
 }
 
 /** POST /v1/moderations */
-export function moderate (request: ModerationRequest, call: Call): Answer {
+export function moderate (request: ModerationRequest, call: Call): Reply {
   return verdicts(request.model, typeof request.input === 'string' ? [request.input] : request.input, call)
 }
 
 /** POST /v1/chat/moderations: judges the last message of each conversation. */
-export function moderateChat (request: ChatModerationRequest, call: Call): Answer {
+export function moderateChat (request: ChatModerationRequest, call: Call): Reply {
   const single = request.input.flatMap((entry) => Array.isArray(entry) ? [] : [entry])
   const several = request.input.flatMap((entry) => Array.isArray(entry) ? [entry] : [])
   const conversations = single.length > 0 ? [single] : several
@@ -34,14 +35,14 @@ export function moderateChat (request: ChatModerationRequest, call: Call): Answe
   return verdicts(request.model, texts, call)
 }
 
-function verdicts (model: string, texts: string[], call: Call): Answer {
+function verdicts (model: string, texts: string[], call: Call): Reply {
   requireModel(model, 'moderation', call.settings.notInUse)
   const results = texts.map((text) => {
     const categoryScores = scores(text)
     const flags = Object.entries(categoryScores).map(([category, score]) => [category, score >= THRESHOLD])
     return { categories: Object.fromEntries(flags) as Record<string, boolean>, category_scores: categoryScores }
   })
-  return { json: { id: replyId(call), model, results } }
+  return plainReply(200, { id: replyId(call), model, results })
 }
 
 /** What the guardrails say of the input; a blocking one throws the 403. Undefined: the request has none. */

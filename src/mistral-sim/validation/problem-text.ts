@@ -15,6 +15,11 @@ export function describeProblem (error: ValueError, loc: Array<string | number>,
   return { type, loc, msg, input: type === 'missing' ? parentOf(error.path, body) : error.value }
 }
 
+/** Problems of a value in one line, each with its place below `name`. */
+export function inOneLine (name: string, problems: Problem[]): string {
+  return problems.map(({ loc, msg }) => `${[name, ...loc.slice(1)].join('.')}: ${msg}`).join('; ')
+}
+
 interface Wording { type: string, msg: string }
 
 type Word = (error: ValueError) => Wording
@@ -54,6 +59,9 @@ const WORDS: Partial<Record<ValueErrorType, Word>> = {
   [ValueErrorType.ArrayMinItems]: ({ schema }) => ({
     type: 'too_short', msg: `List should have at least ${String(schema.minItems)} item after validation, not 0`
   }),
+  [ValueErrorType.ArrayMaxItems]: ({ schema }) => ({
+    type: 'too_long', msg: `List should have at most ${String(schema.maxItems)} items after validation`
+  }),
   [ValueErrorType.Object]: fixed('model_attributes_type',
     'Input should be a valid dictionary or object to extract fields from'),
   [ValueErrorType.Literal]: ({ schema }) => ({
@@ -62,6 +70,7 @@ const WORDS: Partial<Record<ValueErrorType, Word>> = {
   [ValueErrorType.Union]: union,
   [ValueErrorType.IntegerMinimum]: atLeast,
   [ValueErrorType.NumberMinimum]: atLeast,
+  [ValueErrorType.IntegerMaximum]: atMost,
   [ValueErrorType.NumberMaximum]: atMost,
   [ValueErrorType.IntegerExclusiveMinimum]: moreThan,
   [ValueErrorType.NumberExclusiveMinimum]: moreThan
