@@ -1,10 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { type TSchema } from '@sinclair/typebox'
-import { type ValidateFunction } from 'ajv'
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import addFormats from 'ajv-formats'
 import t from 'tap'
-import { parse } from 'yaml'
 import {
   AgentsCompletionRequest, ChatCompletionRequest, FimCompletionRequest
 } from '../../src/mistral-sim/schemas/chat.ts'
@@ -12,41 +7,45 @@ import { ChatModerationRequest } from '../../src/mistral-sim/schemas/chat-modera
 import { ConversationRequest } from '../../src/mistral-sim/schemas/conversations.ts'
 import { EmbeddingRequest, ModerationRequest } from '../../src/mistral-sim/schemas/embeddings.ts'
 import { validator } from '../../src/mistral-sim/validation/validator.ts'
+import { type Correction, type Document, type Node, publishedDocument, schemasOf } from './published-document.ts'
 import { AGENT, CASES, type Cases, CHAT } from './request-cases.ts'
-
-const FILE = new URL('../../../shared/mistral/openapi.yaml', import.meta.url)
-
-type Node = Record<string, unknown>
-interface Document { components: { schemas: Record<string, Node> } }
-
-const OURS: Record<string, TSchema> = {
-  ChatCompletionRequest,
-  AgentsCompletionRequest,
-  FIMCompletionRequest: FimCompletionRequest,
-  EmbeddingRequest,
-  ClassificationRequest: ModerationRequest,
-  ChatModerationRequest
-}
-
-interface Correction {
-  reason: string
-  apply: (document: Document) => void
-  /** A body that the document takes and must not. */
-  proof: { schema: string, body: object }
-}
+import { ask, eventsIn, post, simFor } from './support.ts'
 
 /** Where the published document is wrong about the API, and why we say so. */
 const OVERLAY: Correction[] = [
   {
     reason: 'A union with a discriminator needs it: the document gives the tags defaults and requires none of them, ' +
       'so that it takes a message without role wherever only one branch happens to fit.',
-    apply: (document) => walk(document, (node) => {
+    apply: ({ components }) => walk(components.schemas, (node) => {
       const { propertyName } = (node.discriminator ?? {}) as { propertyName?: string }
       if (propertyName !== undefined && 'oneOf' in node) node.required = [propertyName]
     }),
-    proof: {
-      schema: 'ChatCompletionRequest',
-      body: { ...CHAT, messages: [{ content: 'result', tool_call_id: 'abcdefghi' }] }
+    schema: 'ChatCompletionRequest',
+    takenByMistake: { ...CHAT, messages: [{ content: 'result', tool_call_id: 'abcdefghi' }] }
+  },
+  {
+    reason: 'The document requires `data` of a chat reply, which has none.',
+    apply: ({ components }) => walk(components.schemas.ChatCompletionResponse, (node) => {
+      if (Array.isArray(node.required)) node.required = node.required.filter((name) => name !== 'data')
+    }),
+    schema: 'ChatCompletionResponse',
+    refusedByMistake: {
+      id: 'a',
+      object: 'chat.completion',
+      created: 1,
+      model: 'm',
+      usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+      choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'hi', tool_calls: null } }]
+    }
+  },
+  {
+    reason: 'The document forbids the number of cached tokens, which replies have.',
+    apply: ({ components }) => Object.assign(components.schemas.UsageInfo?.properties ?? {}, {
+      prompt_tokens_details: { type: 'object' }
+    }),
+    schema: 'UsageInfo',
+    refusedByMistake: {
+      prompt_tokens: 1, completion_tokens: 1, total_tokens: 2, prompt_tokens_details: { cached_tokens: 0 }
     }
   }
 ]
@@ -57,15 +56,13 @@ function walk (node: unknown, visit: (node: Node) => void): void {
   for (const inner of Object.values(node)) walk(inner, visit)
 }
 
-function compile (document: Document): (name: string) => ValidateFunction {
-  const ajv = new Ajv2020({ strict: false, discriminator: false, logger: false })
-  addFormats.default(ajv)
-  ajv.addSchema(document, 'document')
-  return (name) => {
-    const validate = ajv.getSchema(`document#/components/schemas/${name}`)
-    if (validate === undefined) throw new Error(`the document has no ${name}`)
-    return validate
-  }
+const OURS: Record<string, TSchema> = {
+  ChatCompletionRequest,
+  AgentsCompletionRequest,
+  FIMCompletionRequest: FimCompletionRequest,
+  EmbeddingRequest,
+  ClassificationRequest: ModerationRequest,
+  ChatModerationRequest
 }
 
 /** Every path of property names below a schema; the branches of a union are named by their role or type. */
@@ -116,15 +113,14 @@ t.test('an agent request is a chat request by another name', async (t) => {
   t.not(validator(AgentsCompletionRequest)({ ...AGENT, model: 'x' }).length, 0)
 })
 
-if (!existsSync(FILE)) {
+const published = publishedDocument()
+if (published === undefined) {
   t.test('the published document', { skip: 'shared/mistral/openapi.yaml is not here' }, async () => undefined)
 } else {
-  const text = readFileSync(FILE, 'utf8')
-  const published = parse(text) as Document
   const corrected = structuredClone(published)
   OVERLAY.forEach(({ apply }) => apply(corrected))
-  const asPublished = compile(published)
-  const validateAs = compile(corrected)
+  const asPublished = schemasOf(published)
+  const validateAs = schemasOf(corrected)
 
   t.test('the published document gives every case the same verdict', async (t) => {
     for (const [name, cases] of Object.entries<Cases>(CASES)) {
@@ -135,9 +131,10 @@ if (!existsSync(FILE)) {
   })
 
   t.test('every correction of the document is still needed', async (t) => {
-    for (const { reason, proof } of OVERLAY) {
-      t.ok(asPublished(proof.schema)(proof.body), reason)
-      t.notOk(validateAs(proof.schema)(proof.body), reason)
+    for (const { reason, schema, takenByMistake, refusedByMistake } of OVERLAY) {
+      const body = takenByMistake ?? refusedByMistake
+      t.equal(asPublished(schema)(body), body === takenByMistake, reason)
+      t.equal(validateAs(schema)(body), body === refusedByMistake, reason)
     }
   })
 
@@ -148,5 +145,47 @@ if (!existsSync(FILE)) {
     }
     const conversation = propertyPaths(published.components.schemas.ConversationRequest, published)
     t.same(topLevel(propertyPaths(ConversationRequest, null)), topLevel(conversation), 'ConversationRequest')
+  })
+
+  t.test('every path and method of the document is there, or is not part of the simulator', async (t) => {
+    const sim = await simFor(t)
+    const played = new Set<string>()
+    for (const [template, operations] of Object.entries(published.paths)) {
+      const path = template.replace(/#.*$/, '').replaceAll(/\{\w+\}/g, 'mistral-embed')
+      for (const method of ['get', 'post', 'put', 'patch', 'delete'].filter((name) => name in operations)) {
+        const { status } = await ask(sim, method.toUpperCase(), path)
+        t.ok([200, 422, 501].includes(status), `${method} ${template}: ${status}`)
+        if (status !== 501) played.add(`${method} ${template}`)
+      }
+    }
+    t.equal(played.size, 10)
+  })
+
+  t.test('replies fit the document', async (t) => {
+    const sim = await simFor(t)
+    const fits = (schema: string, json: unknown): void => {
+      const validate = validateAs(schema)
+      t.ok(validate(json), `${schema} ${JSON.stringify(validate.errors ?? '').slice(0, 300)}`)
+    }
+    const tools = [{ type: 'function', function: { name: 'f', parameters: {} } }]
+    const replies: Array<[string, string, object]> = [
+      ['/v1/chat/completions', 'ChatCompletionResponse', CHAT],
+      ['/v1/chat/completions', 'ChatCompletionResponse', { ...CHAT, prompt_cache_key: 'k', service_tier: 'auto' }],
+      ['/v1/chat/completions', 'ChatCompletionResponse', { ...CHAT, tools, tool_choice: 'any' }],
+      ['/v1/chat/completions', 'ChatCompletionResponse', { ...CHAT, reasoning_effort: 'high' }],
+      ['/v1/agents/completions', 'ChatCompletionResponse', AGENT],
+      ['/v1/fim/completions', 'FIMCompletionResponse', { model: 'codestral-latest', prompt: 'a' }],
+      ['/v1/embeddings', 'EmbeddingResponse', { model: 'mistral-embed', input: ['a', 'b'] }],
+      ['/v1/moderations', 'ModerationResponse', { model: 'mistral-moderation-latest', input: 'a' }],
+      ['/v1/chat/moderations', 'ModerationResponse', { model: 'mistral-moderation-latest', input: CHAT.messages }],
+      ['/v1/conversations', 'ConversationResponse', { inputs: 'a' }]
+    ]
+    for (const [path, schema, body] of replies) fits(schema, (await post(sim, path, body)).json)
+    fits('ModelList', (await ask(sim, 'GET', '/v1/models')).json)
+    fits('BaseModelCard', (await ask(sim, 'GET', '/v1/models/mistral-embed')).json)
+    for (const more of [{}, { tools, tool_choice: 'any' }, { reasoning_effort: 'high' }, { max_tokens: 1 }]) {
+      const { text } = await post(sim, '/v1/chat/completions', { ...CHAT, ...more, stream: true })
+      for (const chunk of eventsIn(text).slice(0, -1)) fits('CompletionChunk', chunk)
+    }
   })
 }

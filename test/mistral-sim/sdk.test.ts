@@ -1,4 +1,5 @@
 import { Mistral } from '@mistralai/mistralai'
+import OpenAI from 'openai'
 import t from 'tap'
 import { type SimOptions } from '../../src/mistral-sim/index.ts'
 import { simFor } from './support.ts'
@@ -135,4 +136,53 @@ t.test('the official SDK is refused as the API refuses', async (t) => {
   t.match(await failure(key('wrong').chat.complete({ model: MODEL, messages })), { statusCode: 401 })
   t.match(await failure(client.chat.complete({ model: 'gpt-9', messages })), { statusCode: 400, body: /"1500"/ })
   t.match(await failure(client.models.retrieve({ modelId: 'none' })), { statusCode: 404 })
+})
+
+const openaiFor = async (options: SimOptions = {}) => {
+  const sim = await simFor(t, { strict: true, ...options })
+  return { sim, client: new OpenAI({ apiKey: 'sim', baseURL: `${sim.url}/v1`, maxRetries: 0, timeout: 10_000 }) }
+}
+const hello = [{ role: 'user' as const, content: 'one two three' }]
+
+t.test("OpenAI's SDK completes a chat and reads the same as a stream", async (t) => {
+  const { client } = await openaiFor({ cadence: { packet: 'split:5', eol: 'crlf' } })
+  const whole = await client.chat.completions.create({ model: MODEL, messages: hello })
+  t.match(whole.choices[0], { message: { content: /^sim:\w{8} one two three$/ }, finish_reason: 'stop' })
+  const chunks = []
+  for await (const chunk of await client.chat.completions.create({ model: MODEL, messages: hello, stream: true })) {
+    chunks.push(chunk)
+  }
+  t.equal(joined(chunks.map((chunk) => chunk.choices[0]?.delta.content)), whole.choices[0]?.message.content)
+  t.same(chunks.at(-1)?.usage, whole.usage)
+})
+
+t.test("OpenAI's SDK accumulates tool calls in either style", async (t) => {
+  const { client } = await openaiFor()
+  for (const model of [MODEL, 'zai-glm-5-2']) {
+    const messages = [{ role: 'user' as const, content: '/tool weather {"city":"Metz"}' }]
+    const reply = await client.chat.completions.create({ model, messages, tools: [weather] })
+    t.match(reply.choices[0]?.message.tool_calls, [{ function: { name: 'weather', arguments: '{"city":"Metz"}' } }])
+  }
+  const messages = [{ role: 'user' as const, content: '/tool weather {"city":"Metz"}' }]
+  const stream = client.chat.completions.stream({ model: 'zai-glm-5-2', messages, tools: [weather] })
+  const { choices } = await stream.finalChatCompletion()
+  t.match(choices[0]?.message.tool_calls, [{ function: { name: 'weather', arguments: '{"city":"Metz"}' } }])
+})
+
+t.test("OpenAI's SDK embeds by base64, which it asks for unless told otherwise", async (t) => {
+  const { client, sim } = await openaiFor()
+  const packed = await client.embeddings.create({ model: 'mistral-embed', input: ['a', 'b'] })
+  const plain = await client.embeddings.create({ model: 'mistral-embed', input: ['a', 'b'], encoding_format: 'float' })
+  t.match(sim.requests().map(({ json }) => json), [{ encoding_format: 'base64' }, { encoding_format: 'float' }])
+  t.equal(packed.data[0]?.embedding.length, 1024)
+  t.same(packed.data, plain.data)
+})
+
+t.test("OpenAI's SDK is refused, and reads the errors of its own form only", async (t) => {
+  const { client, sim } = await openaiFor()
+  const failure = async (): Promise<unknown> =>
+    await client.chat.completions.create({ model: MODEL, messages: hello }).catch((error: unknown) => error)
+  sim.script([{ fault: { status: { code: 429, bodyShape: 'openai' } } }, { fault: { status: { code: 429 } } }])
+  t.match(await failure(), { status: 429, message: '429 Requests rate limit exceeded' })
+  t.match(await failure(), { status: 429, message: '429 status code (no body)' })
 })
