@@ -1,12 +1,13 @@
 import { type OutgoingHttpHeaders } from 'node:http'
 import { type FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { delta, ended, heartbeat, offsetIn, reconnect, started, tellable } from '../src/chat/events.ts'
+import { delta, ended, heartbeat, offsetIn, reconnect, started } from '../src/chat/events.ts'
 import { type FollowedMessage } from '../src/chat/followed-message.ts'
 import { ApiError } from '../src/errors.ts'
+import { type Message } from '../src/store/messages.ts'
 
-/** Where a reader comes in. `begin`: at the very start, with `message.started`. */
-export type StreamPosition = { begin: true } | { lastEventId?: string, offset?: number }
+/** Where a reader comes in. `begin`: at the very start, with `message.started`, which tells the message answered, too. */
+export type StreamPosition = { begin: Message } | { lastEventId?: string, offset?: number }
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -58,10 +59,10 @@ export default fp<{ heartbeatMs: number }>(async (fastify, { heartbeatMs }) => {
     }
     const pump = () => {
       if (blocked || done) return
-      const end = tellable(followed)
-      if (sent < end) {
-        write(delta(followed, sent, end))
-        sent = end
+      const { length } = followed.text
+      if (sent < length) {
+        write(delta(followed, sent))
+        sent = length
       }
       if (!followed.ended && followed.failure === undefined) return
       const goingAway = fastify.chat.isDraining && followed.botMessage.status === 'interrupted'
@@ -88,7 +89,7 @@ export default fp<{ heartbeatMs: number }>(async (fastify, { heartbeatMs }) => {
       fastify.chat.closing.removeEventListener('abort', leave)
     })
 
-    if ('begin' in position) write(started(followed))
+    if ('begin' in position) write(started(position.begin, followed))
     pump()
     if (fastify.chat.closing.aborted) leave()
     return this

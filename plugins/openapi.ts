@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
 import { Health, Liveness } from '../schemas/health.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
-import { Exchange, History, Message, MessageInput } from '../schemas/message.ts'
+import { Accepted, Exchange, History, Message, MessageInput } from '../schemas/message.ts'
 import { Problem } from '../schemas/problem.ts'
 import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
@@ -14,7 +14,7 @@ import { type Config } from '../src/config.ts'
 const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage,
   Session, SessionInput, SessionPatch, SessionPage,
-  Message, Exchange, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
+  Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
   Problem, Health, Liveness
 ]
 

@@ -19,6 +19,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const sessions = new Sessions(store.sessions, chatbots)
   const chat = new Chat({
     store,
+    bus: fastify.bus,
     chatbots,
     sessions,
     provider: fastify.model,
@@ -31,4 +32,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('chat', chat)
   // Before the server waits for its connections: those who follow a message would hold it up.
   fastify.addHook('preClose', async () => await chat.close())
-}, { name: 'services', dependencies: ['mongo', 'model'] })
+}, { name: 'services', dependencies: ['mongo', 'bus', 'model'] })

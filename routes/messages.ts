@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { MessageEvent } from '../schemas/message-event.ts'
-import { Exchange, History, HistoryQuery, Message, MessageInput, SendHeaders, SendQuery, StreamHeaders, StreamQuery } from '../schemas/message.ts'
+import { Accepted, Exchange, History, HistoryQuery, Message, MessageInput, SendHeaders, SendQuery, StreamHeaders, StreamQuery } from '../schemas/message.ts'
 import { guarded, problems } from '../schemas/responses.ts'
 import { Id } from '../schemas/text.ts'
 import { Ref, Type } from '../schemas/type.ts'
@@ -12,6 +12,7 @@ const reading = ['sessions:read', 'chat'] as const
 const writing = ['sessions:write', 'chat'] as const
 
 const wantsEvents = (accept: string | undefined) => /(^|,)\s*text\/event-stream\s*(,|;|$)/i.test(accept ?? '')
+const wantsNoWait = (prefer: string | undefined) => /(^|,)\s*respond-async\s*(,|;|$)/i.test(prefer ?? '')
 
 /** Talking to a chatbot. */
 const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (fastify, { maxMessageChars }) => {
@@ -23,7 +24,10 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
       operationId: 'sendMessage',
       summary: 'Send a message and get the reply',
       description: 'Answers with the whole reply, or, to `Accept: text/event-stream`, with its events as it is written. A reader ' +
-        'that leaves does not cancel the reply. When a model fails, the messages of the turn are in the problem.',
+        'that leaves does not cancel the reply. When a model fails, the messages of the turn are in the problem.\n\n' +
+        'To `Prefer: respond-async` it answers 202 as soon as the turn has begun; follow the reply at `location`, or at its ' +
+        '`/stream`. Repeated with its `Idempotency-Key`, such a send answers 202 again with the messages as they are then: ' +
+        'while the reply is written, and after it has ended. A reply that ended `failed` or `interrupted` is begun anew.',
       tags,
       params: inSession,
       querystring: SendQuery,
@@ -34,17 +38,24 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
           description: 'The reply, or its events.',
           content: { 'application/json': { schema: Ref(Exchange) }, 'text/event-stream': { schema: Ref(MessageEvent) } }
         },
+        202: { description: 'The turn has begun.', content: { 'application/json': { schema: Ref(Accepted) } } },
         ...guarded(),
         ...problems(404, 409, 413, 415, 422, 502, 504)
       }
     }
   }, async ({ principal, params, query, headers, body }, reply) => {
-    const stream = wantsEvents(headers.accept)
-    const { followed, replayed } = await chat.send(principal, params.id, body, {
-      idempotencyKey: headers['idempotency-key'], onBusy: query.onBusy, stream
+    const asEvents = wantsEvents(headers.accept)
+    const isAsync = !asEvents && wantsNoWait(headers.prefer)
+    const sent = await chat.send(principal, params.id, body, {
+      idempotencyKey: headers['idempotency-key'], onBusy: query.onBusy, stream: asEvents || isAsync
     })
-    if (replayed) reply.header('idempotency-replayed', 'true')
-    return stream ? reply.streamMessage(followed, { begin: true }) : await chat.exchange(followed)
+    if (sent.replayed) reply.header('idempotency-replayed', 'true')
+    if (asEvents) return reply.streamMessage(sent.reply, { begin: sent.userMessage })
+    if (!isAsync) return await chat.exchange(sent)
+    const accepted = chat.accepted(sent)
+    reply.code(202).header('preference-applied', 'respond-async')
+    reply.header('location', `/api/sessions/${params.id}/messages/${accepted.botMessage.id}`)
+    return accepted
   })
 
   fastify.get('/api/sessions/:id/messages', {

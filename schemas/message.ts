@@ -49,6 +49,12 @@ export const Exchange = Type.Object({
 }, { $id: 'Exchange', description: 'A message and its reply.' })
 export type Exchange = Static<typeof Exchange>
 
+export const Accepted = Type.Object({
+  userMessage: Ref(Message),
+  botMessage: Ref(Message)
+}, { $id: 'Accepted', description: 'A message that was taken on, and its reply as it is now.' })
+export type Accepted = Static<typeof Accepted>
+
 export const History = Type.Object({
   data: Type.Array(Ref(Message), { description: 'In ascending order of `seq`.' }),
   hasMore: Type.Boolean({ description: 'Whether there are more in the direction asked for; with neither `after` nor `before`, older ones.' })
@@ -75,6 +81,9 @@ export const SendHeaders = Type.Object({
     maxLength: 255,
     pattern: '^[\\x21-\\x7E]+$',
     description: 'Makes the send safe to repeat: the same key and body never makes a second message or a second reply.'
+  })),
+  prefer: Type.Optional(Type.String({
+    description: '`respond-async`: do not wait for the reply (RFC 7240). Other preferences are ignored.'
   }))
 })
 

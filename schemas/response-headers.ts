@@ -15,6 +15,7 @@ export const responseHeaders = {
   'retry-after': { description: 'Seconds to wait before the next attempt, where the server can tell.', schema: Type.Integer({ minimum: 0 }) },
   'www-authenticate': { description: 'How to authenticate.', schema: Type.String() },
   location: { description: 'The path of what was created.', schema: Type.String({ format: 'uri-reference' }) },
+  'preference-applied': { description: 'The preference that was honoured.', schema: Type.Literal('respond-async') },
   etag: { description: 'The version of the configuration, for `If-Match` and `If-None-Match`.', schema: Type.String() },
   'idempotency-replayed': {
     description: '`true`: an earlier request with the same `Idempotency-Key` had begun this.', schema: Type.Literal('true')
@@ -25,6 +26,7 @@ export type ResponseHeader = keyof typeof responseHeaders
 
 const byStatus: Readonly<Record<string, readonly ResponseHeader[]>> = {
   201: ['location', 'idempotency-replayed'],
+  202: ['location', 'preference-applied', 'idempotency-replayed'],
   304: ['etag'],
   401: ['www-authenticate'],
   409: ['retry-after'],

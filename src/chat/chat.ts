@@ -1,5 +1,6 @@
-import { type Exchange, type History, type HistoryQuery, type Message as MessageView, type MessageInput } from '../../schemas/message.ts'
+import { type Accepted, type Exchange, type History, type HistoryQuery, type Message as MessageView, type MessageInput } from '../../schemas/message.ts'
 import { type Principal } from '../auth/principal.ts'
+import { type Bus } from '../bus/bus.ts'
 import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
 import { type ChatProvider } from '../llm/provider.ts'
@@ -9,19 +10,24 @@ import { type Message } from '../store/messages.ts'
 import { type SessionScope } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
 import { type FollowedMessage, untilEnd } from './followed-message.ts'
+import { Followers } from './followers.ts'
 import { LiveMessages } from './live-messages.ts'
+import { tellLiveText } from './live-text.ts'
 import { presentMessage } from './present.ts'
 import { Purger } from './purger.ts'
 import { Reaper } from './reaper.ts'
 import { Sender, type SendOptions, type Sent } from './sender.ts'
-import { StoredMessage } from './stored-message.ts'
+import { Stopper } from './stopper.ts'
 import { type Log, TurnRunner } from './turn-runner.ts'
+import { TurnStarter } from './turn-starter.ts'
 import { TurnTaking } from './turn-taking.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 const PURGE_INTERVAL_MS = 60_000
 
 export interface ChatOptions {
   readonly store: Store
+  readonly bus: Bus
   readonly chatbots: Chatbots
   readonly sessions: Sessions
   readonly provider: ChatProvider
@@ -34,6 +40,8 @@ export interface ChatOptions {
 export class Chat {
   readonly #options: ChatOptions
   readonly #live = new LiveMessages()
+  readonly #followers: Followers
+  readonly #stopper: Stopper
   readonly #sender: Sender
   readonly #reaper: Reaper
   readonly #purger: Purger
@@ -41,13 +49,21 @@ export class Chat {
   readonly #closing = new AbortController()
 
   constructor (options: ChatOptions) {
-    const { store: { chatbots, sessions, messages }, provider, log, leaseMs, flushMs } = options
-    const turns = new TurnTaking(sessions, messages, leaseMs)
-    const runner = new TurnRunner({ messages, sessions, provider, log, leaseMs, flushMs })
+    const { store: { sessions, messages, ...store }, bus, chatbots, provider, log, leaseMs, flushMs } = options
+    const live = this.#live
+    const line = new WaitingLine(bus)
+    const turns = new TurnTaking(store.turns, messages, line, leaseMs)
+    const runner = new TurnRunner({ messages, turns, provider, log, leaseMs, flushMs })
+    const followers = new Followers(bus, live, messages, flushMs)
+    const starter = new TurnStarter({ messages, chatbots, turns, runner, live, followers })
+    const stopper = new Stopper(bus, live, messages, turns)
     this.#options = options
-    this.#sender = new Sender({ messages, sessions, chatbots: options.chatbots, turns, runner, live: this.#live, followMs: flushMs })
-    this.#reaper = new Reaper(sessions, messages, turns)
-    this.#purger = new Purger(chatbots, sessions, messages, turns)
+    this.#followers = followers
+    this.#stopper = stopper
+    this.#sender = new Sender({ messages, turns, line, starter, stopper, followers, leaseMs })
+    this.#reaper = new Reaper(messages, turns)
+    this.#purger = new Purger(store.chatbots, sessions, messages, turns)
+    tellLiveText(bus, live)
     this.#timers = [
       setInterval(() => { this.#inBackground(this.reap()) }, leaseMs / 2),
       setInterval(() => { this.#inBackground(this.purge()) }, PURGE_INTERVAL_MS)
@@ -72,15 +88,23 @@ export class Chat {
   }
 
   /** Waits for the reply. Throws what the model failed with; the messages of the turn are in the problem. */
-  async exchange (followed: FollowedMessage): Promise<Exchange> {
-    const ended = await untilEnd(followed, this.#closing.signal)
-    const [userMessage, botMessage] = [followed.userMessage, ended].map(presentMessage) as [MessageView, MessageView]
+  async exchange ({ userMessage: answered, reply }: Sent): Promise<Exchange> {
+    const ended = await untilEnd(reply, this.#closing.signal)
+    const [userMessage, botMessage] = [answered, ended].map(presentMessage) as [MessageView, MessageView]
     if (ended.error) {
       throw new ApiError(ended.error.code, {
-        detail: ended.error.detail, headers: followed.cause?.headers ?? {}, members: { userMessage, botMessage }
+        detail: ended.error.detail, headers: reply.cause?.headers ?? {}, members: { userMessage, botMessage }
       })
     }
     return { reply: ended.content, userMessage, botMessage }
+  }
+
+  /** The messages of a turn that has begun, as they are now. */
+  accepted ({ userMessage, reply }: Sent): Accepted {
+    return {
+      userMessage: presentMessage(userMessage),
+      botMessage: presentMessage({ ...reply.botMessage, content: reply.text })
+    }
   }
 
   async history (principal: Principal, sessionId: string, request: HistoryQuery): Promise<History> {
@@ -105,16 +129,14 @@ export class Chat {
 
   /** A message to follow from any offset; one that has ended is given as it is. */
   async follow (principal: Principal, sessionId: string, messageId: string): Promise<FollowedMessage> {
-    const message = await this.#require(sessionScope(principal, 'sessions:read'), sessionId, messageId)
-    return this.#live.get(messageId) ??
-      new StoredMessage(this.#options.store.messages, this.#options.flushMs, message, message)
+    return this.#followers.of(await this.#require(sessionScope(principal, 'sessions:read'), sessionId, messageId))
   }
 
   /** Ends a running reply with the text it has; any other message is returned as it is. */
   async stop (principal: Principal, sessionId: string, messageId: string): Promise<MessageView> {
     const scope = sessionScope(principal, 'sessions:write')
     await this.#require(scope, sessionId, messageId)
-    await this.#sender.stop(sessionId, messageId)
+    await this.#stopper.stop(sessionId, messageId)
     return presentMessage(await this.#require(scope, sessionId, messageId))
   }
 
@@ -123,14 +145,14 @@ export class Chat {
     const scope = sessionScope(principal, 'sessions:write')
     await this.#options.sessions.require(scope, sessionId)
     await this.#options.store.sessions.markDeleted(scope, sessionId)
-    this.#live.abortWhere((message) => message.sessionId === sessionId, 'stopped')
+    this.#stopper.abort({ sessionId })
     this.#inBackground(this.purge())
   }
 
   /** Deletes a chatbot and with it its sessions; running turns are aborted. */
   async deleteChatbot ({ tenantId }: Principal, configId: string): Promise<void> {
     await this.#options.chatbots.delete(tenantId, configId)
-    this.#live.abortWhere((message) => message.configId === configId, 'stopped')
+    this.#stopper.abort({ configId })
     this.#inBackground(this.purge())
   }
 

@@ -1,6 +1,7 @@
 import { type MessageDelta } from '../../schemas/message-event.ts'
 import { ApiError } from '../errors.ts'
 import { type Occurrence, problemOf } from '../problem.ts'
+import { type Message } from '../store/messages.ts'
 import { type FollowedMessage } from './followed-message.ts'
 import { presentMessage } from './present.ts'
 
@@ -14,7 +15,7 @@ export const heartbeat = ': keep-alive\n\n'
 export const reconnect = frame('stream.reconnect', {})
 
 /** The turn as it began, also to a reader who comes when it is over: the text itself follows as deltas. */
-export function started ({ userMessage, botMessage }: FollowedMessage): string {
+export function started (userMessage: Message, { botMessage }: FollowedMessage): string {
   const { usage: _u, model: _m, finishReason: _f, error: _e, ...begun } = botMessage
   const data = {
     userMessage: presentMessage(userMessage),
@@ -23,16 +24,9 @@ export function started ({ userMessage, botMessage }: FollowedMessage): string {
   return frame('message.started', data, `${botMessage.seq}:0`)
 }
 
-const HIGH_SURROGATE = /[\uD800-\uDBFF]$/
-
-/** Up to where the text can be told now: not into the middle of a character whose other half is still to come. */
-export function tellable ({ text, ended }: FollowedMessage): number {
-  return !ended && HIGH_SURROGATE.test(text) ? text.length - 1 : text.length
-}
-
-export function delta ({ botMessage: { id, seq }, text }: FollowedMessage, offset: number, end: number): string {
-  const data: MessageDelta = { messageId: id, seq, offset, delta: text.slice(offset, end) }
-  return frame('message.delta', data, `${seq}:${end}`)
+export function delta ({ botMessage: { id, seq }, text }: FollowedMessage, offset: number): string {
+  const data: MessageDelta = { messageId: id, seq, offset, delta: text.slice(offset) }
+  return frame('message.delta', data, `${seq}:${text.length}`)
 }
 
 /** The last event of a message that has ended, or that cannot be followed any further. */

@@ -3,7 +3,6 @@ import { type Message } from '../store/messages.ts'
 
 /** A bot message that a reader follows while it grows, wherever it is being written. */
 export interface FollowedMessage {
-  readonly userMessage: Message
   /** The message as it was when following began, or as it ended. */
   readonly botMessage: Message
   /** The text so far. It only ever grows. */

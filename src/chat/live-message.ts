@@ -16,9 +16,10 @@ export class TurnEnd extends Error {
   }
 }
 
+const HIGH_SURROGATE = /[\uD800-\uDBFF]$/
+
 /** A bot message that this process is writing. */
 export class LiveMessage implements FollowedMessage {
-  readonly userMessage: Message
   botMessage: Message
   text = ''
   ended = false
@@ -26,9 +27,9 @@ export class LiveMessage implements FollowedMessage {
   failure: Error | undefined
   readonly #listeners = new Listeners()
   readonly #controller = new AbortController()
+  #half = ''
 
-  constructor (userMessage: Message, botMessage: Message) {
-    this.userMessage = userMessage
+  constructor (botMessage: Message) {
     this.botMessage = botMessage
   }
 
@@ -41,8 +42,12 @@ export class LiveMessage implements FollowedMessage {
     this.#controller.abort(new TurnEnd(reason))
   }
 
+  /** Half a character waits for its other half: the store keeps whole ones only, and readers elsewhere read it there. */
   append (text: string): void {
-    this.text += text
+    const all = this.#half + text
+    const end = HIGH_SURROGATE.test(all) ? all.length - 1 : all.length
+    this.#half = all.slice(end)
+    this.text += all.slice(0, end).toWellFormed()
     this.#listeners.notify()
   }
 

@@ -63,7 +63,7 @@ export class Purger {
   /** Waits for a turn that is still running, here or elsewhere: what it writes must not come after the purge. False: closed. */
   async #endTurn (sessionId: string): Promise<boolean> {
     while (!this.#closed) {
-      const held = await this.#sessions.checkTurn(sessionId)
+      const held = await this.#turns.check(sessionId)
       if (!held) return true
       if (held.turn.lapsed) {
         await this.#turns.recover(held)

@@ -1,19 +1,16 @@
 import { type MessageRepository } from '../store/messages.ts'
-import { type SessionRepository } from '../store/sessions.ts'
 import { interruption, type TurnTaking } from './turn-taking.ts'
 
 const BATCH = 200
 
 /** Ends the turns that crashed processes left behind. Any replica may; the writes are guarded, so that one wins. */
 export class Reaper {
-  readonly #sessions: SessionRepository
   readonly #messages: MessageRepository
   readonly #turns: TurnTaking
   /** Streaming messages without a turn, as seen last time. */
   #orphans = new Set<string>()
 
-  constructor (sessions: SessionRepository, messages: MessageRepository, turns: TurnTaking) {
-    this.#sessions = sessions
+  constructor (messages: MessageRepository, turns: TurnTaking) {
     this.#messages = messages
     this.#turns = turns
   }
@@ -23,7 +20,7 @@ export class Reaper {
     const orphans = new Set<string>()
     for (const { id, sessionId } of await this.#messages.streaming(BATCH)) {
       if (isOurs(id)) continue
-      const held = await this.#sessions.checkTurn(sessionId)
+      const held = await this.#turns.check(sessionId)
       if (held?.turn.messageId === id) {
         if (held.turn.lapsed) await this.#turns.recover(held)
       } else if (this.#orphans.has(id)) {

@@ -2,9 +2,8 @@ import { ApiError } from '../errors.ts'
 import { type ChatProvider, type GenerationEvent, type GenerationRequest } from '../llm/provider.ts'
 import { estimateUsage } from '../llm/usage.ts'
 import { type MessageEnd, type MessageRepository } from '../store/messages.ts'
-import { type SessionRepository } from '../store/sessions.ts'
 import { type LiveMessage, TurnEnd } from './live-message.ts'
-import { interruption } from './turn-taking.ts'
+import { interruption, type TurnTaking } from './turn-taking.ts'
 
 /** The part of a logger that the core uses. */
 export interface Log {
@@ -14,7 +13,7 @@ export interface Log {
 
 export interface TurnRunnerOptions {
   readonly messages: MessageRepository
-  readonly sessions: SessionRepository
+  readonly turns: TurnTaking
   readonly provider: ChatProvider
   readonly log: Log
   readonly leaseMs: number
@@ -62,7 +61,7 @@ export class TurnRunner {
 
   /** Writes the growing text and renews the lease, until told to stop. */
   #keep (live: LiveMessage): () => void {
-    const { messages, sessions, log, flushMs, leaseMs } = this.#options
+    const { messages, turns, log, flushMs, leaseMs } = this.#options
     const { id, sessionId } = live.botMessage
     let written = 0
     let writing = false
@@ -86,7 +85,7 @@ export class TurnRunner {
       })
       writing = false
     }
-    const renew = async () => await guard(async () => await sessions.renewTurn(sessionId, id, leaseMs))
+    const renew = async () => await guard(async () => await turns.renew(sessionId, id))
     const timers = [setInterval(() => { void flush() }, flushMs), setInterval(() => { void renew() }, leaseMs / 3)]
     return () => {
       running = false
@@ -103,10 +102,10 @@ export class TurnRunner {
   }
 
   async #finish (live: LiveMessage, end: MessageEnd, cause: ApiError | undefined): Promise<void> {
-    const { messages, sessions, log } = this.#options
+    const { messages, turns, log } = this.#options
     const { id, sessionId } = live.botMessage
     try {
-      const [ended] = await Promise.all([messages.end(id, end), sessions.releaseTurn(sessionId, id)])
+      const [ended] = await Promise.all([messages.end(id, end), turns.release(sessionId, id)])
       // Ended elsewhere in the meantime: what is stored is the truth. Deleted: only those who listen now will ever see it.
       live.end(ended ?? await messages.find(sessionId, id) ?? { ...live.botMessage, ...end }, cause)
     } catch (error) {

@@ -1,6 +1,8 @@
 import { ApiError } from '../errors.ts'
 import { type MessageRepository } from '../store/messages.ts'
-import { type Session, type SessionRepository, type SessionScope, type Turn } from '../store/sessions.ts'
+import { type Session, type SessionScope, type Turn } from '../store/sessions.ts'
+import { type TurnRepository, type TurnWish } from '../store/turns.ts'
+import { type WaitingLine } from './waiting-line.ts'
 
 /** What a crash left behind, told to whoever reads the message. */
 export const interruption = {
@@ -8,53 +10,74 @@ export const interruption = {
   error: { code: 'overloaded', detail: 'The turn was interrupted before the reply was complete; it can be sent again.' }
 } as const
 
-export interface TurnWish {
-  readonly sessionId: string
-  /** The bot message that is to be written. */
-  readonly messageId: string
-  /** How many messages the turn adds: two, or one where the user message is there already. */
-  readonly count: 1 | 2
-  readonly idempotencyKey: string | null
-}
-
-/** `taken`: the turn is ours. Else the session has `ended`, or somebody else's turn is running. */
-export type TurnAttempt = { taken: Session } | { ended: true } | { running: Turn }
+/** `taken`: the turn is ours. `busy`: the session as it is, with those who come before us. */
+export type TurnAttempt = { taken: Session } | { busy: Session }
 
 /** Who answers in a session: one at a time, held by a lease that the store's clock judges. */
 export class TurnTaking {
-  readonly #sessions: SessionRepository
+  readonly #turns: TurnRepository
   readonly #messages: MessageRepository
+  readonly #line: WaitingLine
   readonly #leaseMs: number
 
-  constructor (sessions: SessionRepository, messages: MessageRepository, leaseMs: number) {
-    this.#sessions = sessions
+  constructor (turns: TurnRepository, messages: MessageRepository, line: WaitingLine, leaseMs: number) {
+    this.#turns = turns
     this.#messages = messages
+    this.#line = line
     this.#leaseMs = leaseMs
   }
 
-  /** One write when the session is free. Throws `not_found` where there is no such session in `scope`. */
-  async take (scope: SessionScope, { sessionId, messageId, count, idempotencyKey }: TurnWish): Promise<TurnAttempt> {
+  /** One write, whether the session is free or not. Throws `not_found` where there is no such session in `scope`. */
+  async take (scope: SessionScope, wish: TurnWish): Promise<TurnAttempt> {
     for (;;) {
-      const taken = await this.#sessions.takeTurn(scope, sessionId, messageId, count, this.#leaseMs, idempotencyKey)
-      if (taken) return { taken }
-      const session = await this.#sessions.find(scope, sessionId)
-      if (!session) throw new ApiError('not_found', { detail: `There is no session ${sessionId}.` })
-      const held = await this.#sessions.checkTurn(sessionId)
-      if (held && !held.turn.lapsed) return { running: held.turn }
-      if (held) await this.recover(held)
-      else if (session.status === 'ended') return { ended: true }
+      const session = await this.#turns.take(scope, wish, this.#leaseMs)
+      if (!session) throw new ApiError('not_found', { detail: `There is no session ${wish.sessionId}.` })
+      const { turn } = session
+      if (turn?.messageId === wish.messageId) return { taken: session }
+      if (!turn?.lapsed) return { busy: session }
+      await this.recover({ ...session, turn })
     }
+  }
+
+  /** Holds on to a turn. False: it is no longer ours. */
+  async renew (sessionId: string, messageId: string): Promise<boolean> {
+    return await this.#turns.renew(sessionId, messageId, this.#leaseMs)
+  }
+
+  /** Goes on with one message instead of two. Undefined: the turn is no longer ours. */
+  async keepOneNumber ({ id, turn }: Session): Promise<Session | undefined> {
+    return await this.#turns.keepOneNumber(id, turn!.messageId)
+  }
+
+  /** Ends a turn; who is next is told. */
+  async release (sessionId: string, messageId: string, nextSeq?: number): Promise<void> {
+    this.#call(await this.#turns.release(sessionId, messageId, nextSeq))
+  }
+
+  /** Ends a turn whose messages may be missing; numbers that no message bears are given back. */
+  async giveBack (sessionId: string, messageId: string): Promise<void> {
+    const lastSeq = await this.#messages.lastSeq(sessionId)
+    await this.release(sessionId, messageId, lastSeq + 1)
+  }
+
+  /** Leaves the line without having had the turn. */
+  async leave (sessionId: string, ticket: string): Promise<void> {
+    this.#call(await this.#turns.leave(sessionId, ticket))
+  }
+
+  /** The turn of a session, if there is one, and whether it has lapsed. */
+  async check (sessionId: string): Promise<Session & { turn: Turn } | undefined> {
+    return await this.#turns.check(sessionId)
   }
 
   /** Cleans up after a holder whose lease has run out. */
   async recover ({ id, turn }: Session & { turn: Turn }): Promise<void> {
+    // First the message: as long as the turn is not free, nothing that is said later can come before its end.
     await this.#messages.end(turn.messageId, interruption)
-    await this.release(id, turn.messageId)
+    await this.giveBack(id, turn.messageId)
   }
 
-  /** Ends a turn whose messages may be missing; numbers that no message bears are given back. */
-  async release (sessionId: string, messageId: string): Promise<void> {
-    const lastSeq = await this.#messages.lastSeq(sessionId)
-    await this.#sessions.releaseTurn(sessionId, messageId, lastSeq + 1)
+  #call (ticket: string | undefined): void {
+    if (ticket !== undefined) this.#line.call(ticket)
   }
 }

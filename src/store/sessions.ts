@@ -29,6 +29,8 @@ export interface Session {
   readonly lastActivity: Date
   readonly nextSeq: number
   readonly turn: Turn | null
+  /** Those who wait for the turn, the next one first. */
+  readonly tickets: readonly string[]
 }
 
 export type NewSession = Pick<Session, 'tenantId' | 'configId' | 'userId' | 'channel' | 'title' | 'metadata'>
@@ -44,22 +46,27 @@ interface TurnDocument extends Omit<Turn, 'messageId'> {
   messageId: ObjectId
 }
 
-interface SessionDocument extends Omit<Session, 'id' | 'configId' | 'turn'> {
+export interface SessionDocument extends Omit<Session, 'id' | 'configId' | 'turn' | 'tickets'> {
   _id: ObjectId
   configId: ObjectId
   turn: TurnDocument | null
+  /** Absent in a session that has not been spoken in. A ticket lapses at `until`. */
+  tickets?: Array<{ id: ObjectId, until: Date }>
 }
 
-function toSession ({ _id, configId, turn, ...rest }: SessionDocument): Session {
+/** A session as it is stored, as the core sees it. */
+export function toSession ({ _id, configId, turn, tickets = [], ...rest }: SessionDocument): Session {
   return {
     id: _id.toHexString(),
     configId: configId.toHexString(),
     turn: turn && { ...turn, messageId: turn.messageId.toHexString() },
+    tickets: tickets.map(({ id }) => id.toHexString()),
     ...rest
   }
 }
 
-const present = { $in: ['active', 'ended'] as SessionStatus[] }
+/** The status of a session that readers see. */
+export const present = { $in: ['active', 'ended'] as SessionStatus[] }
 
 /** The collection `sessions`. A session that is deleted is marked first and purged later. */
 export class SessionRepository {
@@ -115,69 +122,6 @@ export class SessionRepository {
       { _id, ...scope, status: present }, { $set: change }, { returnDocument: 'after' }
     )
     return document ? toSession(document) : undefined
-  }
-
-  /**
-   * Takes the turn of a free, active session and `count` numbers for its messages, all in one write. Undefined: the session
-   * is busy, has ended, or is not there. The first number taken is `nextSeq - count` of what comes back.
-   */
-  async takeTurn (
-    scope: SessionScope, id: string, messageId: string, count: 1 | 2, leaseMs: number, idempotencyKey: string | null
-  ): Promise<Session | undefined> {
-    const _id = parseId(id)
-    const document = _id && await this.#collection.findOneAndUpdate(
-      { _id, ...scope, status: 'active', turn: null },
-      [{
-        $set: {
-          nextSeq: { $add: ['$nextSeq', count] },
-          lastActivity: '$$NOW',
-          turn: {
-            messageId: parseId(messageId)!,
-            seq: { $add: ['$nextSeq', count - 1] },
-            leaseUntil: { $add: ['$$NOW', leaseMs] },
-            idempotencyKey: { $literal: idempotencyKey },
-            lapsed: false
-          }
-        }
-      }],
-      { returnDocument: 'after' }
-    )
-    return document ? toSession(document) : undefined
-  }
-
-  /** Holds on to a turn. False: it is no longer ours. */
-  async renewTurn (id: string, messageId: string, leaseMs: number): Promise<boolean> {
-    const { matchedCount } = await this.#collection.updateOne(
-      { _id: parseId(id)!, status: present, 'turn.messageId': parseId(messageId)!, 'turn.lapsed': false },
-      [{ $set: { 'turn.leaseUntil': { $add: ['$$NOW', leaseMs] } } }]
-    )
-    return matchedCount === 1
-  }
-
-  /**
-   * Ends a turn. `nextSeq`: the number that the next message gets, where not all that were taken are borne by a message;
-   * nobody else changes it while the turn is held.
-   */
-  async releaseTurn (id: string, messageId: string, nextSeq?: number): Promise<void> {
-    await this.#collection.updateOne(
-      { _id: parseId(id)!, 'turn.messageId': parseId(messageId)! },
-      { $set: { turn: null, ...(nextSeq !== undefined && { nextSeq }) } }
-    )
-  }
-
-  /**
-   * The session with its turn, which is marked as lapsed in the same write where its lease has run out: the store's clock
-   * decides, and from then on the former holder cannot renew it. Sees deleted sessions, too. Undefined: there is no turn.
-   */
-  async checkTurn (id: string): Promise<Session & { turn: Turn } | undefined> {
-    const document = await this.#collection.findOneAndUpdate(
-      { _id: parseId(id)!, turn: { $ne: null } },
-      // As numbers, because SecantusDB 0.7 finds no order between `$$NOW` and a stored date.
-      [{ $set: { 'turn.lapsed': { $lt: [{ $toLong: '$turn.leaseUntil' }, { $toLong: '$$NOW' }] } } }],
-      { returnDocument: 'after' }
-    )
-    const session = document ? toSession(document) : undefined
-    return session?.turn ? { ...session, turn: session.turn } : undefined
   }
 
   /** Hides a session from every reader and lets no new turn begin. False: there is none. */

@@ -8,12 +8,14 @@ import { IdempotencyRepository } from './idempotency-records.ts'
 import { MessageRepository } from './messages.ts'
 import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
+import { TurnRepository } from './turns.ts'
 
 /** Everything that is kept, by aggregate. */
 export interface Store {
   readonly apiKeys: ApiKeyRepository
   readonly chatbots: ChatbotRepository
   readonly sessions: SessionRepository
+  readonly turns: TurnRepository
   readonly messages: MessageRepository
   readonly idempotency: IdempotencyRepository
   readonly signals: SignalRepository
@@ -34,6 +36,7 @@ export async function openStore (db: Db): Promise<Store> {
     apiKeys,
     chatbots,
     sessions,
+    turns: new TurnRepository(db),
     messages,
     idempotency,
     signals,

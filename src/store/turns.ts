@@ -1,0 +1,148 @@
+import { type Collection, type Db, type Document } from 'mongodb'
+import { parseId } from './ids.ts'
+import { present, type Session, type SessionDocument, type SessionScope, toSession, type Turn } from './sessions.ts'
+
+// How many may wait for one session; the contract names it.
+const MAX_WAITING = 32
+
+export interface TurnWish {
+  readonly sessionId: string
+  /** The bot message that is to be written. */
+  readonly messageId: string
+  readonly idempotencyKey: string | null
+  /** Where to wait while it is not our turn: before or behind the others. Absent: nowhere. */
+  readonly ticket?: { readonly id: string, readonly place: 'front' | 'back' }
+}
+
+// As numbers, because SecantusDB 0.7 finds no order between `$$NOW` and a stored date.
+const NOW = { $toLong: '$$NOW' }
+const isPast = (date: string) => ({ $lt: [{ $toLong: date }, NOW] })
+
+/** The update that takes the turn, where it is free and ours, and the place in line otherwise. */
+function takeOrWait ({ messageId, idempotencyKey, ticket }: TurnWish, leaseMs: number): Document[] {
+  const bot = parseId(messageId)!
+  const ours = ticket === undefined ? null : parseId(ticket.id)!
+  const until = { $add: ['$$NOW', leaseMs] }
+  const isOurs = { $eq: ['$$this.id', ours] }
+  const isNotOurs = { $ne: ['$$this.id', ours] }
+  const isTaken = { $eq: ['$turn.messageId', bot] }
+  const isNext = { $let: { vars: { first: { $arrayElemAt: ['$tickets', 0] } }, in: { $eq: [{ $ifNull: ['$$first.id', ours] }, ours] } } }
+  const isWaiting = { $ne: [{ $size: { $filter: { input: '$tickets', cond: isOurs } } }, 0] }
+  const mayWait = { $and: [{ $eq: ['$status', 'active'] }, { $lt: [{ $size: '$tickets' }, MAX_WAITING] }] }
+  const fresh = [{ id: ours, until }]
+  const joined = { $concatArrays: ticket?.place === 'front' ? [fresh, '$tickets'] : ['$tickets', fresh] }
+  const renewed = { $map: { input: '$tickets', in: { $cond: [isOurs, { id: ours, until }, '$$this'] } } }
+  const turn = {
+    messageId: bot,
+    seq: { $add: ['$nextSeq', 1] },
+    leaseUntil: until,
+    idempotencyKey: { $literal: idempotencyKey },
+    lapsed: false
+  }
+  return [
+    // Those who wait renew their tickets; who does not is gone.
+    { $set: { tickets: { $filter: { input: { $ifNull: ['$tickets', []] }, cond: { $or: [isOurs, { $not: [isPast('$$this.until')] }] } } } } },
+    {
+      $set: {
+        turn: {
+          $cond: [
+            { $ne: ['$turn', null] },
+            { $mergeObjects: ['$turn', { lapsed: isPast('$turn.leaseUntil') }] },
+            { $cond: [{ $and: [{ $eq: ['$status', 'active'] }, isNext] }, turn, null] }
+          ]
+        }
+      }
+    },
+    {
+      $set: {
+        nextSeq: { $cond: [isTaken, { $add: ['$nextSeq', 2] }, '$nextSeq'] },
+        lastActivity: { $cond: [isTaken, '$$NOW', '$lastActivity'] },
+        tickets: {
+          $cond: [
+            isTaken,
+            { $filter: { input: '$tickets', cond: isNotOurs } },
+            ours === null ? '$tickets' : { $cond: [isWaiting, renewed, { $cond: [mayWait, joined, '$tickets'] }] }
+          ]
+        }
+      }
+    }
+  ]
+}
+
+/** Whose turn it is in a session, and who waits for it: kept in the session itself, judged by the store's clock. */
+export class TurnRepository {
+  readonly #collection: Collection<SessionDocument>
+
+  constructor (db: Db) {
+    this.#collection = db.collection('sessions')
+  }
+
+  /**
+   * Takes the turn of an active session and two numbers for its messages, all in one write, where it is free and nobody
+   * waits before us. Else puts our ticket in line or renews it, for `leaseMs`, too; where the line is full, or the session
+   * has ended, there is none in what comes back. Marks a turn as lapsed whose lease has run out. Undefined: no such session.
+   */
+  async take (scope: SessionScope, wish: TurnWish, leaseMs: number): Promise<Session | undefined> {
+    const _id = parseId(wish.sessionId)
+    const document = _id && await this.#collection.findOneAndUpdate(
+      { _id, ...scope, status: present }, takeOrWait(wish, leaseMs), { returnDocument: 'after' }
+    )
+    return document ? toSession(document) : undefined
+  }
+
+  /** Gives back the second number of a turn. Undefined: it is no longer ours. */
+  async keepOneNumber (id: string, messageId: string): Promise<Session | undefined> {
+    const document = await this.#collection.findOneAndUpdate(
+      { _id: parseId(id)!, 'turn.messageId': parseId(messageId)!, 'turn.lapsed': false },
+      { $inc: { nextSeq: -1, 'turn.seq': -1 } },
+      { returnDocument: 'after' }
+    )
+    return document ? toSession(document) : undefined
+  }
+
+  /** Holds on to a turn. False: it is no longer ours. */
+  async renew (id: string, messageId: string, leaseMs: number): Promise<boolean> {
+    const { matchedCount } = await this.#collection.updateOne(
+      { _id: parseId(id)!, status: present, 'turn.messageId': parseId(messageId)!, 'turn.lapsed': false },
+      [{ $set: { 'turn.leaseUntil': { $add: ['$$NOW', leaseMs] } } }]
+    )
+    return matchedCount === 1
+  }
+
+  /**
+   * Ends a turn; answers the ticket whose turn it is now, if any. `nextSeq`: the number that the next message gets, where
+   * not all that were taken are borne by a message; nobody else changes it while the turn is held.
+   */
+  async release (id: string, messageId: string, nextSeq?: number): Promise<string | undefined> {
+    const document = await this.#collection.findOneAndUpdate(
+      { _id: parseId(id)!, 'turn.messageId': parseId(messageId)! },
+      { $set: { turn: null, ...(nextSeq !== undefined && { nextSeq }) } },
+      { returnDocument: 'after', projection: { tickets: 1 } }
+    )
+    return document?.tickets?.[0]?.id.toHexString()
+  }
+
+  /** Leaves the line; answers the ticket whose turn it is now, if any. */
+  async leave (id: string, ticket: string): Promise<string | undefined> {
+    const document = await this.#collection.findOneAndUpdate(
+      { _id: parseId(id)!, 'tickets.id': parseId(ticket)! },
+      { $pull: { tickets: { id: parseId(ticket)! } } },
+      { returnDocument: 'after', projection: { turn: 1, tickets: 1 } }
+    )
+    return document?.turn === null ? document.tickets?.[0]?.id.toHexString() : undefined
+  }
+
+  /**
+   * The session with its turn, which is marked as lapsed in the same write where its lease has run out: the store's clock
+   * decides, and from then on the former holder cannot renew it. Sees deleted sessions, too. Undefined: there is no turn.
+   */
+  async check (id: string): Promise<Session & { turn: Turn } | undefined> {
+    const document = await this.#collection.findOneAndUpdate(
+      { _id: parseId(id)!, turn: { $ne: null } },
+      [{ $set: { 'turn.lapsed': isPast('$turn.leaseUntil') } }],
+      { returnDocument: 'after' }
+    )
+    const session = document ? toSession(document) : undefined
+    return session?.turn ? { ...session, turn: session.turn } : undefined
+  }
+}
