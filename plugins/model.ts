@@ -20,6 +20,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       baseUrl: config.MISTRAL_BASE_URL,
       apiKey: config.MISTRAL_API_KEY,
       defaultModel: config.MISTRAL_MODEL,
+      dialect: config.MISTRAL_DIALECT,
       maxConcurrency: config.MISTRAL_MAX_CONCURRENCY,
       firstTokenTimeoutMs: config.MISTRAL_FIRST_TOKEN_TIMEOUT_MS,
       idleTimeoutMs: config.MISTRAL_IDLE_TIMEOUT_MS,

@@ -98,6 +98,13 @@ t.test('what is aborted is not answered', async (t) => {
   t.strictSame(await late, { texts: [], error: reason })
 })
 
+t.test('the environment says which dialect the model is asked in', async (t) => {
+  const { client, sim } = await startAppWithSim(t, {}, { MISTRAL_DIALECT: 'openai' })
+  const session = await client.converse()
+  await client.ask(`/api/sessions/${session}/messages`, { body: { message: 'Hi' } })
+  t.strictSame(Object.keys(sim.requests()[0]?.json ?? {}), ['model', 'messages', 'stream'])
+})
+
 t.test('a chatbot that is set so answers while its model is away, and says so', async (t) => {
   const { client, sim, db } = await startAppWithSim(t, {}, { MISTRAL_TIMEOUT_MS: '200' })
   const fail = () => sim.script([{ times: 3, fault: { status: { code: 500 } } }])

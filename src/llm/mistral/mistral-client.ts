@@ -4,6 +4,7 @@ import { type ChatProvider } from '../provider.ts'
 import { Admission } from './admission/admission.ts'
 import { BREAKER_LIMITS, type BreakerLimits } from './admission/breaker.ts'
 import { type AttemptReport } from './attempt-report.ts'
+import { type TextBatches, createTextBatches } from './batches/text-batches.ts'
 import { type WarnLogger, createFailureLog } from './failure-log.ts'
 import { startGeneration } from './generation.ts'
 import { type DeadlineLimits } from './http/deadlines.ts'
@@ -29,7 +30,7 @@ export interface MistralOptions extends DeadlineLimits {
   readonly logger: WarnLogger
 }
 
-export interface MistralProvider extends ChatProvider {
+export interface MistralProvider extends ChatProvider, TextBatches {
   /** Tells of every call of the model when it is over. */
   readonly attempts: EventEmitter<{ attempt: [AttemptReport] }>
 }
@@ -47,7 +48,7 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
   const context = {
     upstream: {
       pool,
-      path: completionsPath(url),
+      path: apiPath(url, 'chat/completions'),
       headers: requestHeaders(apiKey),
       limits: options,
       logFailure: createFailureLog(logger, apiKey)
@@ -67,6 +68,9 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
     generate: (request, generationOptions) => ({
       [Symbol.asyncIterator]: () => startGeneration(context, request, generationOptions)
     }),
+    ...createTextBatches(context, {
+      embeddings: apiPath(url, 'embeddings'), moderations: apiPath(url, 'moderations')
+    }),
     // Not `pool.close()`: that waits for calls which nobody reads any more.
     close: () => pool.destroy()
   }
@@ -81,8 +85,8 @@ function createPool (origin: string, { maxConcurrency, connectTimeoutMs = CONNEC
   })
 }
 
-function completionsPath ({ pathname }: URL): string {
-  return pathname.replace(/(\/v1)?\/*$/, '') + '/v1/chat/completions'
+function apiPath ({ pathname }: URL, route: string): string {
+  return `${pathname.replace(/(\/v1)?\/*$/, '')}/v1/${route}`
 }
 
 function requestHeaders (apiKey: string): Record<string, string> {
