@@ -149,16 +149,16 @@ if (published === undefined) {
 
   t.test('every path and method of the document is there, or is not part of the simulator', async (t) => {
     const sim = await simFor(t)
-    const played = new Set<string>()
-    for (const [template, operations] of Object.entries(published.paths)) {
+    const operations = Object.entries(published.paths).flatMap(([template, methods]) =>
+      ['get', 'post', 'put', 'patch', 'delete'].filter((method) => method in methods).map((method) => ({ template, method })))
+    const replies = await Promise.all(operations.map(async ({ template, method }) => {
       const path = template.replace(/#.*$/, '').replaceAll(/\{\w+\}/g, 'mistral-embed')
-      for (const method of ['get', 'post', 'put', 'patch', 'delete'].filter((name) => name in operations)) {
-        const { status } = await ask(sim, method.toUpperCase(), path)
-        t.ok([200, 422, 501].includes(status), `${method} ${template}: ${status}`)
-        if (status !== 501) played.add(`${method} ${template}`)
-      }
+      return { template, method, ...await ask(sim, method.toUpperCase(), path) }
+    }))
+    for (const { template, method, status } of replies) {
+      t.ok([200, 422, 501].includes(status), `${method} ${template}: ${status}`)
     }
-    t.equal(played.size, 10)
+    t.equal(replies.filter(({ status }) => status !== 501).length, 10)
   })
 
   t.test('replies fit the document', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { type Limits, type Sim } from '../../src/mistral-sim/index.ts'
-import { type Clock } from '../../src/mistral-sim/index.ts'
+import { type Clock, type Limits, type Sim } from '../../src/mistral-sim/index.ts'
+import { Limiter } from '../../src/mistral-sim/limiter/limiter.ts'
 import { chatBody, post, type Reply, simFor } from './support.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -163,12 +163,20 @@ t.test('a 429 has the form and the Retry-After that were asked for', async (t) =
   t.match(await refused({ retryAfter: 'date' }), [{}, { 'retry-after': 'Thu, 01 Jan 1970 00:01:01 GMT' }])
 })
 
-t.test('requests that name no model, or any number of them, are limited within bounds', async (t) => {
+t.test('requests that name no model share a budget', async (t) => {
   const { sim } = await limited({ requestsPerMinute: 1, tokensPerMinute: 10 })
   const get = async (): Promise<number> =>
     (await fetch(`${sim.url}/v1/models`, { headers: { authorization: 'Bearer sim' } })).status
   t.same([await get(), await get()], [200, 429])
   t.equal((await post(sim, CHAT, '[]')).status, 429, 'a body that is no object counts the same')
-  for (let index = 0; index < 1001; index++) await chat(sim, { model: `m${index}` })
-  t.equal(await get(), 200, 'the oldest budget was forgotten')
+})
+
+t.test('the number of budgets is bounded', async (t) => {
+  const limiter = new Limiter({ requestsPerMinute: 1 }, new SetClock())
+  const admit = (model: string): unknown => limiter.admit({ key: 'sim', model, cost: 0, requestId: '' })
+  admit('first')
+  t.throws(() => admit('first'), { message: 'Requests rate limit exceeded' })
+  for (let index = 0; index < 1000; index++) admit(`m${index}`)
+  t.ok(admit('first'), 'the oldest budget was forgotten')
+  t.throws(() => admit('m999'), { message: 'Requests rate limit exceeded' })
 })

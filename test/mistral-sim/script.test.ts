@@ -1,6 +1,7 @@
 import t from 'tap'
 import { type Fault, type ScriptEntry, type Sim } from '../../src/mistral-sim/index.ts'
 import { Dice } from '../../src/mistral-sim/faults/dice.ts'
+import { FaultScript } from '../../src/mistral-sim/faults/script.ts'
 import { ask, chatBody, post, rawPost, simFor } from './support.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -48,19 +49,25 @@ t.test('a share of the calls fails at random, the same with the same seed', asyn
   const mixed: ScriptEntry = {
     times: 'always', probability: 0.15, fault: [fault(429), fault(500), { reset: { at: 'request' } }]
   }
-  const run = async (seed: number, entry = mixed, count = 200): Promise<number[]> => {
-    const sim = await simFor(t, { seed })
-    sim.script([entry])
-    return await statuses(sim, count)
+  const drawn = (seed: number, entry = mixed): string[] => {
+    const script = new FaultScript(new Dice(seed))
+    script.add([entry])
+    const target = { path: CHAT, rawBody: '', model: undefined }
+    return Array.from({ length: 1000 }, () => JSON.stringify(script.forRequest(target).fault ?? 'none'))
   }
-  const [first, again, other] = [await run(2), await run(2), await run(3)]
-  t.same(first, again)
-  t.notSame(first, other)
-  const failed = first.filter((status) => status !== 200)
-  t.ok(failed.length > 18 && failed.length < 42, `${failed.length} of 200, 30 expected`)
-  for (const status of [0, 429, 500]) t.ok(failed.filter((one) => one === status).length > 3, `${status} is among them`)
-  t.same(new Set(await run(1, { ...mixed, probability: 0 }, 20)), new Set([200]))
-  t.same(new Set(await run(1, { times: 20, probability: 1, fault: [fault(429)] }, 20)), new Set([429]))
+  t.same(drawn(1), drawn(1))
+  t.notSame(drawn(1), drawn(2))
+  const counts = Map.groupBy(drawn(1), (name) => name)
+  t.equal(counts.size, 4)
+  for (const [name, { length }] of counts) {
+    t.ok(name === '"none"' ? length > 800 && length < 900 : length > 30 && length < 70, `${length} of 1000 got ${name}`)
+  }
+  t.same(new Set(drawn(1, { ...mixed, probability: 0 })), new Set(['"none"']))
+  t.same(new Set(drawn(1, { ...mixed, probability: 1, fault: fault(429) })), new Set([JSON.stringify(fault(429))]))
+
+  const sim = await simFor(t, { seed: 2 })
+  sim.script([mixed])
+  t.same(new Set(await statuses(sim, 60)), new Set([200, 429, 500, 0]))
 })
 
 t.test('the random numbers are spread evenly', async (t) => {
