@@ -1,34 +1,15 @@
 import { getEventListeners } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { newApiKey } from '../../src/auth/api-key.ts'
-import { allOf, databaseName, startApp, storeUri, type TestApp } from '../helper.ts'
+import { LiveMessage } from '../../src/chat/live-message.ts'
+import { allOf, databaseName, startApp, storeUri, type SentEvent, type TestApp } from '../helper.ts'
+import { RedisServer, withoutRedis } from '../redis-server.ts'
+import { eventually, history, leaveTurn, startReplicas, type MessageView } from '../replicas.ts'
 import { promptOf, startAppWithSim, startTestSim, StepClock } from '../sim.ts'
 
-interface MessageView { id: string, seq: number, role: string, content: string, status: string, error?: { code: string } }
-
-const history = async ({ client }: Pick<TestApp, 'client'>, session: string) =>
-  (await client.ask<{ data: MessageView[] }>(`/api/sessions/${session}/messages`)).body.data
-
-/** Two replicas on one database; the second one talks to the same simulator. */
-async function startReplicas (t: Test, clock: StepClock, env: Record<string, string> = {}) {
-  const shared = { MONGODB_DATABASE: databaseName(), STREAM_FLUSH_MS: '20', ...env }
-  const first = await startAppWithSim(t, { clock, cadence: { chunkDelayMs: 20 } }, shared)
-  const second = await startApp(t, {
-    ...shared, MISTRAL_BASE_URL: first.sim.url, MISTRAL_API_KEY: 'sim', BOOTSTRAP_API_KEY: first.adminKey
-  })
-  return { first, second, sim: first.sim }
-}
-
-/** Reads the history until it says what is expected. */
-async function eventually (app: Pick<TestApp, 'client'>, session: string, expected: (messages: MessageView[]) => boolean): Promise<MessageView[]> {
-  for (;;) {
-    const messages = await history(app, session)
-    if (expected(messages)) return messages
-    await setImmediate()
-  }
-}
+const textOf = (events: SentEvent[]) => events.filter(({ event }) => event === 'message.delta').map(({ data }) => data['delta']).join('')
 
 t.test('a turn costs three waves of at most five commands', async (t) => {
   const env = { MONGODB_DATABASE: databaseName(), BOOTSTRAP_API_KEY: newApiKey() }
@@ -89,13 +70,64 @@ t.test('a stop on another replica ends the reply here', async (t) => {
   const events = allOf((await first.client.events(path, { body: { message: 'one two three four five six' } })).events)
   await clock.step(3)
   const [, bot] = await eventually(second, session, ([, bot]) => bot !== undefined && bot.content !== '')
-  t.match(await second.client.ask(`${path}/${bot!.id}/stop`, { method: 'POST' }), { status: 200, body: { status: 'stopped' } })
-  await clock.step(1)
-  t.equal((await events).at(-1)!.event, 'message.stopped')
+  const stopped = await second.client.ask<MessageView>(`${path}/${bot!.id}/stop`, { method: 'POST' })
+  t.match(stopped, { status: 200, body: { status: 'stopped', usage: { estimated: true } } })
+  t.ok(stopped.body.content.startsWith(bot!.content))
+  const all = await events
+  t.match(all.at(-1), { event: 'message.stopped', data: { botMessage: stopped.body } })
   await sim.idle()
   t.equal(sim.requests()[0]!.aborted, true)
   clock.run()
   t.match(await second.client.ask(path, { body: { message: 'next' } }), { status: 200 })
+})
+
+t.test('a reply whose writer does not hear is stopped all the same, with the text that is stored', async (t) => {
+  const app = await startApp(t)
+  const { session, botId } = await leaveTurn(app, { messages: 2 })
+  const sessions = app.db.collection('sessions')
+  await sessions.updateOne({ _id: new ObjectId(session) }, { $set: { 'turn.leaseUntil': new Date(Date.now() + 3_600_000) } })
+  const path = `/api/sessions/${session}/messages`
+  const stopped = await app.client.ask(`${path}/${botId.toHexString()}/stop`, { method: 'POST' })
+  t.match(stopped, { status: 200, body: { status: 'stopped', content: 'Partial' } })
+  t.match(await app.client.ask(path, { body: { message: 'next' } }), { status: 200, body: { userMessage: { seq: 3 } } })
+})
+
+t.test('by Redis, a reader elsewhere gets the text as it is written', { skip: withoutRedis }, async (t) => {
+  const clock = new StepClock()
+  const redis = await RedisServer.start(t)
+  const { first, second } = await startReplicas(t, clock, { REDIS_URL: redis.url, STREAM_FLUSH_MS: '3600000' })
+  while (!first.app.bus.isInstant || !second.app.bus.isInstant) await setImmediate()
+  const session = await first.client.converse()
+  const path = `/api/sessions/${session}/messages`
+  const words = Array.from({ length: 40 }, (_, i) => `wörd${i} 👋🏽`).join(' ')
+  const sent = await first.client.events(path, { body: { message: words } })
+  const [, bot] = await eventually(second, session, ([, bot]) => bot !== undefined)
+  const streamPath = `${path}/${bot!.id}/stream`
+  const reader = (await second.client.events(streamPath)).events[Symbol.asyncIterator]()
+  await clock.step(10)
+  const received: SentEvent[] = [(await reader.next()).value as SentEvent]
+  t.equal(received[0]!.event, 'message.delta', 'long before it is in the store')
+  const late = allOf((await second.client.events(`${streamPath}?offset=3`)).events)
+  await clock.step(10)
+  received.push((await reader.next()).value as SentEvent)
+  await redis.stop()
+  clock.run()
+  for (let next = await reader.next(); !next.done; next = await reader.next()) received.push(next.value)
+  const text = textOf(await allOf(sent.events))
+  t.equal(textOf(received), text, 'and the rest when Redis is away')
+  t.equal(textOf(await late), text.slice(3))
+  t.equal(received.at(-1)!.event, 'message.completed')
+})
+
+t.test('a character whose halves come one by one is told as a whole', async (t) => {
+  const now = new Date()
+  const message = new LiveMessage({
+    id: 'a', tenantId: 't', configId: 'b', sessionId: 'c', userId: null, channel: null, seq: 2, role: 'bot', content: '', timestamp: now, status: 'streaming'
+  })
+  const texts: string[] = []
+  message.subscribe(() => texts.push(message.text))
+  for (const piece of ['a\ud83d', '\udc4b', '\ud83d', '\ud83d\udc4b', '\udc4b', 'z']) message.append(piece)
+  t.same(texts, ['a', 'a👋', 'a👋', 'a👋\ufffd👋', 'a👋\ufffd👋\ufffd', 'a👋\ufffd👋\ufffdz'])
 })
 
 t.test('sends on two replicas queue up and every prompt holds exactly what was said before', async (t) => {
@@ -115,27 +147,6 @@ t.test('sends on two replicas queue up and every prompt holds exactly what was s
     t.same(prompt.slice(1, -1).map(({ content }) => content), messages.slice(0, 2 * n).map(({ content }) => content))
   }
 })
-
-/** What a process leaves behind that dies in the middle of a turn. */
-async function leaveTurn ({ db, client }: TestApp, { messages }: { messages: 0 | 1 | 2 }): Promise<{ session: string, botId: ObjectId }> {
-  const session = await client.converse()
-  const _id = new ObjectId(session)
-  const botId = new ObjectId()
-  const stored = await db.collection('sessions').findOneAndUpdate({ _id }, {
-    $set: {
-      nextSeq: 3,
-      turn: { messageId: botId, seq: 2, leaseUntil: new Date(Date.now() - 60_000), idempotencyKey: null, lapsed: false }
-    }
-  })
-  const common = { tenantId: 'default', configId: stored!['configId'] as ObjectId, configVersion: 1, sessionId: _id, userId: null, channel: null, timestamp: new Date() }
-  const userId = new ObjectId()
-  const both = [
-    { _id: userId, ...common, seq: 1, role: 'user', content: 'Hello', status: 'completed', idempotencyKey: 'k', requestHash: 'unknown' },
-    { _id: botId, ...common, seq: 2, role: 'bot', content: 'Partial', status: 'streaming', replyTo: userId }
-  ]
-  if (messages > 0) await db.collection('messages').insertMany(both.slice(0, messages))
-  return { session, botId }
-}
 
 t.test('the reaper ends what a crashed process was writing, with its partial text', async (t) => {
   const app = await startApp(t)

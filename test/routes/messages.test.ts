@@ -362,6 +362,48 @@ t.test('no more than 32 sends wait for one session', async (t) => {
   t.equal(statuses.filter((status) => status === 503).length, 2)
 })
 
+t.test('a send that does not want to wait is told where its reply will be', async (t) => {
+  const clock = new StepClock()
+  const { client, sim } = await startAppWithSim(t, { clock, cadence: { chunkDelayMs: 20 } })
+  const session = await client.converse()
+  const path = `/api/sessions/${session}/messages`
+  const headers = { prefer: 'wait=5, Respond-Async; x=1', 'idempotency-key': 'k' }
+  const taken = await send<{ userMessage: MessageView, botMessage: MessageView }>(client, session, 'one two three', headers)
+  t.equal(taken.status, 202)
+  t.match(taken.body, {
+    userMessage: { seq: 1, content: 'one two three' }, botMessage: { seq: 2, status: 'streaming', content: '' }
+  })
+  t.same(Object.keys(taken.body), ['userMessage', 'botMessage'])
+  const location = taken.headers.get('location')!
+  t.equal(location, `${path}/${taken.body.botMessage.id}`)
+  t.equal(taken.headers.get('preference-applied'), 'respond-async')
+  t.equal(taken.headers.get('idempotency-replayed'), null)
+
+  const events = await client.events(`${location}/stream`)
+  const reader = events.events[Symbol.asyncIterator]()
+  await clock.step(4)
+  await until(reader, 'message.delta')
+  const running = await send<typeof taken.body>(client, session, 'one two three', headers)
+  t.equal(running.status, 202)
+  t.equal(running.headers.get('idempotency-replayed'), 'true')
+  t.match(running.body.botMessage, { id: taken.body.botMessage.id, status: 'streaming', content: /./ })
+  clock.run()
+  const { botMessage } = ended(await until(reader, 'message.completed'))
+  const done = await send<typeof taken.body>(client, session, 'one two three', headers)
+  t.equal(done.status, 202)
+  t.same(done.body.botMessage, botMessage)
+  t.same((await client.ask(location)).body, botMessage)
+  t.match(sim.requests(), [{ json: { stream: true } }])
+
+  const waited = await send(client, session, 'four', { prefer: 'return=minimal, respond-asynchronously' })
+  t.equal(waited.status, 200)
+  t.equal(waited.headers.get('preference-applied'), null)
+  const streamed = await stream(client, session, 'five', { prefer: 'respond-async' })
+  t.equal(streamed.response.status, 200, 'who asks for events gets them')
+  t.equal((await allOf(streamed.events)).at(-1)!.event, 'message.completed')
+  t.match(await send(client, session, 'six', { prefer: 'respond-async', 'idempotency-key': 'k' }), { status: 422 })
+})
+
 t.test('deleting a session or its chatbot in the middle of a turn leaves nothing behind', async (t) => {
   const clock = new StepClock()
   const { client, db, app } = await startAppWithSim(t, { clock, cadence: { chunkDelayMs: 20 } })
