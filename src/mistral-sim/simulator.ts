@@ -2,8 +2,8 @@ import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Socket } from 'node:net'
 import { PromptCache } from './replies/usage.ts'
 import { hex } from './digest.ts'
-import { ApiFailure, invalidBody } from './errors/api-failure.ts'
-import { errorBody } from './errors/bodies.ts'
+import { invalidBody } from './errors/api-failure.ts'
+import { failureReply, orFailure } from './errors/failure-reply.ts'
 import { replacement, withFault } from './faults/apply.ts'
 import { checkHeaderFault } from './faults/check.ts'
 import { Dice } from './faults/dice.ts'
@@ -106,7 +106,8 @@ export class Simulator implements Controlled {
       const exchange = this.#begin(request, record, body)
       await send(this.#replyTo(exchange, response), exchange.cadence, wire, clock)
     } catch (error) {
-      await send(failureReply(error), cadence, wire, clock)
+      if (response.headersSent) response.destroy()
+      else await send(failureReply(error), cadence, wire, clock)
     }
   }
 
@@ -178,20 +179,6 @@ export class Simulator implements Controlled {
       emptyContent: fault.emptyContent === true
     })
   }
-}
-
-function orFailure (make: () => Reply): Reply {
-  try {
-    return make()
-  } catch (error) {
-    return failureReply(error)
-  }
-}
-
-/** An error as a reply; what is no refusal is a mistake of the simulator. */
-function failureReply (error: unknown): Reply {
-  if (error instanceof ApiFailure) return plainReply(error.status, error.body, error.headers)
-  return plainReply(500, errorBody('mistral', 500, ''))
 }
 
 function modelOf (body: unknown): string | undefined {

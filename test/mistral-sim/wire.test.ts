@@ -138,6 +138,15 @@ t.test('a mistake inside answers 500 and the simulator lives', async (t) => {
   t.equal((await post(sim, CHAT, chatBody('a'))).status, 200)
 })
 
+t.test('a clock that fails breaks off one reply and nothing else', async (t) => {
+  const clock = { now: () => 0, wait: async () => { throw new Error('a clock that fails') } }
+  const sim = await simFor(t, { clock })
+  sim.script([{ cadence: { chunkDelayMs: 1 } }, { fault: { latencyMs: 1 } }])
+  t.equal((await rawPost(sim, CHAT, stream('a'))).text.match(/^data: /gm)?.length, 1)
+  t.equal((await post(sim, CHAT, chatBody('a'))).status, 500)
+  t.equal((await post(sim, CHAT, chatBody('a'))).status, 200)
+})
+
 t.test('a port that is taken is an error, and closing ends open requests', async (t) => {
   const sim = await startSim()
   await t.rejects(startSim({ port: sim.port }), { code: 'EADDRINUSE' })

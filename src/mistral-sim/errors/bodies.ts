@@ -11,7 +11,7 @@ const TEXTS: Record<number, ErrorText> = {
 }
 
 /** What a status usually says. */
-export function usualText (status: number): ErrorText {
+function usualText (status: number): ErrorText {
   return TEXTS[status] ?? { message: 'Internal server error', type: 'internal_server_error', code: '1000' }
 }
 

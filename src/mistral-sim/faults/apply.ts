@@ -2,9 +2,10 @@ import { errorBody } from '../errors/bodies.ts'
 import { plainReply, type Reply } from '../http/reply.ts'
 import { retryAfterValue } from '../http/retry-after.ts'
 import { cut, endEarly } from './cut.ts'
+import { withError } from './error-chunk.ts'
 import { malformed } from './malformed.ts'
+import { oversize } from './oversize.ts'
 import { type Fault } from './schema.ts'
-import { oversize, withError } from './wrong-chunks.ts'
 
 /** What a fault may need to know of its request. */
 export interface Circumstances {

@@ -1,4 +1,4 @@
-import { ApiFailure, invalidBody } from '../errors/api-failure.ts'
+import { ApiFailure, refusal } from '../errors/api-failure.ts'
 import { type ParsedBody } from './body.ts'
 import { type RequestRecord } from './recording.ts'
 
@@ -14,7 +14,7 @@ export interface Controlled {
 /** Whether the path belongs to the control routes. */
 export const isControlPath = (path: string): boolean => path.startsWith('/__sim/')
 
-/** Does what a control route asks; the returned value is the reply's JSON. Throws 400, 404 and 422. */
+/** Does what a control route asks; the returned value is the reply's JSON. Throws a 400 or 404. */
 export function control (method: string, path: string, body: ParsedBody, sim: Controlled): unknown {
   switch (`${method} ${path}`) {
     case 'GET /__sim/requests': return { requests: sim.requests() }
@@ -32,6 +32,6 @@ export function control (method: string, path: string, body: ParsedBody, sim: Co
 }
 
 function scriptIn ({ json, problem }: ParsedBody): unknown {
-  if (problem !== undefined) throw invalidBody([problem], 'detail')
+  if (problem !== undefined) throw refusal(400, `body: ${problem.msg}`, 'invalid_script', null)
   return typeof json === 'object' && json !== null && 'script' in json ? json.script : undefined
 }

@@ -21,11 +21,3 @@ function errorChunk (form: Form, like: Chunk): Chunk {
   if (form !== 'finish_reason') return { data: JSON.stringify(errorBody(form, 500, '')) }
   return edited(like, (json) => withChoices(json, (choice) => ({ ...choice, finish_reason: 'error' })))
 }
-
-/** The reply with one chunk that is so many bytes larger. */
-export function oversize (reply: Reply, { bytes }: NonNullable<Fault['oversize']>): Reply {
-  const middle = reply.stream ? middleOf(reply) : 0
-  const chunks = reply.chunks.map((chunk, index) =>
-    index === middle ? edited(chunk, (json) => ({ ...json, oversize: 'x'.repeat(bytes) })) : chunk)
-  return { ...reply, chunks }
-}
