@@ -28,7 +28,7 @@ export const Environment = Type.Object({
   MISTRAL_BASE_URL: Type.String({ format: 'http-url', default: 'https://api.mistral.ai', description: 'Where the model is.' }),
   MISTRAL_MODEL: Type.String({ default: 'mistral-small-latest', description: 'For configurations that name none.' }),
   MISTRAL_DIALECT: Type.Union([Type.Literal('mistral'), Type.Literal('openai')], {
-    default: 'mistral', description: 'What the server at the base URL speaks: mistral, or openai (vLLM, Ollama, llama.cpp, OpenRouter).'
+    default: 'mistral', description: 'mistral, or openai for vLLM, Ollama, llama.cpp, OpenRouter and their like.'
   }),
   MISTRAL_FIRST_TOKEN_TIMEOUT_MS: milliseconds(30_000, 'Until the first byte of text.'),
   MISTRAL_IDLE_TIMEOUT_MS: milliseconds(20_000, 'Between two chunks.'),

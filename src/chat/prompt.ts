@@ -18,11 +18,15 @@ function systemText ({ purpose, domain, tone, instructions }: ChatbotSettings): 
 const wasSaid = ({ role, status, content }: Message) =>
   content !== '' && (role === 'user' || status === 'completed' || status === 'stopped')
 
+function promptMessage ({ role, content }: Message): PromptMessage {
+  return { role: role === 'user' ? 'user' : 'assistant', content }
+}
+
 /** What the model is given: the system text, the history in the order of `seq`, the new message. */
 export function buildPrompt (chatbot: ChatbotSettings, history: Message[], userMessage: Message): PromptMessage[] {
   return [
     { role: 'system', content: systemText(chatbot) },
-    ...history.filter(wasSaid).map(({ role, content }): PromptMessage => ({ role: role === 'user' ? 'user' : 'assistant', content })),
+    ...history.filter(wasSaid).map(promptMessage),
     { role: 'user', content: userMessage.content }
   ]
 }

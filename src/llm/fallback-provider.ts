@@ -2,8 +2,8 @@ import { ApiError } from '../errors.ts'
 import { type ChatProvider, type GenerationEvent, type GenerationOptions, type GenerationRequest } from './provider.ts'
 
 /**
- * Lets `offline` answer the requests that allow it, where `primary` is away: it has failed before any text, for a reason
- * that may pass. A refused request stays refused, and a server that has too much to do is not away.
+ * Lets `offline` answer the requests that allow it, where `primary` is away: it has failed before any text, for a
+ * reason that may pass. A refused request stays refused, and a server that has too much to do is not away.
  */
 export function withFallback (primary: ChatProvider, offline: ChatProvider): ChatProvider {
   return {

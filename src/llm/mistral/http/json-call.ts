@@ -151,7 +151,7 @@ function parseAnswer (json: string): Record<string, unknown> {
   } catch (cause) {
     throw new ApiError('upstream_failed', { detail: 'The model sent something that is not JSON.', cause })
   }
-  if (!isRecord(answer)) throw new ApiError('upstream_failed', { detail: 'The model sent something else than an object.' })
-  if (answer.error == null) return answer
-  throw failureNamedIn(answer) ?? new ApiError('upstream_failed', { detail: 'The model sent an error.' })
+  if (isRecord(answer) && answer.error == null) return answer
+  throw (isRecord(answer) && failureNamedIn(answer)) ||
+    new ApiError('upstream_failed', { detail: 'The model sent something other than an answer.' })
 }

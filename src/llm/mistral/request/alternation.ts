@@ -10,13 +10,14 @@ export function alternateRoles (messages: readonly PromptMessage[]): PromptMessa
   const alternating: PromptMessage[] = []
   for (const message of messages.filter(({ role }, index) => role === 'system' || index >= begins)) {
     const before = alternating.at(-1)
-    if (before !== undefined && mayJoin(before, message)) {
-      alternating[alternating.length - 1] = { ...message, content: [before.content, message.content].filter(Boolean).join('\n\n') }
-    } else {
-      alternating.push(message)
-    }
+    if (before === undefined || !mayJoin(before, message)) alternating.push(message)
+    else alternating[alternating.length - 1] = { ...message, content: joinTexts(before, message) }
   }
   return alternating
+}
+
+function joinTexts (...messages: PromptMessage[]): string {
+  return messages.map(({ content }) => content).filter(Boolean).join('\n\n')
 }
 
 /** A call stays with its own text in front of its results, so only what comes before it can be joined to it. */

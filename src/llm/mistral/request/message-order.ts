@@ -2,7 +2,7 @@ import { ApiError } from '../../../errors.ts'
 import { type PromptMessage, type ToolMessage } from '../../provider.ts'
 
 const NO_RESULT = 'This call has no result.'
-const BRIDGE = 'I see.'
+const BRIDGE: PromptMessage = { role: 'assistant', content: 'I see.' }
 
 /**
  * Brings messages into the order Mistral accepts: all system text in one first message, no assistant message without
@@ -45,6 +45,8 @@ function withToolRounds (dialogue: readonly PromptMessage[]): PromptMessage[] {
 
 /** Mistral's servers have refused a user's message right after a tool's. */
 function withBridges (dialogue: readonly PromptMessage[]): PromptMessage[] {
-  return dialogue.flatMap((message, index) =>
-    message.role === 'user' && dialogue[index - 1]?.role === 'tool' ? [{ role: 'assistant', content: BRIDGE }, message] : [message])
+  return dialogue.flatMap((message, index) => {
+    const isMissing = message.role === 'user' && dialogue[index - 1]?.role === 'tool'
+    return isMissing ? [BRIDGE, message] : message
+  })
 }
