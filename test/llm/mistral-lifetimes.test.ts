@@ -55,13 +55,35 @@ t.test('each deadline ends the call with upstream_timeout and closes its socket'
   }
 })
 
-t.test('only the total deadline holds for an answer in one piece', async (t) => {
-  const upstream = await startUpstream(t, ({ response }) => {
-    response.write(' ')
-    setTimeout(() => response.end(JSON.stringify(completion('Hello'))), 60)
+t.test('an answer in one piece may come slowly, and is asked for as a stream where it does not come', async (t) => {
+  const upstream = await startUpstream(t, ({ request, response }) => {
+    if (request.headers.accept !== 'text/event-stream') return response.write(' ')
+    begin(response, chunk('Hel'), chunk('lo', 'stop'))
+    response.end(done)
   })
-  const { provider } = connect(t, upstream.url, { firstTokenTimeoutMs: 10, idleTimeoutMs: 10 })
-  t.strictSame((await talk(provider, { stream: false })).texts, ['Hello'])
+  const { provider } = connect(t, upstream.url, { firstTokenTimeoutMs: 1000, idleTimeoutMs: 20, retry: { baseMs: 1 } })
+  const { texts, end } = await talk(provider, { stream: false })
+  t.strictSame(texts, ['Hello'], 'in one piece all the same')
+  t.equal(end?.finishReason, 'stop')
+  t.strictSame(upstream.exchanges.map(({ body }) => (JSON.parse(body) as { stream: boolean }).stream), [false, true])
+})
+
+t.test('a stream that breaks for somebody who has been given nothing is asked for again', async (t) => {
+  let streams = 0
+  const upstream = await startUpstream(t, ({ request, response }) => {
+    if (request.headers.accept !== 'text/event-stream') return
+    begin(response, chunk('Hel'))
+    if (++streams < 2) response.end()
+    else response.end(event(chunk('lo', 'stop')) + event('[DONE]'))
+  })
+  const options = { firstTokenTimeoutMs: 30, retry: { baseMs: 1 } }
+  const { texts } = await talk(connect(t, upstream.url, options).provider, { stream: false })
+  t.strictSame([texts, upstream.exchanges.length], [['Hello'], 3])
+  const failed = await talk(connect(t, upstream.url, { ...options, retry: { baseMs: 1, attempts: 2 } }).provider, { stream: false })
+  t.strictSame([failed.texts, codeOf(failed)], [['Hello'], undefined])
+  streams = -1
+  const cut = await talk(connect(t, upstream.url, { ...options, retry: { baseMs: 1, attempts: 2 } }).provider, { stream: false })
+  t.strictSame([cut.texts, codeOf(cut)], [['Hel'], 'upstream_failed'], 'the last attempt\'s text is not lost')
 })
 
 t.test('an answer that takes its time between the deadlines is read', { buffered: true }, async (t) => {

@@ -88,8 +88,7 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
   }
 
   sent (): void {
-    // An answer in one piece has no first text before the whole: there the total is the only deadline.
-    if (this.#options.stream) this.#deadlines.awaitText()
+    this.#deadlines.awaitText()
   }
 
   head (status: number, headers: ResponseHeaders): void {
@@ -169,8 +168,10 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
     if (encoding !== 'identity') {
       return this.#refusal(new ApiError('upstream_failed', { detail: 'The model sent a compressed answer, unasked.' }))
     }
-    if (!this.#options.stream) return new WholeReader(this)
-    if (headerOf(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream')) return new StreamReader(this)
+    const type = headerOf(headers, 'content-type')?.toLowerCase() ?? ''
+    // Some servers answer a stream's request with a whole answer, or with an error and status 200.
+    if (!this.#options.stream || type.startsWith('application/json')) return new WholeReader(this)
+    if (type.startsWith('text/event-stream')) return new StreamReader(this)
     return this.#refusal(new ApiError('upstream_failed', { detail: 'The model did not answer with a stream.' }))
   }
 

@@ -44,14 +44,19 @@ class Generation {
   readonly #state: ModelState
   /** Aborted with what the reader is told when all must end, wherever it is. */
   readonly #life = new AbortController()
+  /** Whether the model is asked for its text as it writes it. */
+  #stream: boolean
+  #windowTokens: number | undefined
   #body = ''
   #trimmed = false
+  /** Of the attempt that runs, or ran last. */
   #reply = ''
 
   constructor (context: GenerationContext, request: GenerationRequest, options: GenerationOptions) {
     this.#context = context
     this.#request = request
     this.#options = options
+    this.#stream = options.stream
     this.#model = request.model.name ?? context.defaultModel
     this.#state = context.admission.modelState(this.#model)
   }
@@ -67,6 +72,7 @@ class Generation {
       signal.throwIfAborted()
       this.#end(await this.#complete(performance.now() + timeoutMs))
     } catch (error) {
+      this.#giveOut()
       this.events.fail(error)
     } finally {
       clearTimeout(total)
@@ -76,26 +82,30 @@ class Generation {
 
   async #complete (deadline: number): Promise<Completion> {
     const { admission, retry } = this.#context
-    this.#body = this.#buildBody(this.#state.windowTokens)
+    this.#windowTokens = this.#state.windowTokens
+    this.#body = this.#buildBody()
     const caller = { tenantId: this.#request.tenantId, model: this.#state, signal: this.#life.signal, deadline }
     return await withRetries(admission, retry, caller, async (permit, number) => await this.#attempt(permit, number))
   }
 
-  #buildBody (windowTokens: number | undefined): string {
+  #buildBody (): string {
+    const windowTokens = this.#windowTokens
     const { dialect } = this.#context
-    const { stream } = this.#options
-    return buildRequestBody(this.#request, { dialect, model: this.#model, stream, ...(windowTokens && { windowTokens }) })
+    return buildRequestBody(this.#request, {
+      dialect, model: this.#model, stream: this.#stream, ...(windowTokens && { windowTokens })
+    })
   }
 
   async #attempt (permit: Permit, number: number): Promise<Attempted<Completion>> {
+    this.#reply = ''
     const attempt = new CompletionAttempt(this.#context.upstream, {
       body: this.#body,
-      stream: this.#options.stream,
+      stream: this.#stream,
       permit,
       signal: this.#life.signal,
       onText: (text) => {
         this.#reply += text
-        this.events.push({ type: 'text', text })
+        if (this.#options.stream) this.events.push({ type: 'text', text })
       }
     })
     const outcome = await attempt.run()
@@ -103,8 +113,15 @@ class Generation {
     if (outcome.type === 'completed') return { value: outcome.completion }
     if (outcome.type === 'aborted') throw this.#life.signal.reason
     const { failure, contextLimit } = outcome
-    if (this.#reply !== '') return { failure: { ...failure, again: 'never' } }
+    if (this.#options.stream && this.#reply !== '') return { failure: { ...failure, again: 'never' } }
+    if (failure.error.code === 'upstream_timeout' && !this.#stream) this.#askForStream()
     return { failure: contextLimit && this.#trim(contextLimit) ? { ...failure, again: 'at once' } : failure }
+  }
+
+  /** A whole answer that does not come may be long or may never come. A stream shows which of the two. */
+  #askForStream (): void {
+    this.#stream = true
+    this.#body = this.#buildBody()
   }
 
   /** Makes a smaller prompt, once. False: it has been tried, or there is nothing to leave out. */
@@ -113,7 +130,8 @@ class Generation {
     this.#trimmed = true
     this.#state.windowTokens = limit.windowTokens ?? this.#state.windowTokens
     const sent = this.#body
-    this.#body = this.#buildBody(windowAfter(limit, estimateTokens(sent)))
+    this.#windowTokens = windowAfter(limit, estimateTokens(sent))
+    this.#body = this.#buildBody()
     return this.#body !== sent
   }
 
@@ -123,7 +141,7 @@ class Generation {
     attempts.emit('attempt', {
       model: this.#model,
       attempt: number,
-      stream: this.#options.stream,
+      stream: this.#stream,
       outcome: outcome.type === 'failed' ? outcome.failure.error.code : outcome.type,
       usage: outcome.type === 'completed' ? outcome.completion.usage : undefined,
       ...attempt.measures()
@@ -132,8 +150,14 @@ class Generation {
 
   #end ({ finishReason, model = this.#model, usage: reported }: Completion): void {
     const usage = finalUsage({ model, reported, messages: this.#request.messages, reply: this.#reply })
+    this.#giveOut()
     this.events.push({ type: 'end', finishReason, model, usage })
     this.events.end()
+  }
+
+  /** Who does not want the text as it is written gets what there is of it at the end. */
+  #giveOut (): void {
+    if (!this.#options.stream && this.#reply !== '') this.events.push({ type: 'text', text: this.#reply })
   }
 }
 

@@ -12,7 +12,7 @@ export interface Completion {
 /** What a reader makes of a body: texts, then exactly one of `complete` and `fail`; then it is given nothing more. */
 export interface AnswerListener {
   text (text: string): void
-  /** An event without text came, after there was text. */
+  /** Something else came: an event without text, after there was text; a part of a whole answer. */
   alive (): void
   /** Parts of the content were left out, because their type is not known. */
   ignored (chunks: number): void

@@ -19,6 +19,7 @@ export class WholeReader implements AnswerReader {
     if (this.#size > MAX_BODY_BYTES) {
       this.#listener.fail(new ApiError('upstream_failed', { detail: 'The model sent an answer that is too large.' }))
     } else {
+      this.#listener.alive()
       this.#chunks.push(chunk)
     }
   }

@@ -2,9 +2,9 @@ import { ApiError } from '../../../errors.ts'
 
 /** Milliseconds; each is a deadline of its own. */
 export interface DeadlineLimits {
-  /** From a request on its way to the first text of a stream. */
+  /** From a request on its way to the first of its text. */
   readonly firstTokenTimeoutMs: number
-  /** From one event of a stream to the next, once there is text. */
+  /** From one event of a stream, or packet of a whole answer, to the next, once there is text. */
   readonly idleTimeoutMs: number
 }
 
