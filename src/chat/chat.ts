@@ -84,7 +84,7 @@ export class Chat {
 
   /** Starts a turn, or finds the one that the same key has started. */
   async send (principal: Principal, sessionId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
-    return await this.#sender.send(sessionScope(principal, 'sessions:write'), sessionId, input, options)
+    return await this.#live.expect(this.#sender.send(sessionScope(principal, 'sessions:write'), sessionId, input, options))
   }
 
   /** Waits for the reply. Throws what the model failed with; the messages of the turn are in the problem. */
