@@ -114,8 +114,9 @@ export interface SentEvent {
   readonly data: Record<string, unknown>
 }
 
-async function * readEvents (response: Response): AsyncIterable<SentEvent> {
-  const stream = response.body!.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream())
+/** Hands out the events of a response as they come. */
+export async function * readEvents ({ body }: Pick<Response, 'body'>): AsyncIterable<SentEvent> {
+  const stream = body!.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream())
   for await (const { event, id, data } of stream as unknown as AsyncIterable<EventSourceMessage>) {
     yield { event: event ?? 'message', id, data: JSON.parse(data) as Record<string, unknown> }
   }

@@ -27,8 +27,9 @@ export class ServerProcess {
   stderr = ''
   readonly #greeted = Promise.withResolvers<void>()
 
-  constructor (test: Test, env: Record<string, string>, { node = process.execPath, cwd = root } = {}) {
-    this.child = spawn(node, [`${root}src/start.js`], { cwd, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] })
+  /** `command`: what runs the script; `entry`: the script, from the root of the project. */
+  constructor (test: Test, env: Record<string, string>, { command = [process.execPath], entry = 'src/start.js' } = {}) {
+    this.child = spawn(command[0]!, [...command.slice(1), root + entry], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] })
     createInterface(this.child.stdout!).on('line', (line) => {
       this.stdout += `${line}\n`
       if (line.includes('"msg":"serving"')) this.#greeted.resolve()

@@ -169,7 +169,7 @@ function isTooOld (node: string): boolean {
 }
 
 t.test('a Node that is too old is told in one line', { skip: !isTooOld(oldNode) && `${oldNode} is no older Node` }, async (t) => {
-  const { code, stdout, stderr } = await new ServerProcess(t, { NODE_OPTIONS: '' }, { node: oldNode }).ended
+  const { code, stdout, stderr } = await new ServerProcess(t, { NODE_OPTIONS: '' }, { command: [oldNode] }).ended
   t.equal(code, 1)
   t.match(stderr, /^Parley needs Node 24\.\d+ or newer; this is v\d+[^\n]*\n$/)
   t.equal(stdout, '')
