@@ -97,6 +97,12 @@ t.test('a reset at accept concerns the next connection, not a request', async (t
   t.same((await Promise.all(ends)).map(({ end }) => end).sort(), ['end', 'reset', 'reset'])
   t.same(sim.requests().map(({ status }) => status).sort(), [500, null, null])
   t.same(new Set(sim.requests().map(({ connectionId }) => connectionId)).size, 3)
+
+  const kept = await simFor(t)
+  t.same(await statuses(kept, 1), [200])
+  kept.script([{ fault: { reset: { at: 'accept' } } }])
+  t.same(await statuses(kept, 2), [200, 200], 'on the connection that was there before')
+  t.equal((await rawPost(kept, CHAT, chatBody('a'))).end, 'reset')
 })
 
 t.test('what is no script is refused with its place', async (t) => {
