@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage } from 'node:http'
 import t from 'tap'
 import { type Fault, type ScriptEntry, type Sim } from '../../src/mistral-sim/index.ts'
 import { Dice } from '../../src/mistral-sim/faults/dice.ts'
@@ -98,11 +100,17 @@ t.test('a reset at accept concerns the next connection, not a request', async (t
   t.same(sim.requests().map(({ status }) => status).sort(), [500, null, null])
   t.same(new Set(sim.requests().map(({ connectionId }) => connectionId)).size, 3)
 
-  const kept = await simFor(t)
-  t.same(await statuses(kept, 1), [200])
-  kept.script([{ fault: { reset: { at: 'accept' } } }])
-  t.same(await statuses(kept, 2), [200, 200], 'on the connection that was there before')
-  t.equal((await rawPost(kept, CHAT, chatBody('a'))).end, 'reset')
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const status = async (): Promise<unknown> => {
+    const [response] = await once(get(`${sim.url}/v1/models/none`, { agent }), 'response') as [IncomingMessage]
+    await once(response.resume(), 'end')
+    return response.statusCode
+  }
+  t.equal(await status(), 401)
+  sim.script([{ fault: { reset: { at: 'accept' } } }])
+  t.equal(await status(), 401, 'on the connection that was there before')
+  t.equal((await rawPost(sim, CHAT, chatBody('a'))).end, 'reset')
 })
 
 t.test('what is no script is refused with its place', async (t) => {
