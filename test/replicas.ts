@@ -2,8 +2,12 @@ import { setImmediate } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
 import { type Test } from 'tap'
 import { requestHash } from '../src/chat/idempotency.ts'
-import { databaseName, startApp, type TestApp } from './helper.ts'
-import { startAppWithSim, type StepClock } from './sim.ts'
+import { newApiKey } from '../src/auth/api-key.ts'
+import { type SimOptions } from '../src/mistral-sim/index.ts'
+import { databaseName, startApp, storeUri, temporaryFolder, type SentEvent, type TestApp } from './helper.ts'
+import { checkLedger } from './ledger.ts'
+import { ServerProcess } from './server-process.ts'
+import { startAppWithSim, startTestSim, type StepClock } from './sim.ts'
 
 export interface MessageView { id: string, seq: number, role: string, content: string, status: string, error?: { code: string } }
 
@@ -19,6 +23,38 @@ export async function startReplicas (t: Test, clock: StepClock, env: Record<stri
     ...shared, MISTRAL_BASE_URL: first.sim.url, MISTRAL_API_KEY: 'sim', BOOTSTRAP_API_KEY: first.adminKey
   })
   return { first, second, sim: first.sim }
+}
+
+/** Two server processes on one database, and the simulator they talk to. `ledger` gives the violations in the database. */
+export async function startProcesses (t: Test, simOptions: SimOptions, env: Record<string, string> = {}) {
+  const sim = await startTestSim(t, simOptions)
+  const [key, database, uri] = [newApiKey(), databaseName(), await storeUri()]
+  const shared = {
+    PORT: '0',
+    NODE_ENV: 'production',
+    DATA_DIR: await temporaryFolder(t),
+    MONGODB_URI: uri,
+    MONGODB_DATABASE: database,
+    MISTRAL_BASE_URL: sim.url,
+    MISTRAL_API_KEY: 'sim',
+    BOOTSTRAP_API_KEY: key,
+    RATE_LIMIT_PER_MINUTE: '0',
+    ...env
+  }
+  const [first, second] = [new ServerProcess(t, shared), new ServerProcess(t, shared)]
+  const clients = await Promise.all([first.client(key), second.client(key)])
+  return { sim, first, second, clients, ledger: async () => await checkLedger(uri, database) }
+}
+
+/** The text that the deltas of a stream make up, after a check that each begins where the last one ended. */
+export function textOf (events: SentEvent[], from = 0): string {
+  let text = ''
+  for (const { event, data } of events) {
+    if (event !== 'message.delta') continue
+    if (data['offset'] !== from + text.length) throw new Error(`a delta at ${String(data['offset'])}, not at ${from + text.length}`)
+    text += data['delta'] as string
+  }
+  return text
 }
 
 /** Reads the history until it says what is expected. */

@@ -6,10 +6,8 @@ import { newApiKey } from '../../src/auth/api-key.ts'
 import { LiveMessage } from '../../src/chat/live-message.ts'
 import { allOf, databaseName, startApp, storeUri, type SentEvent, type TestApp } from '../helper.ts'
 import { RedisServer, withoutRedis } from '../redis-server.ts'
-import { eventually, history, leaveTurn, startReplicas, type MessageView } from '../replicas.ts'
+import { eventually, history, leaveTurn, startReplicas, textOf, type MessageView } from '../replicas.ts'
 import { promptOf, startAppWithSim, startTestSim, StepClock } from '../sim.ts'
-
-const textOf = (events: SentEvent[]) => events.filter(({ event }) => event === 'message.delta').map(({ data }) => data['delta']).join('')
 
 t.test('a turn costs three waves of at most five commands', async (t) => {
   const env = { MONGODB_DATABASE: databaseName(), BOOTSTRAP_API_KEY: newApiKey() }
@@ -115,7 +113,7 @@ t.test('by Redis, a reader elsewhere gets the text as it is written', { skip: wi
   for (let next = await reader.next(); !next.done; next = await reader.next()) received.push(next.value)
   const text = textOf(await allOf(sent.events))
   t.equal(textOf(received), text, 'and the rest when Redis is away')
-  t.equal(textOf(await late), text.slice(3))
+  t.equal(textOf(await late, 3), text.slice(3))
   t.equal(received.at(-1)!.event, 'message.completed')
 })
 
