@@ -1,61 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 import { MongoClient } from 'mongodb'
-import t, { type Test } from 'tap'
-import { Bus, type BusLog, type Carrier } from '../src/bus/bus.ts'
+import t from 'tap'
 import { RedisCarrier } from '../src/bus/redis-carrier.ts'
 import { StoreCarrier } from '../src/bus/store-carrier.ts'
-import { startEmbeddedStore } from '../src/embedded-mongo/index.ts'
-import { SignalRepository, type SignalPayload } from '../src/store/signals.ts'
-import { databaseName, storeUri, temporaryFolder } from './helper.ts'
+import { type SignalPayload } from '../src/store/signals.ts'
+import { hear, repeat, signals, startBus, TestLog } from './buses.ts'
+import { databaseName, storeUri } from './helper.ts'
 import { RedisServer, withoutRedis } from './redis-server.ts'
-
-class TestLog implements BusLog {
-  readonly lines: string[] = []
-
-  info (details: object, message: string): void {
-    this.lines.push(`info ${message} ${JSON.stringify(details)}`)
-  }
-
-  warn (details: object, message: string): void {
-    this.lines.push(`warn ${message} ${JSON.stringify(details)}`)
-  }
-}
-
-async function signals (test: Test, uri?: string, database = databaseName()): Promise<SignalRepository> {
-  const client = new MongoClient(uri ?? await storeUri(), { serverSelectionTimeoutMS: 2000 })
-  test.teardown(async () => await client.close())
-  const repository = new SignalRepository(client.db(database))
-  await repository.createIndexes()
-  return repository
-}
-
-function startBus (test: Test, ...carriers: Carrier[]): Bus {
-  const bus = new Bus(carriers)
-  test.teardown(async () => await bus.close())
-  return bus
-}
-
-/** All that a topic brings, and a way to wait for one of it. */
-function hear (bus: Bus, topic: string) {
-  const heard: SignalPayload[] = []
-  const waiting = new Map<unknown, () => void>()
-  const stop = bus.subscribe(topic, (payload) => {
-    heard.push(payload)
-    waiting.get(payload['n'])?.()
-  })
-  const until = async (n: number) => {
-    if (!heard.some((payload) => payload['n'] === n)) await new Promise<void>((resolve) => waiting.set(n, resolve))
-  }
-  return { heard, stop, until }
-}
-
-/** Says it again and again until `heard`: what is said is a hint and may be lost. */
-async function repeat (say: () => void, heard: Promise<void>): Promise<void> {
-  const timer = setInterval(say, 20)
-  say()
-  await heard
-  clearInterval(timer)
-}
 
 t.test('alone, a bus brings what is said to all who listen here, at once', async (t) => {
   const bus = startBus(t)
@@ -109,25 +60,6 @@ t.test('signals are dated by the store and expire', async (t) => {
   await repository.send('somebody', { topic: 'a', payload: { n: 0 } })
   t.ok((await collection.findOne())!['at'] instanceof Date)
   t.match(await collection.indexes(), [{}, { key: { at: 1 }, expireAfterSeconds: 60 }])
-})
-
-t.test('a store that goes away silences the bus until it is back', async (t) => {
-  const dataDir = await temporaryFolder(t)
-  let store = await startEmbeddedStore({ dataDir })
-  t.teardown(async () => await store.close())
-  const { uri } = store
-  const [here, there] = [new TestLog(), new TestLog()]
-  const sender = startBus(t, new StoreCarrier(await signals(t, uri, 'test'), here))
-  const receiver = startBus(t, new StoreCarrier(await signals(t, uri, 'test'), there))
-  const { until } = hear(receiver, 'a')
-  await repeat(() => sender.publish('a', { n: 1 }), until(1))
-  await store.close()
-  while (there.lines.length === 0) await setImmediate()
-  sender.publish('a', { n: 2 })
-  store = await startEmbeddedStore({ dataDir })
-  await repeat(() => sender.publish('a', { n: 3 }), until(3))
-  t.equal(there.lines.length, 1, 'an outage is told once')
-  t.match(there.lines[0], /^warn the signals of other replicas cannot be read/)
 })
 
 t.test('by Redis it is there at once, and by the store while Redis is away', { skip: withoutRedis }, async (t) => {
