@@ -191,6 +191,7 @@ t.test('what a schema cannot say of tools and sampling is checked', async (t) =>
     [{ temperature: 0, top_p: 0.5 }, /top_p must be 1 when using greedy sampling/],
     [{ n: 2, prediction: { content: 'x' } }, /n must be 1/],
     [{ n: 2, model: 'mistral-large-latest' }, /n must be 1/],
+    [{ n: 1_000_000_000 }, /n must be at most 128/],
     [{ messages: [{ role: 'user', content: 'x'.repeat(400) }] }, /contains 104 tokens, too large for model with 100/],
     [{ max_tokens: 96 }, /too large/]
   ]

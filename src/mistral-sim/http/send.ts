@@ -14,19 +14,20 @@ export async function send (reply: Reply, cadence: Cadence, wire: Wire, clock: C
   await finish(reply, cadence, wire)
 }
 
+const NO_DELAYS = { firstDelayMs: 0, chunkDelayMs: 0 }
+
 async function sendBody (reply: Reply, cadence: Cadence, wire: Wire, clock: Clock): Promise<void> {
   const encode = (bytes: Buffer): Buffer => reply.gzip ? gzipSync(bytes) : bytes
   const frames = framesOf(reply, cadence, encode)
   wire.head(reply.status, { ...reply.headers, ...lengthOf(reply, frames) })
   wire.bytesPerSec = reply.bytesPerSec
   const packets = new Packets(reply.stream ? cadence.packet : 'event', wire)
-  const wait = async (ms: number): Promise<void> => {
-    if (ms > 0) await pause(ms, encode(comment(cadence)), cadence, wire, clock)
-  }
-  if (reply.stream) await wait(cadence.firstDelayMs)
+  const beat = encode(comment(cadence))
+  const { firstDelayMs, chunkDelayMs } = reply.stream ? cadence : NO_DELAYS
+  if (firstDelayMs > 0) await pause(firstDelayMs, beat, cadence, wire, clock)
   for (const [index, bytes] of frames.entries()) {
     const isChunk = index < reply.chunks.length
-    if (reply.stream && isChunk && index > 0) await wait(cadence.chunkDelayMs)
+    if (chunkDelayMs > 0 && isChunk && index > 0) await pause(chunkDelayMs, beat, cadence, wire, clock)
     if (wire.signal.aborted) return
     const isWhole = index < reply.chunks.length - 1 || reply.lastPart === 1
     await packets.add(bytes, isChunk && isWhole ? 1 : 0)

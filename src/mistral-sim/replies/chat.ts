@@ -14,6 +14,8 @@ import { billedText, promptTokens, type Usage } from './usage.ts'
 /** The model behind every agent. */
 export const AGENT_MODEL = 'mistral-medium-latest'
 
+// The API names no bound; the simulator needs one, because it makes every choice.
+const MAX_CHOICES = 128
 // Stands for the text that `safe_prompt` puts in front; only its length matters.
 const SAFE_PROMPT = 'Assist with care, respect and truth. Avoid harmful, unethical, prejudiced or negative content.'
 
@@ -47,6 +49,7 @@ export function fim (request: FimCompletionRequest, call: Call): Reply {
 function converse (request: Conversation, name: string, model: Model, call: Call, extra: string[]): Reply {
   checkMessages(request.messages)
   checkTools(request)
+  if ((request.n ?? 1) > MAX_CHOICES) throw invalidRequest(`n must be at most ${MAX_CHOICES}`)
   const texts = [...extra, ...request.messages.map(billedText)]
   const prompt = countPrompt(texts, request, model, call)
   const guardrails = guard(request.guardrails, lastUserText(request.messages))
