@@ -162,8 +162,8 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
   }
 
   #readerOf (status: number, headers: ResponseHeaders): AnswerReader {
+    if (status !== 429) this.#options.permit.passed(readBudget(headers))
     if (status < 200 || status > 299) return this.#refusal(failureOfStatus(status, headers, Date.now()))
-    this.#options.permit.passed(readBudget(headers))
     const encoding = headerOf(headers, 'content-encoding') ?? 'identity'
     if (encoding !== 'identity') {
       return this.#refusal(new ApiError('upstream_failed', { detail: 'The model sent a compressed answer, unasked.' }))

@@ -22,8 +22,8 @@ export interface Entry {
 export interface Permit {
   /** The limiter has let the call through. */
   passed (budget: Budget): void
-  /** The limiter has refused the call: none for so many milliseconds. */
-  refused (ms: number): void
+  /** The limiter has refused the call, and may have asked to wait so many milliseconds. */
+  refused (hintMs: number | undefined): void
   end (verdict: Verdict): void
   /** The call holds no connection any more. */
   release (): void
@@ -115,7 +115,7 @@ export class Admission {
     model.gate.enter()
     return {
       passed: (budget) => model.gate.passed(budget),
-      refused: (ms) => model.gate.refused(ms),
+      refused: (hintMs) => model.gate.refused(hintMs),
       end: model.breaker.begin(),
       release: () => {
         this.#free++

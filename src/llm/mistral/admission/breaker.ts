@@ -5,7 +5,7 @@ import { ApiError } from '../../../errors.ts'
 export type Verdict = 'up' | 'down' | 'unknown'
 
 export interface BreakerLimits {
-  /** So many failures in a row open it. */
+  /** So many failures in a row open it, unless as many calls are out whose end is not known. */
   readonly failures: number
   /** Milliseconds until one call may find out whether the model is back. */
   readonly openMs: number
@@ -22,12 +22,20 @@ export class Breaker {
   readonly #openMs: number
   readonly #policy
   #openedAt = 0
+  #running = 0
 
   /** `opened` is told when calls are refused from now on. */
   constructor ({ failures, openMs }: BreakerLimits, opened: () => void) {
     this.#openMs = openMs
+    const breaker = new ConsecutiveBreaker(failures)
     this.#policy = circuitBreaker(handleWhenResult((verdict) => verdict !== 'up'), {
-      halfOpenAfter: openMs, breaker: new ConsecutiveBreaker(failures)
+      halfOpenAfter: openMs,
+      breaker: {
+        state: undefined,
+        success: () => breaker.success(),
+        // Failures are faster than replies: of many calls that went out together they all come first.
+        failure: () => breaker.failure() && breaker.state > this.#running
+      }
     })
     this.#policy.onBreak(() => {
       this.#openedAt = Date.now()
@@ -50,10 +58,12 @@ export class Breaker {
 
   /** A call goes out. The function takes its verdict, once. */
   begin (): (verdict: Verdict) => void {
+    this.#running++
     const { promise, resolve, reject } = Promise.withResolvers<Verdict>()
     this.#policy.execute(() => promise).catch(() => {})
     const { state } = this.#policy
     return (verdict) => {
+      this.#running--
       // A rejection does not count. What began in another state says nothing about this one; and a probe that was given
       // up must not close the breaker, so that it counts as a failure.
       const counts = this.#policy.state === state && (verdict !== 'unknown' || state === CircuitState.HalfOpen)

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { Breaker, type BreakerLimits } from './breaker.ts'
-import { RateGate } from './rate-gate.ts'
+import { type GateTerms, RateGate } from './rate-gate.ts'
 
 /** What the calls of one model have found out about it, and share. */
 export interface ModelState {
@@ -15,8 +15,7 @@ const MAX_MODELS = 1000
 
 export interface ModelLimits {
   readonly breaker: BreakerLimits
-  /** The shortest time over which a limiter counts calls. */
-  readonly limiterWindowMs: number
+  readonly gate: GateTerms
 }
 
 export interface ModelStateEvents {
@@ -31,10 +30,10 @@ export class ModelStates {
   readonly #states = new LRUCache<string, ModelState>({ max: MAX_MODELS })
   readonly #create: () => ModelState
 
-  constructor ({ breaker, limiterWindowMs }: ModelLimits, events: ModelStateEvents) {
+  constructor ({ breaker, gate }: ModelLimits, events: ModelStateEvents) {
     this.#create = () => {
       const state: ModelState = {
-        gate: new RateGate(limiterWindowMs, { opened: () => events.opened(), paused: () => events.closed(state) }),
+        gate: new RateGate(gate, { opened: () => events.opened(), paused: () => events.closed(state) }),
         breaker: new Breaker(breaker, () => events.closed(state))
       }
       return state

@@ -6,6 +6,15 @@ export interface Budget {
   readonly resetMs: number | undefined
 }
 
+export interface GateTerms {
+  /** The shortest time over which a limiter counts calls, in milliseconds. */
+  readonly limiterWindowMs: number
+  /** The longest pause after a refusal that asks for none; it doubles with each that follows on it. */
+  readonly baseMs: number
+  /** From 0 to 1. */
+  readonly random: () => number
+}
+
 export interface GateEvents {
   /** A call may go that might not before. */
   opened (): void
@@ -13,33 +22,46 @@ export interface GateEvents {
   paused (): void
 }
 
-// Near the learned rate growth is slow, so that a refusal is rare; after a minute it is as good as forgotten.
+const MAX_PAUSE_MS = 30_000
+// One refusal may have any reason. So many at once, and such a share of the calls, show a limit.
+const TELLING_REFUSALS = 3
+const TELLING_SHARE = 1 / 3
+// What was learned holds for some windows, then for less and less, and after a minute of the API's time not at all.
 const WINDOWS_TO_DOUBLE = 8
-// More would be no rate that any limiter holds back.
+const WINDOWS_TO_FORGET = 60
+// Faster than this is not counted; limits of the API are far below.
 const MAX_RECENT = 1024
 
 /**
  * Holds the calls of one model back, for everybody, when its limiter says so. After a pause one call goes first, and
- * with each that is let through twice as many may go in a window of time: up to as many as were let through before the
- * refusal, and then slowly beyond.
+ * with each that is let through twice as many may go. Where many were refused at once, no more may go in a window of
+ * time than were let through in that one; then slowly more.
  */
 export class RateGate {
-  readonly #windowMs: number
+  readonly #terms: GateTerms
   readonly #events: GateEvents
   #running = 0
-  /** When the calls of the last window went out, since the last pause; oldest first. */
-  #recent: number[] = []
-  /** Calls in a window; infinite where no limit was met. */
-  #learned = Infinity
-  #ramp = Infinity
-  /** Calls in flight, as far as the limiter says how many are left. */
+  /** Calls that may run at once, as far as the limiter says what is left. */
   #remaining = Infinity
+  /** When the calls of the last window went out, oldest first. */
+  #recent: number[] = []
+  /** Calls that are let through in a window; infinite where no limit was met. */
+  #learned = Infinity
+  #learnedAt = 0
+
   #pausedUntil = 0
-  #resumedAt = 0
+  #resumedAt = -Infinity
+  /** Pauses since a call was last let through. */
+  #pauses = 0
+  /** Calls of the window in which this pause began, and how many of those were refused. */
+  #burst = { sent: 0, refused: 0 }
+  /** Since the last pause. */
+  #sent = 0
+  #passed = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor (windowMs: number, events: GateEvents) {
-    this.#windowMs = windowMs
+  constructor (terms: GateTerms, events: GateEvents) {
+    this.#terms = terms
     this.#events = events
   }
 
@@ -49,17 +71,15 @@ export class RateGate {
   }
 
   isOpen (): boolean {
-    if (this.#pausedUntil > 0) return false
     // Whatever is said to remain, one call must go to find out what remains now.
-    if (this.#running >= Math.max(1, this.#remaining)) return false
-    return !this.#isFull()
+    return this.#pausedUntil === 0 && this.#running < Math.max(1, this.#remaining) && this.#opensIn() <= 0
   }
 
   enter (): void {
     this.#running++
-    if (this.#recent.length >= MAX_RECENT && this.#countRecent() >= MAX_RECENT) this.#recent.shift()
-    this.#recent.push(performance.now())
-    this.#reopenInTime()
+    this.#sent++
+    if (this.#recent.push(performance.now()) > MAX_RECENT) this.#recent.shift()
+    this.#openInTime()
   }
 
   leave (): void {
@@ -68,66 +88,99 @@ export class RateGate {
 
   /** The limiter has let a call through. */
   passed ({ remaining, resetMs }: Budget): void {
-    this.#ramp *= 2
+    this.#passed++
+    this.#pauses = 0
     this.#remaining = remaining
     if (remaining === 0 && resetMs !== undefined) this.#pause(resetMs)
-    this.#events.opened()
+    else this.#events.opened()
   }
 
-  /** The limiter has refused a call: no other for so many milliseconds. A pause that ends later stands. */
-  refused (ms: number): void {
-    // Calls that went out together are refused one after the other: what is left are those that were let through.
-    // If it is the first since the last pause, it does not tell how many would be let through.
-    if (this.#pausedUntil === 0 && this.#ramp > 1) this.#learned = this.#countRecent()
-    this.#learned = Math.max(1, this.#learned - 1)
-    this.#pause(ms)
+  /** The limiter has refused a call, and may have asked to wait so many milliseconds. */
+  refused (hintMs: number | undefined): void {
+    const isFirst = this.#pausedUntil === 0
+    if (isFirst) this.#burst = { sent: this.#countRecent(), refused: 0 }
+    const { sent } = this.#burst
+    const refused = ++this.#burst.refused
+    if (refused >= TELLING_REFUSALS && refused >= sent * TELLING_SHARE) {
+      this.#learned = Math.max(1, sent - refused)
+      this.#learnedAt = performance.now()
+    }
+    const { baseMs, random } = this.#terms
+    if (hintMs !== undefined) this.#pause(hintMs + random() * baseMs)
+    else if (isFirst) this.#pause(this.#unaskedPauseMs())
   }
 
+  #unaskedPauseMs (): number {
+    const { baseMs, limiterWindowMs, random } = this.#terms
+    const jitter = random() * baseMs * 2 ** this.#pauses
+    // Refused again: to ask before the limiter begins to count anew would be one more attempt for nothing.
+    return this.#pauses === 0 ? jitter : limiterWindowMs + jitter
+  }
+
+  /** A pause that ends later stands. */
   #pause (ms: number): void {
-    const until = performance.now() + ms
+    const pauseMs = Math.min(ms, MAX_PAUSE_MS)
+    const until = performance.now() + pauseMs
     if (until <= this.#pausedUntil) return
+    if (this.#pausedUntil === 0) this.#pauses++
     this.#pausedUntil = until
-    this.#wake(ms, () => {
-      this.#pausedUntil = 0
-      this.#resumedAt = performance.now()
-      this.#recent = []
-      this.#ramp = 1
-      this.#remaining = Infinity
-    })
+    this.#wakeIn(pauseMs)
     this.#events.paused()
   }
 
-  /** When the window is full, the oldest of its calls leaving it is the next chance. */
-  #reopenInTime (): void {
-    if (!this.#isFull()) return
-    const [oldest = 0] = this.#recent
-    this.#wake(oldest + this.#windowMs - performance.now(), () => {})
-  }
-
-  #wake (ms: number, change: () => void): void {
+  #wakeIn (ms: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      change()
-      // Timers may be early by a millisecond.
-      this.#reopenInTime()
-      this.#events.opened()
-    // Who waits has a deadline that keeps the process alive.
-    }, ms).unref()
+    // Those who wait have deadlines, which keep the process alive.
+    this.#timer = setTimeout(() => this.#wake(), Math.ceil(ms)).unref()
   }
 
-  #isFull (): boolean {
-    return this.#learned !== Infinity && this.#countRecent() + 1 > this.#rate()
+  #wake (): void {
+    if (this.#pausedUntil > 0) {
+      this.#pausedUntil = 0
+      this.#resumedAt = performance.now()
+      this.#remaining = Infinity
+      this.#sent = 0
+      this.#passed = 0
+    }
+    // Also because timers may be early.
+    this.#openInTime()
+    this.#events.opened()
   }
 
-  #rate (): number {
-    const windows = (performance.now() - this.#resumedAt) / this.#windowMs
-    return Math.min(this.#ramp, this.#learned * (1 + (windows / WINDOWS_TO_DOUBLE) ** 3))
+  #openInTime (): void {
+    const ms = this.#opensIn()
+    if (ms > 0) this.#wakeIn(ms)
   }
 
+  /** Milliseconds until the next call may go by what is known of the rate; 0 or less: now. */
+  #opensIn (): number {
+    const now = performance.now()
+    return Math.max(this.#rampOpensIn(now), this.#windowOpensIn(now))
+  }
+
+  #rampOpensIn (now: number): number {
+    const { limiterWindowMs } = this.#terms
+    // A limiter refuses at once: a window without a refusal is as good as a call that was let through.
+    const windows = Math.floor((now - this.#resumedAt) / limiterWindowMs)
+    if (this.#sent < 2 ** (this.#passed + windows)) return 0
+    return this.#resumedAt + (windows + 1) * limiterWindowMs - now
+  }
+
+  #windowOpensIn (now: number): number {
+    if (this.#learned === Infinity) return 0
+    const { limiterWindowMs } = this.#terms
+    const windows = (now - this.#learnedAt) / limiterWindowMs
+    if (windows > WINDOWS_TO_FORGET) this.#learned = Infinity
+    const rate = Math.floor(this.#learned * (1 + (windows / WINDOWS_TO_DOUBLE) ** 3))
+    const blocking = this.#recent[this.#countRecent() - rate]
+    return blocking === undefined ? 0 : blocking + limiterWindowMs - now
+  }
+
+  /** Forgets the calls that are older than a window; the number of the others. */
   #countRecent (): number {
-    const since = performance.now() - this.#windowMs
+    const since = performance.now() - this.#terms.limiterWindowMs
     const first = this.#recent.findIndex((at) => at > since)
-    this.#recent = first < 0 ? [] : first > 0 ? this.#recent.slice(first) : this.#recent
+    if (first !== 0) this.#recent = first < 0 ? [] : this.#recent.slice(first)
     return this.#recent.length
   }
 }
