@@ -69,20 +69,27 @@ export async function eventually (app: Pick<TestApp, 'client'>, session: string,
 /** What a process leaves behind that dies in the middle of a turn: the message `Hello` with the key `k`, and a part of the reply. */
 export async function leaveTurn ({ db, client }: TestApp, { messages }: { messages: 0 | 1 | 2 }): Promise<{ session: string, botId: ObjectId }> {
   const session = await client.converse()
-  const _id = new ObjectId(session)
   const botId = new ObjectId()
-  const stored = await db.collection('sessions').findOneAndUpdate({ _id }, {
+  await db.collection('sessions').updateOne({ _id: new ObjectId(session) }, {
     $set: {
       nextSeq: 3,
       turn: { messageId: botId, seq: 2, leaseUntil: new Date(Date.now() - 60_000), idempotencyKey: null, lapsed: false }
     }
   })
-  const common = { tenantId: 'default', configId: stored!['configId'] as ObjectId, configVersion: 1, sessionId: _id, userId: null, channel: null, timestamp: new Date() }
-  const userId = new ObjectId()
-  const both = [
-    { _id: userId, ...common, seq: 1, role: 'user', content: 'Hello', status: 'completed', idempotencyKey: 'k', requestHash: requestHash({ message: 'Hello' }) },
-    { _id: botId, ...common, seq: 2, role: 'bot', content: 'Partial', status: 'streaming', replyTo: userId }
-  ]
-  if (messages > 0) await db.collection('messages').insertMany(both.slice(0, messages))
+  if (messages > 0) await writeMessages({ db }, session, botId, 'streaming', messages)
   return { session, botId }
+}
+
+/** Writes the first `count` messages of the turn that was left, with this status of the reply. */
+export async function writeMessages (
+  { db }: Pick<TestApp, 'db'>, session: string, botId: ObjectId, status: string, count = 2
+): Promise<void> {
+  const sessionId = new ObjectId(session)
+  const configId = (await db.collection('sessions').findOne({ _id: sessionId }))!['configId'] as ObjectId
+  const common = { tenantId: 'default', configId, sessionId, userId: null, channel: null, timestamp: new Date() }
+  const userId = new ObjectId()
+  await db.collection('messages').insertMany([
+    { _id: userId, ...common, seq: 1, role: 'user', content: 'Hello', status: 'completed', idempotencyKey: 'k', requestHash: requestHash({ message: 'Hello' }) },
+    { _id: botId, ...common, configVersion: 1, seq: 2, role: 'bot', content: 'Partial', status, replyTo: userId }
+  ].slice(0, count))
 }

@@ -6,7 +6,7 @@ import { newApiKey } from '../../src/auth/api-key.ts'
 import { LiveMessage } from '../../src/chat/live-message.ts'
 import { allOf, databaseName, startApp, storeUri, type SentEvent, type TestApp } from '../helper.ts'
 import { RedisServer, withoutRedis } from '../redis-server.ts'
-import { eventually, history, leaveTurn, startReplicas, textOf, type MessageView } from '../replicas.ts'
+import { eventually, history, leaveTurn, startReplicas, textOf, writeMessages, type MessageView } from '../replicas.ts'
 import { promptOf, startAppWithSim, startTestSim, StepClock } from '../sim.ts'
 
 t.test('a turn costs three waves of at most five commands', async (t) => {
@@ -51,8 +51,12 @@ t.test('a reply that is written by another replica can be followed, joined by it
   const followed = second.client.events(`${path}/${bot!.id}/stream`)
   const joined = second.client.ask<{ reply: string }>(path, { body, headers: key })
   t.match(await second.client.ask(path, { body: { message: 'other' } }), { status: 409, body: { code: 'session_busy' } })
+  const { events: following } = await followed
+  const piece = { text: 'not of this reply', over: 0 }
+  for (const offset of [10_000, 'x']) second.app.bus.publish(`text:${bot!.id}`, { ...piece, offset })
+  second.app.bus.publish(`text:${bot!.id}`, { offset: 0, text: '', over: 1 })
   clock.run()
-  const events = await allOf((await followed).events)
+  const events = await allOf(following)
   t.equal(events.at(-1)!.event, 'message.completed')
   const { reply } = (await joined).body
   t.equal(events.filter(({ event }) => event === 'message.delta').map(({ data }) => data['delta']).join(''), reply)
@@ -77,6 +81,43 @@ t.test('a stop on another replica ends the reply here', async (t) => {
   t.equal(sim.requests()[0]!.aborted, true)
   clock.run()
   t.match(await second.client.ask(path, { body: { message: 'next' } }), { status: 200 })
+})
+
+t.test('a reader elsewhere is told when there is nothing to follow any more', async (t) => {
+  const app = await startApp(t)
+  const { session, botId } = await leaveTurn(app, { messages: 2 })
+  const { events } = await app.client.events(`/api/sessions/${session}/messages/${botId.toHexString()}/stream`)
+  await app.db.collection('messages').deleteMany({})
+  t.match((await allOf(events)).at(-1), {
+    event: 'message.failed', data: { botMessage: { status: 'failed', content: 'Partial' }, problem: { code: 'not_found' } }
+  })
+})
+
+t.test('a send whose chatbot is deleted meanwhile is not found', async (t) => {
+  const app = await startApp(t)
+  const session = await app.client.converse()
+  // As another replica does it: the chatbot that is remembered here is none.
+  const other = await startApp(t, { MONGODB_DATABASE: app.db.databaseName, BOOTSTRAP_API_KEY: app.adminKey })
+  await app.db.collection('configs').updateMany({}, { $set: { deletedAt: new Date() } })
+  t.match(await other.client.ask(`/api/sessions/${session}/messages`, { body: { message: 'Hello' } }), { status: 404 })
+  t.match(await app.db.collection('sessions').findOne({}), { turn: null })
+})
+
+t.test('a twin whose message is not written yet is waited for', async (t) => {
+  const app = await startApp(t, {}, { monitorCommands: true })
+  const { session, botId } = await leaveTurn(app, { messages: 0 })
+  const sessions = app.db.collection('sessions')
+  const held = { 'turn.leaseUntil': new Date(Date.now() + 3_600_000), 'turn.idempotencyKey': 'k' }
+  await sessions.updateOne({ _id: new ObjectId(session) }, { $set: held })
+  const looked = new Promise<void>((resolve) => {
+    app.app.mongo.client.on('commandSucceeded', ({ commandName, reply }) => {
+      if (commandName === 'find' && (reply as { cursor: { ns: string } }).cursor.ns.endsWith('.messages')) resolve()
+    })
+  })
+  const again = app.client.ask(`/api/sessions/${session}/messages`, { body: { message: 'Hello' }, headers: { 'idempotency-key': 'k' } })
+  await looked
+  await writeMessages(app, session, botId, 'completed')
+  t.match(await again, { status: 200, body: { reply: 'Partial', botMessage: { id: botId.toHexString() } } })
 })
 
 t.test('a reply whose writer does not hear is stopped all the same, with the text that is stored', async (t) => {
