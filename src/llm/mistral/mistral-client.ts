@@ -53,9 +53,7 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
       limits: options,
       logFailure: createFailureLog(logger, apiKey)
     },
-    admission: new Admission(maxConcurrency, {
-      breaker: { ...BREAKER_LIMITS, ...options.breaker }, limiterWindowMs: retry.limiterWindowMs
-    }),
+    admission: new Admission(maxConcurrency, { breaker: { ...BREAKER_LIMITS, ...options.breaker }, gate: retry }),
     retry,
     attempts: new EventEmitter<{ attempt: [AttemptReport] }>(),
     timeoutMs,

@@ -1,6 +1,7 @@
 import { type ApiError } from '../../errors.ts'
 import { type Admission, type Entry, type Permit } from './admission/admission.ts'
 import { type Verdict } from './admission/breaker.ts'
+import { type GateTerms } from './admission/rate-gate.ts'
 
 /** Why an attempt failed, and what that means for the next. */
 export interface Failure {
@@ -14,15 +15,10 @@ export interface Failure {
 /** What became of an attempt. */
 export type Attempted<T> = { readonly value: T } | { readonly failure: Failure }
 
-export interface RetryTerms {
+/** The base is that of a wait after any failure, too: the longest before the second attempt, and it doubles with each. */
+export interface RetryTerms extends GateTerms {
   /** Attempts in all, the first included. */
   readonly attempts: number
-  /** The longest that is waited before the second attempt, in milliseconds; it doubles with each. */
-  readonly baseMs: number
-  /** The shortest time over which the limiter counts calls. */
-  readonly limiterWindowMs: number
-  /** From 0 to 1. */
-  readonly random: () => number
 }
 
 export const RETRY_TERMS: RetryTerms = { attempts: 3, baseMs: 500, limiterWindowMs: 1000, random: Math.random }
@@ -45,25 +41,20 @@ export async function withRetries<T> (
     const permit = await admission.enter({ ...caller, attempt: number, delayMs })
     const attempted = await judged(permit, async () => await attempt(permit, number))
     if ('value' in attempted) return attempted.value
-    const { failure } = attempted
-    const limited = failure.error.code === 'upstream_rate_limited'
-    delayMs = delayAfter(number, failure, terms)
-    if (limited) permit.refused(delayMs)
-    const isFinal = failure.again === 'never' || (failure.again === undefined && !failure.error.kind.retryable)
-    if (isFinal || number >= terms.attempts) throw failure.error
-    if (performance.now() + delayMs >= caller.deadline && !limited) throw failure.error
-    // Its model is paused for everybody, and opens for one at a time.
-    if (limited) delayMs = 0
+    const { error, hintMs, again } = attempted.failure
+    const limited = error.code === 'upstream_rate_limited'
+    if (limited) permit.refused(hintMs)
+    const isFinal = again === 'never' || (again === undefined && !error.kind.retryable)
+    if (isFinal || number >= terms.attempts) throw error
+    // A limiter holds back everybody, not only this call.
+    delayMs = limited || again === 'at once' ? 0 : delayAfter(number, hintMs, terms)
+    if (performance.now() + delayMs >= caller.deadline) throw error
   }
 }
 
 /** Milliseconds to wait after so many attempts: exponential, with full jitter, on top of what was asked for. */
-function delayAfter (attempts: number, { error, hintMs, again }: Failure, terms: RetryTerms): number {
-  if (again === 'at once') return 0
-  const { baseMs, limiterWindowMs, random } = terms
-  // To ask a limiter earlier than it can have changed its mind would be an attempt for nothing.
-  const atLeast = hintMs ?? (error.code === 'upstream_rate_limited' ? limiterWindowMs : 0)
-  return Math.min(MAX_DELAY_MS, atLeast + random() * baseMs * 2 ** (attempts - 1))
+function delayAfter (attempts: number, hintMs: number | undefined, { baseMs, random }: RetryTerms): number {
+  return Math.min(MAX_DELAY_MS, (hintMs ?? 0) + random() * baseMs * 2 ** (attempts - 1))
 }
 
 const SIGNS_OF_DOWN = new Set(['upstream_failed', 'upstream_unavailable', 'upstream_timeout'])
