@@ -73,7 +73,7 @@ export function connect (t: Test, baseUrl: string, options: Partial<MistralOptio
     firstTokenTimeoutMs: 20_000,
     idleTimeoutMs: 20_000,
     timeoutMs: 20_000,
-    retry: { attempts: 1 },
+    retry: { attempts: 1, baseMs: 1, limiterWindowMs: 2 },
     breaker: { failures: Infinity },
     logger: { warn: (facts, message) => { log.push({ facts: { ...facts }, message }) } },
     ...options
