@@ -82,6 +82,12 @@ class Balancer {
     return body
   }
 
+  async events (path: string, request?: Request): Promise<AsyncIterable<SentEvent>> {
+    const answer = await this.send(path, request)
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
+    return readEvents(answer)
+  }
+
   /** Undefined: refused. */
   async #try (url: string, { method, body, headers }: Request): Promise<Reply | undefined> {
     try {
@@ -118,7 +124,7 @@ async function readWhole (balancer: Balancer, path: string, stream: AsyncIterabl
     }
     if (last !== 'stream.reconnect') return { text, last, reconnects }
     reconnects++
-    events = readEvents(await balancer.send(path, { headers: { 'last-event-id': lastId } }))
+    events = await balancer.events(path, { headers: lastId === '' ? {} : { 'last-event-id': lastId } })
   }
 }
 
@@ -167,13 +173,13 @@ t.test(`${RESTARTS} restarts in turn under load drop no request that was accepte
     const path = await openSession()
     while (!over.signal.aborted) {
       const headers = { accept: 'text/event-stream', 'idempotency-key': `${name}-${counts.streamed}` }
-      const events = readEvents(await balancer.send(path, { body: { message }, headers }))
+      const events = await balancer.events(path, { body: { message }, headers })
       const iterator = events[Symbol.asyncIterator]()
       const begun = (await iterator.next()).value as SentEvent
       const { id } = begun.data['botMessage'] as MessageView
       const own = readWhole(balancer, `${path}/${id}/stream`, { [Symbol.asyncIterator]: () => iterator })
-      const other = balancer.send(`${path}/${id}/stream`)
-        .then(async (answer) => await readWhole(balancer, `${path}/${id}/stream`, readEvents(answer as unknown as Response)))
+      const other = balancer.events(`${path}/${id}/stream`)
+        .then(async (events) => await readWhole(balancer, `${path}/${id}/stream`, events))
       const [mine, followed] = await Promise.all([own, other])
       const { content, status } = await balancer.json<MessageView>(`${path}/${id}`)
       t.equal(status, 'completed')
