@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { MongoClient } from 'mongodb'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { RedisCarrier } from '../src/bus/redis-carrier.ts'
 import { StoreCarrier } from '../src/bus/store-carrier.ts'
@@ -79,6 +80,9 @@ t.test('by Redis it is there at once, and by the store while Redis is away', { s
   await elsewhere.until(2)
   t.same(elsewhere.heard.filter(({ n }) => n === 2), [{ n: 2, text: 'hälf \ud83d' }])
   t.same(own.heard.filter(({ n }) => n === 2), [{ n: 2, text: 'hälf \ud83d' }], 'and the sender hears it once')
+  const visitor = new Redis(redis.url)
+  for (const text of ['', '{', 'null', '{"from":"x"}', '{"from":"x","payload":null}']) await visitor.publish(`parley:${database}:a`, text)
+  visitor.disconnect()
   late.stop()
   const again = hear(there, 'b')
   await repeat(() => here.publish('b', { n: 3 }), again.until(3))

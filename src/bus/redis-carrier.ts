@@ -34,8 +34,9 @@ export class RedisCarrier implements Carrier {
 
   start (deliver: (signal: Signal) => void): void {
     this.#receiver.on('message', (channel: string, message: string) => {
-      const { from, payload } = JSON.parse(message) as Envelope
-      if (from !== this.#id) deliver({ topic: channel.slice(this.#prefix.length), payload })
+      const envelope = envelopeIn(message)
+      if (!envelope || envelope.from === this.#id) return
+      deliver({ topic: channel.slice(this.#prefix.length), payload: envelope.payload })
     })
   }
 
@@ -80,6 +81,17 @@ export class RedisCarrier implements Carrier {
       isAway = false
     })
     return redis
+  }
+}
+
+/** Undefined: no replica has sent this. */
+function envelopeIn (message: string): Envelope | undefined {
+  try {
+    const envelope = JSON.parse(message) as Partial<Envelope> | null
+    const isWhole = typeof envelope?.from === 'string' && typeof envelope.payload === 'object' && envelope.payload !== null
+    return isWhole ? envelope as Envelope : undefined
+  } catch {
+    return undefined
   }
 }
 

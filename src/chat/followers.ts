@@ -25,8 +25,9 @@ export class Followers {
 
   /** The message to follow; one that has ended is given as it is. */
   of (message: Message): FollowedMessage {
-    const here = this.#live.get(message.id) ?? this.#elsewhere.get(message.id)
-    return here ?? new StoredMessage(message, {
+    const isRunning = message.status === 'streaming'
+    const followed = this.#live.get(message.id) ?? (isRunning ? this.#elsewhere.get(message.id) : undefined)
+    return followed ?? new StoredMessage(message, {
       bus: this.#bus, messages: this.#messages, intervalMs: this.#intervalMs, followed: this.#elsewhere
     })
   }

@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type MessageInput } from '../../schemas/message.ts'
 import { ApiError } from '../errors.ts'
 import { newId } from '../store/ids.ts'
-import { type Message, type MessageRepository } from '../store/messages.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type Session, type SessionScope } from '../store/sessions.ts'
 import { type Alarm } from './alarm.ts'
-import { type FollowedMessage, goingDown } from './followed-message.ts'
+import { goingDown } from './followed-message.ts'
 import { type Followers } from './followers.ts'
 import { findEarlierSend, replyThatCounts, requestHash, type SendKey } from './idempotency.ts'
 import { type Stopper } from './stopper.ts'
-import { type TurnStarter } from './turn-starter.ts'
+import { type Sent, type TurnStarter } from './turn-starter.ts'
 import { type TurnTaking } from './turn-taking.ts'
 import { type WaitingLine } from './waiting-line.ts'
 
@@ -24,13 +24,6 @@ export interface SendOptions {
   readonly onBusy: 'reject' | 'queue' | 'interrupt'
   /** Whether the text is wanted as it is written. */
   readonly stream: boolean
-}
-
-/** `replayed`: the same key had started this turn before. */
-export interface Sent {
-  readonly userMessage: Message
-  readonly reply: FollowedMessage
-  readonly replayed: boolean
 }
 
 interface Dependencies {

@@ -37,26 +37,24 @@ export class Stopper {
 
   /** Ends a reply, with the text it has, and waits for that. */
   async stop (sessionId: string, messageId: string): Promise<void> {
-    const here = this.#live.get(messageId)
-    if (here) {
-      here.abort('stopped')
-      await untilEnd(here)
-      return
-    }
-    if (await this.#hasEnded(sessionId, messageId)) return
-    this.abort({ messageId })
-    // The process that writes it knows text and usage that the store does not have yet.
     const deadline = performance.now() + PATIENCE_MS
+    let isAsked = false
     while (performance.now() < deadline) {
+      const here = this.#live.get(messageId)
+      if (here) {
+        here.abort('stopped')
+        await untilEnd(here)
+        return
+      }
+      // One that is not there yet is about to be written.
+      const message = await this.#messages.find(sessionId, messageId)
+      if (message && message.status !== 'streaming') return
+      // The process that writes it knows text and usage that the store does not have yet.
+      if (message && !isAsked) this.abort({ messageId })
+      isAsked = message !== undefined
       await delay(LOOK_MS)
-      if (await this.#hasEnded(sessionId, messageId)) return
     }
     // It is gone, or deaf; then it notices with its next write that the message is no longer streaming.
     if (await this.#messages.end(messageId, { status: 'stopped' })) await this.#turns.release(sessionId, messageId)
-  }
-
-  async #hasEnded (sessionId: string, messageId: string): Promise<boolean> {
-    const message = await this.#messages.find(sessionId, messageId)
-    return message?.status !== 'streaming'
   }
 }

@@ -6,12 +6,12 @@ import { type Chatbot } from '../store/chatbots.ts'
 import { newId } from '../store/ids.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
+import { type FollowedMessage } from './followed-message.ts'
 import { type Followers } from './followers.ts'
 import { findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
 import { buildPrompt } from './prompt.ts'
-import { type Sent } from './sender.ts'
 import { type TurnRunner } from './turn-runner.ts'
 import { interruption, type TurnTaking } from './turn-taking.ts'
 
@@ -20,6 +20,13 @@ const SETTLE_ATTEMPTS = 40
 const SETTLE_MS = 25
 // The largest `historyLimit` there is.
 const MAX_HISTORY = 100
+
+/** What became of a send. `replayed`: the same key had started this turn before. */
+export interface Sent {
+  readonly userMessage: Message
+  readonly reply: FollowedMessage
+  readonly replayed: boolean
+}
 
 interface Dependencies {
   readonly messages: MessageRepository

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
 import t from 'tap'
 import { allOf, startApp, type Answer, type TestApp } from '../helper.ts'
-import { history, leaveTurn, startReplicas, type MessageView } from '../replicas.ts'
+import { history, leaveTurn, startReplicas, writeMessages, type MessageView } from '../replicas.ts'
 import { startAppWithSim, StepClock, type TestAppWithSim } from '../sim.ts'
 
 interface Reply { code?: string, userMessage: MessageView, botMessage: MessageView }
@@ -66,6 +66,16 @@ t.test('a send without a place in line does not overtake those who have one', as
   t.equal((await behind.answer).status, 200, 'a ticket that nobody renews lapses')
   t.match(await app.client.ask(path, { body: { message: 'yes' } }), { status: 200 })
   t.same(await ticketsOf(app, session), [])
+})
+
+t.test('an interruption also ends a turn that has not written anything yet', async (t) => {
+  const app = await startApp(t)
+  const { session, botId } = await leaveTurn(app, { messages: 0 })
+  await app.db.collection('sessions').updateOne({ _id: new ObjectId(session) }, { $set: { 'turn.leaseUntil': inAnHour() } })
+  const urgent = await queueUp(app, session, 'urgent', '?onBusy=interrupt')
+  await writeMessages(app, session, botId, 'streaming')
+  t.match(await urgent.answer, { status: 200, body: { userMessage: { seq: 3 } } })
+  t.match((await history(app, session))[1], { status: 'stopped', content: 'Partial' })
 })
 
 t.test('tickets are renewed for as long as their senders wait', async (t) => {
