@@ -198,6 +198,16 @@ t.test('many refusals at once teach the rate', async (t) => {
   t.equal(quick.order.length, 52, 'with time, all go')
 })
 
+t.test('calls that leave the window during a pause do not hide those within it', async (t) => {
+  const { enter, pass, order } = open(8, { gate: { limiterWindowMs: 40, random: () => 0 } })
+  const early = await Promise.all(Array.from({ length: 4 }, async () => await enter()))
+  await new Promise((resolve) => setTimeout(resolve, 25))
+  await enter()
+  early.forEach((permit) => permit.refused(25))
+  await pass()
+  t.equal(order.length, 6)
+})
+
 t.test('what is left of a budget bounds the calls in flight, and an empty one pauses until it is full', async (t) => {
   const { enter, order } = open(8)
   const first = await enter({ tenantId: 'first' })

@@ -172,7 +172,8 @@ export class RateGate {
     const windows = (now - this.#learnedAt) / limiterWindowMs
     if (windows > WINDOWS_TO_FORGET) this.#learned = Infinity
     const rate = Math.floor(this.#learned * (1 + (windows / WINDOWS_TO_DOUBLE) ** 3))
-    const blocking = this.#recent[this.#countRecent() - rate]
+    const count = this.#countRecent()
+    const blocking = this.#recent[count - rate]
     return blocking === undefined ? 0 : blocking + limiterWindowMs - now
   }
 
