@@ -121,6 +121,7 @@ t.test('two replicas with a model of their own', async (t) => {
   const refused = await writing.ask(path, { body: { message: 'One more.' } })
   t.equal(refused.status, 503)
   t.match(refused.body, { code: 'overloaded', retryable: true })
+  t.equal(refused.headers.get('connection'), 'close')
   clock.run()
   const all = await sent
   t.equal(all.at(-1)!.event, 'message.completed', 'a running turn gets its end')

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Agent, fetch } from 'undici'
@@ -223,4 +226,31 @@ t.test(`${RESTARTS} restarts in turn under load drop no request that was accepte
   t.ok(counts.reconnects > 0, 'readers were sent to another replica')
   await Promise.all(running.map(async ({ process }) => await process.end()))
   t.strictSame(await checkLedger(uri, database, { deterministic: true }), [])
+})
+
+t.test('a request that is on its way is answered, and connections that nobody uses hold nothing up', async (t) => {
+  const key = newApiKey()
+  const process = new ServerProcess(t, { PORT: '0', DATA_DIR: await temporaryFolder(t), BOOTSTRAP_API_KEY: key })
+  const url = new URL(await process.serving())
+  const open = async (): Promise<Socket> => {
+    const socket = connect(Number(url.port), url.hostname)
+    t.teardown(() => socket.destroy())
+    await once(socket, 'connect')
+    return socket
+  }
+  const [silent, idle, slow] = [await open(), await open(), await open()]
+  idle.write(`GET /health/live HTTP/1.1\r\nhost: ${url.host}\r\n\r\n`)
+  const [alive] = await once(idle, 'data') as [Buffer]
+  t.match(alive.toString(), /^HTTP\/1.1 200[^]*connection: keep-alive/i)
+  slow.write(`POST /api/configs HTTP/1.1\r\nhost: ${url.host}\r\nx-api-key: ${key}\r\ncontent-type: application/json\r\ncontent-length: 19\r\n\r\n{"purpose":`)
+
+  const ended = process.end()
+  let ready = 200
+  while (ready === 200) ready = (await fetch(new URL('/health/ready', url))).status
+  t.equal(ready, 503)
+  slow.write('"Help."}')
+  t.match(await text(slow), /^HTTP\/1.1 201[^]*connection: close[^]*"purpose":"Help."/i)
+  await once(idle.resume(), 'close')
+  await once(silent.resume(), 'close')
+  t.match(await ended, { code: 0, stderr: '' })
 })
