@@ -70,12 +70,10 @@ export class JsonCall<T> implements HttpListener {
 
   head (status: number, headers: ResponseHeaders): void {
     this.#head = { status, headers }
-    if (status >= 200 && status <= 299) {
-      this.#options.permit.passed(readBudget(headers))
-    } else {
-      this.#refusal = failureOfStatus(status, headers, Date.now())
-      this.#deadlines.awaitRefusalBody()
-    }
+    if (status !== 429) this.#options.permit.passed(readBudget(headers))
+    if (status >= 200 && status <= 299) return
+    this.#refusal = failureOfStatus(status, headers, Date.now())
+    this.#deadlines.awaitRefusalBody()
   }
 
   bytes (chunk: Buffer): void {
