@@ -1,8 +1,7 @@
 import { type FastifyRequest, type onSendAsyncHookHandler, type preHandlerAsyncHookHandler, type RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { IdempotencyKey } from '../schemas/idempotency.ts'
+import { CreationHeaders } from '../schemas/idempotency.ts'
 import { problems } from '../schemas/responses.ts'
-import { Type } from '../schemas/type.ts'
 import { Idempotency, type Claim } from '../src/idempotency/idempotency.ts'
 
 declare module 'fastify' {
@@ -59,7 +58,7 @@ export default fp(async (fastify) => {
     if (!route.config?.idempotent) return
     route.schema = {
       ...route.schema,
-      headers: Type.Object({ 'idempotency-key': Type.Optional(IdempotencyKey) }),
+      headers: CreationHeaders,
       response: { ...route.schema?.response as object, ...problems(422) }
     }
     route.preHandler = [claimed, ...[route.preHandler ?? []].flat()]

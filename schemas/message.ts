@@ -1,3 +1,4 @@
+import { IdempotencyKey } from './idempotency.ts'
 import { Id, Metadata, NonBlankText, StoredMetadata, Timestamp } from './text.ts'
 import { OneOf, Ref, Type, closed, type Static } from './type.ts'
 
@@ -76,12 +77,9 @@ export const SendQuery = Type.Object({
 }, closed)
 
 export const SendHeaders = Type.Object({
-  'idempotency-key': Type.Optional(Type.String({
-    minLength: 1,
-    maxLength: 255,
-    pattern: '^[\\x21-\\x7E]+$',
-    description: 'Makes the send safe to repeat: the same key and body never makes a second message or a second reply.'
-  })),
+  'idempotency-key': Type.Optional(IdempotencyKey(
+    'Makes the send safe to repeat: the same key and body never makes a second message or a second reply.'
+  )),
   prefer: Type.Optional(Type.String({
     description: '`respond-async`: do not wait for the reply (RFC 7240). Other preferences are ignored.'
   }))
