@@ -75,19 +75,34 @@ t.test('tenants take turns, and within a tenant the first comes first, one who i
   t.strictSame(told, [4, 2, 5, 0, 1, 3])
 })
 
-t.test('over 1024 that wait, those who are new are refused', async (t) => {
+t.test('over 1024 that wait, those who are new are refused, of the tenant with the most of them', async (t) => {
   const { enter, pass } = open(1)
   const running = await enter()
   const stop = new AbortController()
-  const waiting = Array.from({ length: 1024 }, async () => await codeOf(pass({ signal: stop.signal })))
+  const { signal } = stop
+  const waiting = Array.from({ length: 1024 }, async () => await codeOf(pass({ signal })))
   const refused = await enter().catch((error: unknown) => error as ApiError)
   t.match(refused, { code: 'overloaded', headers: { 'retry-after': '1' } })
-  const back = pass({ attempt: 2 })
+  const quiet = pass({ tenantId: 'quiet' })
+  t.equal(await waiting.at(-1), 'overloaded', 'the last of the many makes room')
+  const back = Array.from({ length: 1025 }, async () => await codeOf(enter({ attempt: 2, signal })))
+  t.equal(await back.at(-1), 'overloaded', 'those who come again have a bound, too')
+  stop.abort()
+  await Promise.all([...waiting, ...back])
+  running.release()
+  await quiet
+  await pass()
+})
+
+t.test('a long line for one model is no reason to refuse calls of another', async (t) => {
+  const { enter, pass } = open(2)
+  ;(await enter()).refused(20_000)
+  const stop = new AbortController()
+  const waiting = Array.from({ length: 1024 }, async () => await codeOf(enter({ signal: stop.signal })))
+  await pass({ model: 'another' })
+  t.equal(await codeOf(enter()), 'overloaded')
   stop.abort()
   await Promise.all(waiting)
-  running.release()
-  await back
-  await pass()
 })
 
 t.test('an abort takes a waiter out, whatever it waits for', async (t) => {

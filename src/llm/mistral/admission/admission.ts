@@ -14,7 +14,7 @@ export interface Entry {
   readonly deadline: number
   /** Milliseconds until it may go. */
   readonly delayMs: number
-  /** From 1. A later one goes before first ones, and is not turned away because the line is long. */
+  /** From 1. Later ones go before first ones, and are not turned away so soon. */
   readonly attempt: number
 }
 
@@ -35,8 +35,9 @@ interface Waiter extends Entry, PromiseWithResolvers<Permit> {
   readonly stopListening: () => void
 }
 
-// With it, the longest line that is looked through for the next call; at a thousand that is some microseconds.
 const MAX_WAITING = 1024
+// Those who wait for another attempt have been let in before; still their number must have a bound.
+const MAX_WAITING_AGAIN = 2 * MAX_WAITING
 const RETRY_WHEN_FULL_SECONDS = '1'
 
 /**
@@ -70,18 +71,20 @@ export class Admission {
     signal.throwIfAborted()
     const refusal = refusalOf(entry)
     if (refusal !== undefined) throw refusal
-    // Also when there is room: those who wait to try again have no slot, and their number must have a bound, too.
-    if (this.#line.size >= MAX_WAITING && attempt === 1) throw tooManyWaiting()
     if (delayMs === 0 && this.#free > 0 && model.gate.isOpen()) return this.#admit(model)
+    if (this.#line.size >= (attempt === 1 ? MAX_WAITING : MAX_WAITING_AGAIN)) this.#makeRoom(entry)
     return await this.#wait(entry)
   }
 
+  /** The tenant with the most waiters gives up its last one, or the newcomer is turned away. */
+  #makeRoom ({ tenantId }: Entry): void {
+    const surplus = this.#line.surplus(tenantId)
+    if (surplus === undefined) throw tooManyWaiting()
+    this.#turnAway(surplus, tooManyWaiting())
+  }
+
   async #wait (entry: Entry): Promise<Permit> {
-    const leave = (): void => {
-      this.#line.delete(waiter)
-      this.#dismiss(waiter)
-      waiter.reject(entry.signal.reason)
-    }
+    const leave = (): void => this.#turnAway(waiter, entry.signal.reason)
     const ready = (): void => {
       waiter.timer = undefined
       this.#serve()
@@ -99,8 +102,16 @@ export class Admission {
 
   /** Lets go who may go. To be called whenever that may have become possible. */
   #serve (): void {
+    // Many may wait for the same model, which is asked once.
+    const closed = new Set<ModelState>()
+    const mayGo = ({ timer, model }: Waiter): boolean => {
+      if (timer !== undefined || closed.has(model)) return false
+      if (model.gate.isOpen()) return true
+      closed.add(model)
+      return false
+    }
     while (this.#free > 0 && this.#line.size > 0) {
-      const waiter = this.#line.take(({ timer, model }) => timer === undefined && model.gate.isOpen())
+      const waiter = this.#line.take(mayGo)
       if (waiter === undefined) return
       this.#dismiss(waiter)
       // A model that is tried again lets one call go, and then those behind it are refused.
@@ -129,11 +140,14 @@ export class Admission {
   #refuse (model: ModelState): void {
     for (const waiter of this.#line.filter((candidate) => candidate.model === model)) {
       const refusal = refusalOf(waiter)
-      if (refusal === undefined) continue
-      this.#line.delete(waiter)
-      this.#dismiss(waiter)
-      waiter.reject(refusal)
+      if (refusal !== undefined) this.#turnAway(waiter, refusal)
     }
+  }
+
+  #turnAway (waiter: Waiter, reason: unknown): void {
+    this.#line.delete(waiter)
+    this.#dismiss(waiter)
+    waiter.reject(reason)
   }
 
   #dismiss ({ timer, stopListening }: Waiter): void {

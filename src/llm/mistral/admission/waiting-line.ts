@@ -49,6 +49,16 @@ export class WaitingLine<T extends Waiting> {
     return undefined
   }
 
+  /** The last to have come of the tenant with the most newcomers, when those are more than this tenant would have. */
+  surplus (tenantId: string): T | undefined {
+    const own = this.#tenants.get(tenantId)?.[1]?.size ?? 0
+    let longest: Set<T> | undefined
+    for (const [, newcomers] of this.#tenants.values()) {
+      if (newcomers !== undefined && newcomers.size > (longest?.size ?? own + 1)) longest = newcomers
+    }
+    return longest && [...longest].at(-1)
+  }
+
   /** All of whom this is true, in no order. */
   filter (isWanted: (waiter: T) => boolean): T[] {
     return [...this.#tenants.values()].flat().flatMap((queue) => [...queue].filter(isWanted))
