@@ -161,12 +161,13 @@ t.test('an abort ends a wait at once, and nothing is sent after it', async (t) =
 })
 
 t.test('when the client is closed nothing is tried again', async (t) => {
-  const { provider, upstream } = await meet(t, [() => {}], { maxConcurrency: 1 })
+  const { provider, upstream, reports } = await meet(t, [() => {}], { maxConcurrency: 1 })
   const replies = [talk(provider), talk(provider)]
   while (upstream.exchanges.length === 0) await new Promise(setImmediate)
   await provider.close()
   t.strictSame((await Promise.all(replies)).map(codeOf), ['upstream_unavailable', 'upstream_unavailable'])
   t.equal(upstream.exchanges.length, 1)
+  t.equal(reports.length, 2)
 })
 
 const exchangesOf = (count: number): PromptMessage[] => [
