@@ -18,27 +18,39 @@ export interface TurnWish {
 const NOW = { $toLong: '$$NOW' }
 const isPast = (date: string) => ({ $lt: [{ $toLong: date }, NOW] })
 
+const soon = (leaseMs: number) => ({ $add: ['$$NOW', leaseMs] })
+
+/** The turn that is wished for. */
+function wished ({ messageId, idempotencyKey }: TurnWish, leaseMs: number) {
+  return {
+    messageId: parseId(messageId)!,
+    seq: { $add: ['$nextSeq', 1] },
+    leaseUntil: soon(leaseMs),
+    idempotencyKey: { $literal: idempotencyKey },
+    lapsed: false
+  }
+}
+
+/** The update that takes a turn which is free, with nobody waiting for it. */
+function takeFree (wish: TurnWish, leaseMs: number): Document[] {
+  return [{ $set: { turn: wished(wish, leaseMs), nextSeq: { $add: ['$nextSeq', 2] }, lastActivity: '$$NOW' } }]
+}
+
 /** The update that takes the turn, where it is free and ours, and the place in line otherwise. */
-function takeOrWait ({ messageId, idempotencyKey, ticket }: TurnWish, leaseMs: number): Document[] {
-  const bot = parseId(messageId)!
+function takeOrWait (wish: TurnWish, leaseMs: number): Document[] {
+  const { ticket } = wish
+  const turn = wished(wish, leaseMs)
   const ours = ticket === undefined ? null : parseId(ticket.id)!
-  const until = { $add: ['$$NOW', leaseMs] }
+  const until = soon(leaseMs)
   const isOurs = { $eq: ['$$this.id', ours] }
   const isNotOurs = { $ne: ['$$this.id', ours] }
-  const isTaken = { $eq: ['$turn.messageId', bot] }
+  const isTaken = { $eq: ['$turn.messageId', turn.messageId] }
   const isNext = { $let: { vars: { first: { $arrayElemAt: ['$tickets', 0] } }, in: { $eq: [{ $ifNull: ['$$first.id', ours] }, ours] } } }
   const isWaiting = { $ne: [{ $size: { $filter: { input: '$tickets', cond: isOurs } } }, 0] }
   const mayWait = { $and: [{ $eq: ['$status', 'active'] }, { $lt: [{ $size: '$tickets' }, MAX_WAITING] }] }
   const fresh = [{ id: ours, until }]
   const joined = { $concatArrays: ticket?.place === 'front' ? [fresh, '$tickets'] : ['$tickets', fresh] }
   const renewed = { $map: { input: '$tickets', in: { $cond: [isOurs, { id: ours, until }, '$$this'] } } }
-  const turn = {
-    messageId: bot,
-    seq: { $add: ['$nextSeq', 1] },
-    leaseUntil: until,
-    idempotencyKey: { $literal: idempotencyKey },
-    lapsed: false
-  }
   return [
     // Those who wait renew their tickets; who does not is gone.
     { $set: { tickets: { $filter: { input: { $ifNull: ['$tickets', []] }, cond: { $or: [isOurs, { $not: [isPast('$$this.until')] }] } } } } },
@@ -79,14 +91,18 @@ export class TurnRepository {
 
   /**
    * Takes the turn of an active session and two numbers for its messages, all in one write, where it is free and nobody
-   * waits before us. Else puts our ticket in line or renews it, for `leaseMs`, too; where the line is full, or the session
+   * waits before us. Else, with a second write, puts our ticket in line or renews it, for `leaseMs`, too; where the line is full, or the session
    * has ended, there is none in what comes back. Marks a turn as lapsed whose lease has run out. Undefined: no such session.
    */
   async take (scope: SessionScope, wish: TurnWish, leaseMs: number): Promise<Session | undefined> {
     const _id = parseId(wish.sessionId)
-    const document = _id && await this.#collection.findOneAndUpdate(
-      { _id, ...scope, status: present }, takeOrWait(wish, leaseMs), { returnDocument: 'after' }
-    )
+    if (!_id) return undefined
+    // Nearly every turn is free and wished for by one alone, and the update that knows of others costs a store much more.
+    const free = { _id, ...scope, status: 'active', turn: null, 'tickets.0': { $exists: false } } as const
+    const document = await this.#collection.findOneAndUpdate(free, takeFree(wish, leaseMs), { returnDocument: 'after' }) ??
+      await this.#collection.findOneAndUpdate(
+        { _id, ...scope, status: present }, takeOrWait(wish, leaseMs), { returnDocument: 'after' }
+      )
     return document ? toSession(document) : undefined
   }
 
