@@ -157,6 +157,8 @@ export async function startApp (test: Test, env: Record<string, string> = {}, ov
   const mongo = new MongoClient(uri)
   const db = mongo.db(database)
   test.teardown(async () => {
+    // Else the server gives those who are still there time to leave.
+    app.server.closeAllConnections()
     await app.close()
     await db.dropDatabase()
     await mongo.close()

@@ -1,6 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
 import { type Test } from 'tap'
 import { Environment } from '../src/config.ts'
 import { Client } from './helper.ts'
@@ -63,4 +64,21 @@ export class ServerProcess {
     this.child.kill(signal)
     return await this.ended
   }
+}
+
+/** The lines that hold a conversation, as a server prints them. */
+export function curlLines (stdout: string): string {
+  return stdout.split('\n').filter((line) => line.includes('curl ')).join('\n')
+}
+
+/** What the last of them answers. */
+export interface Pasted extends Record<string, unknown> {
+  readonly reply: string
+  readonly botMessage: { readonly id: string, readonly sessionId: string, readonly model: string }
+}
+
+/** Runs lines in a shell, as a reader does who pastes them. */
+export async function paste (lines: string, env: Record<string, string> = {}): Promise<Pasted> {
+  const { stdout } = await promisify(execFile)('bash', ['-c', lines], { env: { ...process.env, ...env } })
+  return JSON.parse(stdout) as Pasted
 }

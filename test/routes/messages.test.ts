@@ -1,6 +1,6 @@
 import t from 'tap'
 import { allOf, startApp, type Client, type SentEvent } from '../helper.ts'
-import { promptOf, startAppWithSim, StepClock } from '../sim.ts'
+import { promptOf, startAppWithSim, StepClock, type TestAppWithSim } from '../sim.ts'
 
 interface MessageView {
   id: string
@@ -37,6 +37,15 @@ async function until (events: AsyncIterator<SentEvent>, name: string): Promise<S
     if (next.done) throw new Error(`the stream ended before ${name}`)
     if (next.value.event === name) return next.value
   }
+}
+
+let shared: Promise<TestAppWithSim> | undefined
+
+/** One app for all tests that need no other, with a simulator that has forgotten the last one. */
+async function appWithSim (): Promise<TestAppWithSim> {
+  const app = await (shared ??= startAppWithSim(t))
+  app.sim.reset()
+  return app
 }
 
 // A model that asks to come back so late is not asked again.
@@ -84,7 +93,7 @@ t.test('the history is read by seq in both directions', async (t) => {
 })
 
 t.test('a reply is streamed as events whose deltas are the stored text', async (t) => {
-  const { client } = await startAppWithSim(t)
+  const { client } = await appWithSim()
   const session = await client.converse()
   const { response, events } = await stream(client, session, 'Grüße 👋 aus Köln, wie geht es?')
   t.equal(response.status, 200)
@@ -121,7 +130,7 @@ t.test('the first delta arrives long before the model has ended', async (t) => {
 })
 
 t.test('the model is given the system text, the last historyLimit messages and the new one', async (t) => {
-  const { client, sim } = await startAppWithSim(t)
+  const { client, sim } = await appWithSim()
   const session = await client.converse({
     purpose: 'Sell boats.',
     domain: ['boats', 'sails'],
@@ -140,7 +149,7 @@ t.test('the model is given the system text, the last historyLimit messages and t
 })
 
 t.test('a change of the configuration counts from the next turn on', async (t) => {
-  const { client, sim } = await startAppWithSim(t)
+  const { client, sim } = await appWithSim()
   const config = await client.createConfig({ instructions: 'Old.' })
   const session = await client.createSession(config)
   await send(client, session, 'one')
@@ -179,7 +188,7 @@ t.test('when the model fails, the user message is kept and the client is told wh
 })
 
 t.test('a stream that breaks keeps its partial text and ends with message.failed', async (t) => {
-  const { client, sim } = await startAppWithSim(t)
+  const { client, sim } = await appWithSim()
   const faults = [{ reset: { afterChunks: 4 } }, { truncate: { chunks: 4 } }, { malformed: 'badJson' }, { errorChunk: 'mistral' }, { errorChunk: 'finish_reason' }]
   for (const fault of faults) {
     const session = await client.converse()
@@ -197,7 +206,7 @@ t.test('a stream that breaks keeps its partial text and ends with message.failed
 })
 
 t.test('a finished message can be read again from every offset', async (t) => {
-  const { client } = await startAppWithSim(t)
+  const { client } = await appWithSim()
   const session = await client.converse()
   const { body: { botMessage } } = await send(client, session, 'a 👋🏽 b')
   const path = `/api/sessions/${session}/messages/${botMessage.id}/stream`
@@ -258,7 +267,7 @@ t.test('stop ends a running reply with the text it has and aborts the model', as
 })
 
 t.test('a caller who waits for JSON is told that the reply was stopped', async (t) => {
-  const { client, sim } = await startAppWithSim(t)
+  const { client, sim } = await appWithSim()
   const session = await client.converse()
   sim.script([{ fault: { hang: true } }])
   const waiting = send(client, session, 'Hello?')
@@ -269,7 +278,7 @@ t.test('a caller who waits for JSON is told that the reply was stopped', async (
 })
 
 t.test('the same idempotency key never makes a second message', async (t) => {
-  const { client, sim } = await startAppWithSim(t)
+  const { client, sim } = await appWithSim()
   const session = await client.converse()
   const key = { 'idempotency-key': 'order-17' }
   const first = await send(client, session, 'Hello', key)
@@ -294,7 +303,7 @@ t.test('the same idempotency key never makes a second message', async (t) => {
 })
 
 t.test('twenty identical sends at once make one message and one call', async (t) => {
-  const { client, sim } = await startAppWithSim(t)
+  const { client, sim } = await appWithSim()
   const session = await client.converse()
   const answers = await Promise.all(Array.from({ length: 20 }, async () => await send(client, session, 'Hello', { 'idempotency-key': 'k' })))
   for (const { status, body } of answers) {
