@@ -40,6 +40,7 @@ export interface ChatOptions {
 export class Chat {
   readonly #options: ChatOptions
   readonly #live = new LiveMessages()
+  readonly #line: WaitingLine
   readonly #followers: Followers
   readonly #stopper: Stopper
   readonly #sender: Sender
@@ -51,7 +52,7 @@ export class Chat {
   constructor (options: ChatOptions) {
     const { store: { sessions, messages, ...store }, bus, chatbots, provider, log, leaseMs, flushMs } = options
     const live = this.#live
-    const line = new WaitingLine(bus)
+    const line = this.#line = new WaitingLine(bus)
     const turns = new TurnTaking(store.turns, messages, line, leaseMs)
     const runner = new TurnRunner({ messages, turns, provider, log, leaseMs, flushMs })
     const followers = new Followers(bus, live, messages, flushMs)
@@ -146,6 +147,7 @@ export class Chat {
     await this.#options.sessions.require(scope, sessionId)
     await this.#options.store.sessions.markDeleted(scope, sessionId)
     this.#stopper.abort({ sessionId })
+    this.#line.dismiss(sessionId)
     this.#inBackground(this.purge())
   }
 

@@ -81,7 +81,7 @@ export class Sender {
     const { turns, line } = this.#deps
     const id = newId()
     const place = onBusy === 'queue' ? 'back' : 'front'
-    const wait: Wait = { ticket: { id, place }, alarm: line.join(id), isInLine: false, hasInterrupted: false }
+    const wait: Wait = { ticket: { id, place }, alarm: line.join(id, sessionId), isInLine: false, hasInterrupted: false }
     try {
       return await this.#begin(send, wait)
     } finally {

@@ -6,33 +6,46 @@ const TURN_CALLED = 'turn-called'
 /** The sends that wait here for the turn of their session. Who is next is said by the tickets in the session. */
 export class WaitingLine {
   readonly #bus: Bus
-  readonly #alarms = new Map<string, Alarm>()
+  /** By ticket. */
+  readonly #waiting = new Map<string, { readonly sessionId: string, readonly alarm: Alarm }>()
 
   constructor (bus: Bus) {
     this.#bus = bus
-    bus.subscribe(TURN_CALLED, ({ ticket }) => this.#alarms.get(String(ticket))?.ring())
+    bus.subscribe(TURN_CALLED, ({ ticket, sessionId }) => {
+      if (ticket !== undefined) this.#waiting.get(String(ticket))?.alarm.ring()
+      else this.#ringAll((waiting) => waiting.sessionId === sessionId)
+    })
   }
 
   /** Rings when the ticket is called. */
-  join (ticket: string): Alarm {
+  join (ticket: string, sessionId: string): Alarm {
     const alarm = new Alarm()
-    this.#alarms.set(ticket, alarm)
+    this.#waiting.set(ticket, { sessionId, alarm })
     return alarm
   }
 
   leave (ticket: string): void {
-    this.#alarms.delete(ticket)
+    this.#waiting.delete(ticket)
   }
 
   /** Tells the send with this ticket, wherever it waits, that its turn may have come. */
   call (ticket: string): void {
-    const here = this.#alarms.get(ticket)
-    if (here) here.ring()
+    const here = this.#waiting.get(ticket)
+    if (here) here.alarm.ring()
     else this.#bus.publish(TURN_CALLED, { ticket })
+  }
+
+  /** Tells all who wait for a session, wherever they do, that it is gone. */
+  dismiss (sessionId: string): void {
+    this.#bus.publish(TURN_CALLED, { sessionId })
   }
 
   /** Lets all look around who wait here. */
   wakeAll (): void {
-    for (const alarm of this.#alarms.values()) alarm.ring()
+    this.#ringAll(() => true)
+  }
+
+  #ringAll (isMeant: (waiting: { readonly sessionId: string }) => boolean): void {
+    for (const waiting of this.#waiting.values()) if (isMeant(waiting)) waiting.alarm.ring()
   }
 }
