@@ -1,3 +1,4 @@
+import { runClient } from './client.ts'
 import { type Ask, runQuality } from './quality.ts'
 import { startServer } from './server-process.ts'
 import { runTurns } from './turns.ts'
@@ -28,4 +29,5 @@ async function qualityOverHttp (): Promise<boolean> {
 }
 
 process.exitCode = await qualityOverHttp() ? 0 : 1
+await runClient()
 await runTurns()
