@@ -6,9 +6,10 @@ import { type Admission, type Permit } from './admission/admission.ts'
 import { type ModelState } from './admission/model-state.ts'
 import { type Completion } from './answer/answer-reader.ts'
 import { type ContextLimit, windowAfter } from './answer/context-limit.ts'
+import { readStreamedCompletion, readWholeCompletion } from './answer/read-completion.ts'
 import { finalUsage } from './answer/reported-usage.ts'
+import { Attempt, type Outcome, type Upstream } from './attempt.ts'
 import { type AttemptReport } from './attempt-report.ts'
-import { CompletionAttempt, type Outcome, type Upstream } from './completion-attempt.ts'
 import { EventQueue } from './event-queue.ts'
 import { buildRequestBody } from './request/request-body.ts'
 import { type Dialect } from './request/dialect.ts'
@@ -17,6 +18,8 @@ import { type Attempted, type RetryTerms, withRetries } from './retry.ts'
 /** What all generations of a provider share. */
 export interface GenerationContext {
   readonly upstream: Upstream
+  /** Of the chat completions. */
+  readonly path: string
   readonly admission: Admission
   readonly retry: RetryTerms
   readonly attempts: EventEmitter<{ attempt: [AttemptReport] }>
@@ -98,9 +101,12 @@ class Generation {
 
   async #attempt (permit: Permit, number: number): Promise<Attempted<Completion>> {
     this.#reply = ''
-    const attempt = new CompletionAttempt(this.#context.upstream, {
+    const attempt = new Attempt(this.#context.upstream, {
+      path: this.#context.path,
+      ...(this.#stream
+        ? { accept: 'text/event-stream', read: readStreamedCompletion }
+        : { accept: 'application/json', read: readWholeCompletion }),
       body: this.#body,
-      stream: this.#stream,
       permit,
       signal: this.#life.signal,
       onText: (text) => {
@@ -110,7 +116,7 @@ class Generation {
     })
     const outcome = await attempt.run()
     this.#report(attempt, outcome, number)
-    if (outcome.type === 'completed') return { value: outcome.completion }
+    if (outcome.type === 'completed') return { value: outcome.value }
     if (outcome.type === 'aborted') throw this.#life.signal.reason
     const { failure, contextLimit } = outcome
     if (this.#options.stream && this.#reply !== '') return { failure: { ...failure, again: 'never' } }
@@ -135,7 +141,7 @@ class Generation {
     return this.#body !== sent
   }
 
-  #report (attempt: CompletionAttempt, outcome: Outcome, number: number): void {
+  #report (attempt: Attempt<Completion>, outcome: Outcome<Completion>, number: number): void {
     const { attempts } = this.#context
     if (attempts.listenerCount('attempt') === 0) return
     attempts.emit('attempt', {
@@ -143,7 +149,7 @@ class Generation {
       attempt: number,
       stream: this.#stream,
       outcome: outcome.type === 'failed' ? outcome.failure.error.code : outcome.type,
-      usage: outcome.type === 'completed' ? outcome.completion.usage : undefined,
+      usage: outcome.type === 'completed' ? outcome.value.usage : undefined,
       ...attempt.measures()
     })
   }

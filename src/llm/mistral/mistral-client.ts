@@ -48,11 +48,11 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
   const context = {
     upstream: {
       pool,
-      path: apiPath(url, 'chat/completions'),
       headers: requestHeaders(apiKey),
       limits: options,
       logFailure: createFailureLog(logger, apiKey)
     },
+    path: apiPath(url, 'chat/completions'),
     admission: new Admission(maxConcurrency, { breaker: { ...BREAKER_LIMITS, ...options.breaker }, gate: retry }),
     retry,
     attempts: new EventEmitter<{ attempt: [AttemptReport] }>(),

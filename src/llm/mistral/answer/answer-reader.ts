@@ -1,5 +1,6 @@
 import { type ApiError } from '../../../errors.ts'
 import { type Usage } from '../../provider.ts'
+import { type ResponseHeaders } from '../http/http-call.ts'
 
 /** How a model ended its answer. `finishReason` is `stop` when it did not say. */
 export interface Completion {
@@ -10,13 +11,14 @@ export interface Completion {
 }
 
 /** What a reader makes of a body: texts, then exactly one of `complete` and `fail`; then it is given nothing more. */
-export interface AnswerListener {
+export interface AnswerListener<T> {
   text (text: string): void
   /** Something else came: an event without text, after there was text; a part of a whole answer. */
   alive (): void
   /** Parts of the content were left out, because their type is not known. */
   ignored (chunks: number): void
-  complete (completion: Completion): void
+  /** `value`: what the answer comes to. */
+  complete (value: T): void
   /** `body`: what the model sent, for the log. */
   fail (error: ApiError, body?: string): void
 }
@@ -28,3 +30,6 @@ export interface AnswerReader {
   /** The rest will not come; `error` tells why. */
   broken (error: ApiError): void
 }
+
+/** Chooses the reader for a good answer by its head; an error for an answer of the wrong kind. */
+export type ReadAnswer<T> = (headers: ResponseHeaders, listener: AnswerListener<T>) => AnswerReader | ApiError

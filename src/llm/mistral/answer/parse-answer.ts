@@ -2,7 +2,7 @@ import { ApiError } from '../../../errors.ts'
 import { type Usage } from '../../provider.ts'
 import { readContent } from './content.ts'
 import { failureNamedIn } from './error-mapping.ts'
-import { isRecord } from './json-record.ts'
+import { isRecord, parseRecord } from './json-record.ts'
 import { readUsage } from './reported-usage.ts'
 
 /** What a chunk of a stream, or a whole answer, tells. */
@@ -36,16 +36,6 @@ export function parseAnswer (json: string): AnswerPart {
     model: nonEmptyString(answer.model),
     usage: readUsage(answer.usage)
   }
-}
-
-function parseRecord (json: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(json)
-  } catch (cause) {
-    throw new ApiError('upstream_failed', { detail: 'The model sent something that is not JSON.', cause })
-  }
-  return isRecord(value) ? value : {}
 }
 
 function nonEmptyString (value: unknown): string | undefined {

@@ -7,12 +7,12 @@ const MAX_REFUSAL_BYTES = 16 * 1024
 /** Reads the body of an answer that is already known to be a failure, as far as it is worth. */
 export class RefusalReader implements AnswerReader {
   readonly #error: ApiError
-  readonly #listener: AnswerListener
+  readonly #listener: Pick<AnswerListener<never>, 'fail'>
   readonly #chunks: Buffer[] = []
   #size = 0
 
   /** `error` is what the status or the content type stands for. */
-  constructor (error: ApiError, listener: AnswerListener) {
+  constructor (error: ApiError, listener: Pick<AnswerListener<never>, 'fail'>) {
     this.#error = error
     this.#listener = listener
   }

@@ -1,6 +1,6 @@
 import { ApiError } from '../../../errors.ts'
 import { type Usage } from '../../provider.ts'
-import { type AnswerListener, type AnswerReader } from './answer-reader.ts'
+import { type AnswerListener, type AnswerReader, type Completion } from './answer-reader.ts'
 import { parseAnswer } from './parse-answer.ts'
 import { createSseDecoder } from './sse-events.ts'
 
@@ -9,7 +9,7 @@ const MAX_STREAM_BYTES = 32 * 1024 * 1024
 
 /** Reads an answer that comes as server-sent events, in packets cut anywhere. */
 export class StreamReader implements AnswerReader {
-  readonly #listener: AnswerListener
+  readonly #listener: AnswerListener<Completion>
   readonly #decoder = createSseDecoder({
     event: (data) => { if (!this.#done) this.#event(data) },
     oversize: () => this.#fail('The model sent a chunk that is too large.')
@@ -22,7 +22,7 @@ export class StreamReader implements AnswerReader {
   #model: string | undefined
   #usage: Usage | undefined
 
-  constructor (listener: AnswerListener) {
+  constructor (listener: AnswerListener<Completion>) {
     this.#listener = listener
   }
 

@@ -1,25 +1,30 @@
 import { ApiError } from '../../../errors.ts'
 import { type AnswerListener, type AnswerReader } from './answer-reader.ts'
-import { parseAnswer } from './parse-answer.ts'
 
-const MAX_BODY_BYTES = 8 * 1024 * 1024
+export interface WholeOptions {
+  readonly maxBytes: number
+  readonly listener: Pick<AnswerListener<never>, 'alive' | 'fail'>
+  /** Is given the body, all of it. Throws `ApiError` for one that is not what it should be. */
+  readonly read: (body: string) => void
+}
 
 /** Reads an answer that comes in one JSON document. */
 export class WholeReader implements AnswerReader {
-  readonly #listener: AnswerListener
+  readonly #options: WholeOptions
   readonly #chunks: Buffer[] = []
   #size = 0
 
-  constructor (listener: AnswerListener) {
-    this.#listener = listener
+  constructor (options: WholeOptions) {
+    this.#options = options
   }
 
   bytes (chunk: Buffer): void {
+    const { maxBytes, listener } = this.#options
     this.#size += chunk.length
-    if (this.#size > MAX_BODY_BYTES) {
-      this.#listener.fail(new ApiError('upstream_failed', { detail: 'The model sent an answer that is too large.' }))
+    if (this.#size > maxBytes) {
+      listener.fail(new ApiError('upstream_failed', { detail: 'The model sent an answer that is too large.' }))
     } else {
-      this.#listener.alive()
+      listener.alive()
       this.#chunks.push(chunk)
     }
   }
@@ -27,23 +32,15 @@ export class WholeReader implements AnswerReader {
   ended (): void {
     const body = this.#body()
     try {
-      this.#read(body)
+      this.#options.read(body)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      this.#listener.fail(error, body)
+      this.#options.listener.fail(error, body)
     }
   }
 
   broken (error: ApiError): void {
-    this.#listener.fail(error, this.#body())
-  }
-
-  #read (body: string): void {
-    const { text, unknownChunks, finishReason = 'stop', model, usage } = parseAnswer(body)
-    if (unknownChunks > 0) this.#listener.ignored(unknownChunks)
-    if (text === '') throw new ApiError('upstream_failed', { detail: 'The model ended its answer without any text.' })
-    this.#listener.text(text)
-    this.#listener.complete({ finishReason, model, usage })
+    this.#options.listener.fail(error, this.#body())
   }
 
   #body (): string {

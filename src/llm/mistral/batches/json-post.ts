@@ -1,11 +1,18 @@
 import { ApiError } from '../../../errors.ts'
 import { type Admission } from '../admission/admission.ts'
-import { JsonCall, type JsonUpstream } from '../http/json-call.ts'
+import { type ReadAnswer } from '../answer/answer-reader.ts'
+import { failureNamedIn } from '../answer/error-mapping.ts'
+import { parseRecord } from '../answer/json-record.ts'
+import { WholeReader } from '../answer/whole-reader.ts'
+import { Attempt, type Upstream } from '../attempt.ts'
 import { type RetryTerms, withRetries } from '../retry.ts'
+
+// 512 vectors of 4096 numbers, written out by a server that does not pack them.
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 /** What all calls of a client share. */
 export interface JsonContext {
-  readonly upstream: JsonUpstream & { readonly headers: Readonly<Record<string, string>> }
+  readonly upstream: Upstream
   readonly admission: Admission
   readonly retry: RetryTerms
   /** Milliseconds for all of a call: waiting, attempts and what is between them. */
@@ -36,16 +43,34 @@ export async function postJson<T> (context: JsonContext, post: JsonPost<T>): Pro
   signal.addEventListener('abort', stop)
   try {
     signal.throwIfAborted()
-    const headers = { ...upstream.headers, accept: 'application/json' }
-    const request = { path, headers, body: JSON.stringify(body) }
+    const question = { path, accept: 'application/json', body: JSON.stringify(body), read: readJson(read) }
     const deadline = performance.now() + timeoutMs
     const entry = { tenantId, model: admission.modelState(model), signal: life.signal, deadline }
-    return await withRetries(admission, retry, entry, async (permit) =>
-      await new JsonCall(upstream, { request, permit, signal: life.signal, read }).run())
+    return await withRetries<T>(admission, retry, entry, async (permit) => {
+      const outcome = await new Attempt(upstream, { ...question, permit, signal: life.signal }).run()
+      if (outcome.type === 'aborted') throw life.signal.reason
+      return outcome.type === 'completed' ? { value: outcome.value } : { failure: outcome.failure }
+    })
   } finally {
     clearTimeout(total)
     signal.removeEventListener('abort', stop)
   }
+}
+
+/** Reads an answer in one JSON object. */
+function readJson<T> (read: JsonPost<T>['read']): ReadAnswer<T> {
+  return (_, listener) => new WholeReader({
+    maxBytes: MAX_ANSWER_BYTES,
+    listener,
+    read: (body) => {
+      const answer = parseRecord(body)
+      if (answer.error != null) {
+        throw failureNamedIn(answer) ??
+          new ApiError('upstream_failed', { detail: 'The model sent something other than an answer.' })
+      }
+      listener.complete(read(answer))
+    }
+  })
 }
 
 function tooLate (): ApiError {

@@ -1,13 +1,11 @@
 import { type Dispatcher, errors } from 'undici'
 import { ApiError } from '../../errors.ts'
 import { type Permit } from './admission/admission.ts'
-import { type AnswerListener, type AnswerReader, type Completion } from './answer/answer-reader.ts'
+import { type AnswerListener, type AnswerReader, type ReadAnswer } from './answer/answer-reader.ts'
 import { type ContextLimit, readContextLimit } from './answer/context-limit.ts'
 import { failureBeforeHead, failureInBody, failureOfStatus } from './answer/error-mapping.ts'
 import { readBudget, readWait } from './answer/rate-limits.ts'
 import { RefusalReader } from './answer/refusal-reader.ts'
-import { StreamReader } from './answer/stream-reader.ts'
-import { WholeReader } from './answer/whole-reader.ts'
 import { type AttemptReport } from './attempt-report.ts'
 import { type FailureFacts } from './failure-log.ts'
 import { type DeadlineLimits, Deadlines } from './http/deadlines.ts'
@@ -17,35 +15,37 @@ import { type Failure } from './retry.ts'
 /** Where attempts go, and on what terms. */
 export interface Upstream {
   readonly pool: Dispatcher
-  readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly limits: DeadlineLimits
   readonly logFailure: (facts: FailureFacts) => void
 }
 
 /** How an attempt ended. */
-export type Outcome =
-  | { readonly type: 'completed', readonly completion: Completion }
+export type Outcome<T> =
+  | { readonly type: 'completed', readonly value: T }
   | { readonly type: 'failed', readonly failure: Failure, readonly contextLimit: ContextLimit | undefined }
   | { readonly type: 'aborted' }
 
-export interface AttemptOptions {
+export interface AttemptOptions<T> {
+  readonly path: string
+  /** The type of answer that is wanted. */
+  readonly accept: string
   readonly body: string
-  readonly stream: boolean
+  readonly read: ReadAnswer<T>
   /** Released when the attempt holds no connection any more. */
   readonly permit: Permit
   /** Its abort ends the attempt: with an `ApiError` as its failure, with anything else as aborted. */
   readonly signal: AbortSignal
-  readonly onText: (text: string) => void
+  readonly onText?: (text: string) => void
 }
 
 /** One call of the model, from the request to the end of its answer. */
-export class CompletionAttempt implements HttpListener, AnswerListener {
+export class Attempt<T> implements HttpListener, AnswerListener<T> {
   readonly #upstream: Upstream
-  readonly #options: AttemptOptions
+  readonly #options: AttemptOptions<T>
   readonly #call: HttpCall
   readonly #deadlines: Deadlines
-  readonly #outcome = Promise.withResolvers<Outcome>()
+  readonly #outcome = Promise.withResolvers<Outcome<T>>()
   readonly #started = performance.now()
   #head: FailureFacts['head']
   #reader: AnswerReader | undefined
@@ -53,7 +53,7 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
   #msToFirstText: number | undefined
   #unknownChunks = 0
 
-  constructor (upstream: Upstream, options: AttemptOptions) {
+  constructor (upstream: Upstream, options: AttemptOptions<T>) {
     this.#upstream = upstream
     this.#options = options
     this.#call = new HttpCall(this)
@@ -61,15 +61,14 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
   }
 
   /** Sends the request and resolves when it has been answered, has failed or was aborted. */
-  async run (): Promise<Outcome> {
-    const { pool, path, headers } = this.#upstream
-    const { stream, body, signal, permit } = this.#options
+  async run (): Promise<Outcome<T>> {
+    const { pool, headers } = this.#upstream
+    const { path, accept, body, signal, permit } = this.#options
     if (signal.aborted) {
       permit.release()
       return { type: 'aborted' }
     }
     signal.addEventListener('abort', this.#abort)
-    const accept = stream ? 'text/event-stream' : 'application/json'
     this.#call.post(pool, { path, headers: { ...headers, accept }, body })
     const outcome = await this.#outcome.promise
     signal.removeEventListener('abort', this.#abort)
@@ -116,7 +115,7 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
   text (text: string): void {
     this.#msToFirstText ??= this.#elapsed()
     this.#deadlines.awaitNext()
-    this.#options.onText(text)
+    this.#options.onText?.(text)
   }
 
   alive (): void {
@@ -127,10 +126,10 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
     this.#unknownChunks += chunks
   }
 
-  complete (completion: Completion): void {
+  complete (value: T): void {
     this.#deadlines.clear()
     this.#call.drain()
-    this.#outcome.resolve({ type: 'completed', completion })
+    this.#outcome.resolve({ type: 'completed', value })
   }
 
   fail (error: ApiError, body = ''): void {
@@ -168,11 +167,8 @@ export class CompletionAttempt implements HttpListener, AnswerListener {
     if (encoding !== 'identity') {
       return this.#refusal(new ApiError('upstream_failed', { detail: 'The model sent a compressed answer, unasked.' }))
     }
-    const type = headerOf(headers, 'content-type')?.toLowerCase() ?? ''
-    // Some servers answer a stream's request with a whole answer, or with an error and status 200.
-    if (!this.#options.stream || type.startsWith('application/json')) return new WholeReader(this)
-    if (type.startsWith('text/event-stream')) return new StreamReader(this)
-    return this.#refusal(new ApiError('upstream_failed', { detail: 'The model did not answer with a stream.' }))
+    const reader = this.#options.read(headers, this)
+    return reader instanceof ApiError ? this.#refusal(reader) : reader
   }
 
   #refusal (error: ApiError): AnswerReader {
