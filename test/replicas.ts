@@ -20,14 +20,13 @@ export async function startReplicas (t: Test, clock: StepClock, env: Record<stri
   const shared = { MONGODB_DATABASE: databaseName(), STREAM_FLUSH_MS: '20', ...env }
   const first = await startAppWithSim(t, { clock, cadence: { chunkDelayMs: 20 } }, shared)
   const second = await startApp(t, {
-    ...shared, MISTRAL_BASE_URL: first.sim.url, MISTRAL_API_KEY: 'sim', BOOTSTRAP_API_KEY: first.adminKey
+    ...shared, ...modelAt(first.sim.url), BOOTSTRAP_API_KEY: first.adminKey
   })
   return { first, second, sim: first.sim }
 }
 
-/** Two server processes on one database, and the simulator they talk to. `ledger` gives the violations in the database. */
-export async function startProcesses (t: Test, simOptions: SimOptions, env: Record<string, string> = {}) {
-  const sim = await startTestSim(t, simOptions)
+/** What server processes have in common that are replicas of each other, and where to look at what they store. */
+export async function replicaEnv (t: Test, env: Record<string, string> = {}) {
   const [key, database, uri] = [newApiKey(), databaseName(), await storeUri()]
   const shared = {
     PORT: '0',
@@ -35,12 +34,20 @@ export async function startProcesses (t: Test, simOptions: SimOptions, env: Reco
     DATA_DIR: await temporaryFolder(t),
     MONGODB_URI: uri,
     MONGODB_DATABASE: database,
-    MISTRAL_BASE_URL: sim.url,
-    MISTRAL_API_KEY: 'sim',
     BOOTSTRAP_API_KEY: key,
     RATE_LIMIT_PER_MINUTE: '0',
     ...env
   }
+  return { key, uri, database, env: shared }
+}
+
+/** For replicas that talk to this simulator. */
+export const modelAt = (url: string) => ({ MISTRAL_BASE_URL: url, MISTRAL_API_KEY: 'sim' })
+
+/** Two server processes on one database, and the simulator they talk to. `ledger` gives the violations in the database. */
+export async function startProcesses (t: Test, simOptions: SimOptions, env: Record<string, string> = {}) {
+  const sim = await startTestSim(t, simOptions)
+  const { key, uri, database, env: shared } = await replicaEnv(t, { ...modelAt(sim.url), ...env })
   const [first, second] = [new ServerProcess(t, shared), new ServerProcess(t, shared)]
   const clients = await Promise.all([first.client(key), second.client(key)])
   return { sim, first, second, clients, ledger: async () => await checkLedger(uri, database) }

@@ -2,11 +2,10 @@ import { globSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
 import t from 'tap'
-import { newApiKey } from '../../src/auth/api-key.ts'
 import { bearer, JWT_SECRET } from '../edge.ts'
-import { allOf, databaseName, startApp, storeUri, temporaryFolder, type Client } from '../helper.ts'
+import { allOf, startApp, type Client } from '../helper.ts'
 import { checkLedger } from '../ledger.ts'
-import { type MessageView } from '../replicas.ts'
+import { modelAt, replicaEnv, type MessageView } from '../replicas.ts'
 import { ServerProcess } from '../server-process.ts'
 import { startTestSim, StepClock } from '../sim.ts'
 
@@ -18,21 +17,9 @@ t.setTimeout(120_000)
 t.test('replicas whose clocks are ten minutes off', { skip: library === undefined && 'there is no faketime' }, async (t) => {
   const clock = new StepClock()
   const sim = await startTestSim(t, { clock, cadence: { chunkDelayMs: 20 } })
-  const [uri, database, key] = [await storeUri(), databaseName(), newApiKey()]
-  const env = {
-    PORT: '0',
-    NODE_ENV: 'production',
-    DATA_DIR: await temporaryFolder(t),
-    MONGODB_URI: uri,
-    MONGODB_DATABASE: database,
-    MISTRAL_BASE_URL: sim.url,
-    MISTRAL_API_KEY: 'sim',
-    BOOTSTRAP_API_KEY: key,
-    JWT_SECRET,
-    RATE_LIMIT_PER_MINUTE: '0',
-    TURN_LEASE_MS: String(LEASE_MS),
-    STREAM_FLUSH_MS: '30'
-  }
+  const { key, uri, database, env } = await replicaEnv(t, {
+    ...modelAt(sim.url), JWT_SECRET, TURN_LEASE_MS: String(LEASE_MS), STREAM_FLUSH_MS: '30'
+  })
   const { client: right, db } = await startApp(t, env)
   const off = (minutes: string) => new ServerProcess(t, {
     ...env, FAKETIME: `${minutes}m`, LD_PRELOAD: library!, DONT_FAKE_MONOTONIC: '1'

@@ -1,8 +1,8 @@
 import { MongoClient } from 'mongodb'
 import t from 'tap'
-import { newApiKey } from '../../src/auth/api-key.ts'
-import { databaseName, storeUri, temporaryFolder, type Client } from '../helper.ts'
+import { type Client } from '../helper.ts'
 import { checkLedger } from '../ledger.ts'
+import { replicaEnv } from '../replicas.ts'
 import { ServerProcess } from '../server-process.ts'
 
 const TWINS = 20
@@ -10,18 +10,9 @@ const ROUNDS = 10
 t.setTimeout(60_000)
 
 t.test(`${TWINS} identical creations at once over two processes make one thing and get one answer`, async (t) => {
-  const [uri, database, key] = [await storeUri(), databaseName(), newApiKey()]
+  const { key, uri, database, env } = await replicaEnv(t)
   const mongo = new MongoClient(uri)
   t.teardown(async () => await mongo.close())
-  const env = {
-    PORT: '0',
-    NODE_ENV: 'production',
-    DATA_DIR: await temporaryFolder(t),
-    MONGODB_URI: uri,
-    MONGODB_DATABASE: database,
-    BOOTSTRAP_API_KEY: key,
-    RATE_LIMIT_PER_MINUTE: '0'
-  }
   const processes = [new ServerProcess(t, env), new ServerProcess(t, env)]
   const clients = await Promise.all(processes.map(async (process) => await process.client(key))) as [Client, Client]
   const configId = await clients[0].createConfig()

@@ -5,8 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Agent, fetch } from 'undici'
 import { newApiKey } from '../../src/auth/api-key.ts'
-import { databaseName, readEvents, storeUri, temporaryFolder, type SentEvent } from '../helper.ts'
+import { readEvents, temporaryFolder, type SentEvent } from '../helper.ts'
 import { checkLedger } from '../ledger.ts'
+import { modelAt, replicaEnv } from '../replicas.ts'
 import { ServerProcess } from '../server-process.ts'
 import { startTestSim } from '../sim.ts'
 
@@ -133,18 +134,7 @@ async function readWhole (balancer: Balancer, path: string, stream: AsyncIterabl
 
 t.test(`${RESTARTS} restarts in turn under load drop no request that was accepted`, async (t) => {
   const sim = await startTestSim(t, { cadence: { chunkDelayMs: 40 } })
-  const [key, uri, database] = [newApiKey(), await storeUri(), databaseName()]
-  const env = {
-    PORT: '0',
-    NODE_ENV: 'production',
-    DATA_DIR: await temporaryFolder(t),
-    MONGODB_URI: uri,
-    MONGODB_DATABASE: database,
-    MISTRAL_BASE_URL: sim.url,
-    MISTRAL_API_KEY: 'sim',
-    BOOTSTRAP_API_KEY: key,
-    RATE_LIMIT_PER_MINUTE: '0'
-  }
+  const { key, uri, database, env } = await replicaEnv(t, modelAt(sim.url))
   const balancer = new Balancer(key)
   const over = new AbortController()
   const unwatched = new AbortController()
