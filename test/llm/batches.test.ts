@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
 import { type SimOptions, startSim } from '../../src/mistral-sim/index.ts'
 import { type ApiError } from '../../src/errors.ts'
+import { type MistralOptions, type MistralProvider } from '../../src/llm/mistral/mistral-client.ts'
 import {
-  type MistralOptions, type MistralProvider, createMistralProvider
-} from '../../src/llm/mistral/mistral-client.ts'
-import { type Exchange, type LogLine, apiKey, bodyOf, startSockets, startUpstream } from './mistral-upstream.ts'
+  type Exchange, type LogLine, apiKey, bodyOf, connect as connectOnce, startSockets, startUpstream
+} from './mistral-upstream.ts'
 
 const { signal } = new AbortController()
 const acme = { tenantId: 'acme', signal }
@@ -15,20 +15,7 @@ type Client = MistralProvider & { log: LogLine[] }
 
 /** A client that tries again at once; it goes with the test. */
 function connect (t: Test, baseUrl: string, options: Partial<MistralOptions> = {}): Client {
-  const log: LogLine[] = []
-  const provider = createMistralProvider({
-    baseUrl,
-    apiKey,
-    defaultModel: 'mistral-small-latest',
-    maxConcurrency: 4,
-    firstTokenTimeoutMs: 20_000,
-    idleTimeoutMs: 20_000,
-    timeoutMs: 20_000,
-    retry: { baseMs: 0 },
-    logger: { warn: (facts, message) => { log.push({ facts: { ...facts }, message }) } },
-    ...options
-  })
-  t.teardown(() => provider.close())
+  const { provider, log } = connectOnce(t, baseUrl, { retry: { baseMs: 0 }, breaker: {}, ...options })
   return { ...provider, log }
 }
 
