@@ -103,7 +103,8 @@ t.test('who waits on another replica is called there', async (t) => {
 })
 
 t.test('who waits for a session that is deleted, or on a server that goes down, is told so', async (t) => {
-  const app = await start(t)
+  // A lease so long that who waits can only have been told.
+  const app = await start(t, { TURN_LEASE_MS: '3600000' })
   const deleted = await busySession(app)
   const lost = [await queueUp(app, deleted.session, 'one'), await queueUp(app, deleted.session, 'two')]
   await app.client.ask(`/api/sessions/${deleted.session}`, { method: 'DELETE' })
