@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import { type FastifySchema } from 'fastify'
 import fp from 'fastify-plugin'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
+import { Feedback, FeedbackInput } from '../schemas/feedback.ts'
 import { Health, Liveness } from '../schemas/health.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
 import { Accepted, Exchange, History, Message, MessageInput } from '../schemas/message.ts'
@@ -15,6 +16,7 @@ const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage,
   Session, SessionInput, SessionPatch, SessionPage,
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
+  Feedback, FeedbackInput,
   Problem, Health, Liveness
 ]
 

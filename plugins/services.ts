@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import { Chat } from '../src/chat/chat.ts'
 import { Chatbots } from '../src/chatbots/chatbots.ts'
 import { type Config } from '../src/config.ts'
+import { ChangeLog } from '../src/sessions/change-log.ts'
 import { Sessions } from '../src/sessions/sessions.ts'
 
 declare module 'fastify' {
@@ -16,12 +17,14 @@ declare module 'fastify' {
 export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { store } = fastify
   const chatbots = new Chatbots(store.chatbots)
-  const sessions = new Sessions(store.sessions, chatbots)
+  const changes = new ChangeLog(store, { forget: async () => {} })
+  const sessions = new Sessions(store.sessions, store.messages, changes, chatbots)
   const chat = new Chat({
     store,
     bus: fastify.bus,
     chatbots,
     sessions,
+    changes,
     provider: fastify.model,
     log: fastify.log,
     leaseMs: config.TURN_LEASE_MS,

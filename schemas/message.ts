@@ -1,3 +1,4 @@
+import { Feedback } from './feedback.ts'
 import { IdempotencyKey } from './idempotency.ts'
 import { Id, Metadata, NonBlankText, StoredMetadata, Timestamp } from './text.ts'
 import { OneOf, Ref, Type, closed, type Static } from './type.ts'
@@ -17,11 +18,15 @@ export const Message = Type.Object({
   id: Id,
   sessionId: Id,
   seq: Type.Integer({ minimum: 1, description: 'The place in the session: 1, 2, 3, …' }),
+  parentId: Type.Union([Type.String(), Type.Null()], { description: 'The message before it on its branch; null: it is the first.' }),
+  branchId: Type.String({ description: 'The branch that it was said on; the first branch of a session has the id of the session.' }),
+  editOf: Type.Optional(Type.String({ description: 'Of a user message: the earlier one that it was said instead of.' })),
   role: Type.String({ description: '`user` or `bot`. Open to growth.' }),
   content: Type.String({ description: 'The text; of a streaming message, what there is of it so far.' }),
   timestamp: Timestamp,
-  status: Type.String({ description: '`completed`, `streaming`, `stopped`, `failed` or `interrupted`. Open to growth.' }),
+  status: Type.String({ description: '`completed`, `streaming`, `stopped`, `failed`, `interrupted` or `deleted`. Open to growth.' }),
   replyTo: Type.Optional(Type.String({ description: 'The user message that a bot message answers.' })),
+  configVersion: Type.Optional(Type.Integer({ minimum: 1, description: 'The version of the configuration that a bot message was written by.' })),
   model: Type.Optional(Type.String({ description: 'The model that wrote it, as it names itself.' })),
   fallback: Type.Optional(Type.Boolean({ description: 'True: written by the offline provider, because the model was away.' })),
   finishReason: Type.Optional(Type.String({ description: 'Why the model ended: `stop`, `length`, … Open to growth.' })),
@@ -30,6 +35,7 @@ export const Message = Type.Object({
     code: Type.String({ description: 'A code as in `Problem`.' }),
     detail: Type.String()
   }, { description: 'Why a `failed` or `interrupted` message is not complete.' })),
+  feedback: Type.Optional(Ref(Feedback)),
   metadata: Type.Optional(StoredMetadata)
 }, { $id: 'Message', description: 'One message of a session.' })
 export type Message = Static<typeof Message>

@@ -21,7 +21,10 @@ export type SessionInput = Static<typeof SessionInput>
 export const SessionPatch = Type.Object({
   title: Type.Optional(Type.Union([title, Type.Null()])),
   metadata: Type.Optional(Metadata),
-  status: Type.Optional(OneOf(['active', 'ended'], { description: 'An ended session takes no more messages.' }))
+  status: Type.Optional(OneOf(['active', 'ended'], { description: 'An ended session takes no more messages.' })),
+  branchId: Type.Optional(Type.String({
+    pattern: '^[0-9a-f]{24}$', description: 'The branch to go on with, from its last message. While a message is being answered: 409.'
+  }))
 }, { ...closed, $id: 'SessionPatch', description: 'What to change; absent members stay as they are.', examples: [{ status: 'ended' }] })
 export type SessionPatch = Static<typeof SessionPatch>
 
@@ -34,7 +37,8 @@ export const Session = Type.Object({
   title: Type.Union([Type.String(), Type.Null()]),
   metadata: StoredMetadata,
   status: Type.String({ description: '`active` or `ended`. Open to growth.' }),
-  messageCount: Type.Integer({ minimum: 0, description: 'Messages of both sides.' }),
+  branchId: Type.String({ pattern: '^[0-9a-f]{24}$', description: 'The branch that is spoken on; the first one has the id of the session.' }),
+  messageCount: Type.Integer({ minimum: 0, description: 'Messages of both sides, on all branches.' }),
   startedAt: Timestamp,
   lastActivity: Timestamp
 }, { $id: 'Session', description: 'A conversation with a chatbot.' })

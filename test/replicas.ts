@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
 import { type Test } from 'tap'
-import { requestHash } from '../src/chat/idempotency.ts'
+import { requestHash } from '../src/chat/turn-work.ts'
 import { newApiKey } from '../src/auth/api-key.ts'
 import { type SimOptions } from '../src/mistral-sim/index.ts'
 import { databaseName, startApp, storeUri, temporaryFolder, type SentEvent, type TestApp } from './helper.ts'
@@ -80,7 +80,9 @@ export async function leaveTurn ({ db, client }: TestApp, { messages }: { messag
   await db.collection('sessions').updateOne({ _id: new ObjectId(session) }, {
     $set: {
       nextSeq: 3,
-      turn: { messageId: botId, seq: 2, leaseUntil: new Date(Date.now() - 60_000), idempotencyKey: null, lapsed: false }
+      rev: 1,
+      tipId: botId,
+      turn: { messageId: botId, seq: 2, rev: 1, parentId: null, leaseUntil: new Date(Date.now() - 60_000), idempotencyKey: null, lapsed: false }
     }
   })
   if (messages > 0) await writeMessages({ db }, session, botId, 'streaming', messages)
@@ -93,10 +95,20 @@ export async function writeMessages (
 ): Promise<void> {
   const sessionId = new ObjectId(session)
   const configId = (await db.collection('sessions').findOne({ _id: sessionId }))!['configId'] as ObjectId
-  const common = { tenantId: 'default', configId, sessionId, userId: null, channel: null, timestamp: new Date() }
+  const common = { tenantId: 'default', configId, sessionId, userId: null, channel: null, rev: 1, timestamp: new Date() }
   const userId = new ObjectId()
   await db.collection('messages').insertMany([
-    { _id: userId, ...common, seq: 1, role: 'user', content: 'Hello', status: 'completed', idempotencyKey: 'k', requestHash: requestHash({ message: 'Hello' }) },
-    { _id: botId, ...common, configVersion: 1, seq: 2, role: 'bot', content: 'Partial', status, replyTo: userId }
+    {
+      _id: userId,
+      ...common,
+      seq: 1,
+      parentId: null,
+      role: 'user',
+      content: 'Hello',
+      status: 'completed',
+      idempotencyKey: 'k',
+      requestHash: requestHash({ kind: 'send', input: { message: 'Hello' } })
+    },
+    { _id: botId, ...common, configVersion: 1, seq: 2, parentId: userId, role: 'bot', content: 'Partial', status, replyTo: userId }
   ].slice(0, count))
 }

@@ -5,6 +5,7 @@ import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
 import { type ChatProvider } from '../llm/provider.ts'
 import { sessionScope } from '../sessions/access.ts'
+import { type ChangeLog } from '../sessions/change-log.ts'
 import { type Sessions } from '../sessions/sessions.ts'
 import { type Message } from '../store/messages.ts'
 import { type SessionScope } from '../store/sessions.ts'
@@ -30,6 +31,7 @@ export interface ChatOptions {
   readonly bus: Bus
   readonly chatbots: Chatbots
   readonly sessions: Sessions
+  readonly changes: ChangeLog
   readonly provider: ChatProvider
   readonly log: Log
   readonly leaseMs: number
@@ -85,7 +87,7 @@ export class Chat {
 
   /** Starts a turn, or finds the one that the same key has started. */
   async send (principal: Principal, sessionId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
-    return await this.#live.expect(this.#sender.send(sessionScope(principal, 'sessions:write'), sessionId, input, options))
+    return await this.#live.expect(this.#sender.send(sessionScope(principal, 'sessions:write'), sessionId, { kind: 'send', input }, options))
   }
 
   /** Waits for the reply. Throws what the model failed with; the messages of the turn are in the problem. */
@@ -118,7 +120,7 @@ export class Chat {
     }
     const { sessions, store } = this.#options
     const session = await sessions.require(sessionScope(principal, 'sessions:read'), sessionId)
-    const found = await store.messages.history(session.id, { ...request, limit: limit + 1 })
+    const found = await store.messages.history(session, { ...request, limit: limit + 1 })
     const hasMore = found.length > limit
     const data = !hasMore ? found : after === undefined ? found.slice(1) : found.slice(0, limit)
     return { data: data.map(presentMessage), hasMore }
@@ -144,8 +146,9 @@ export class Chat {
   /** Deletes a session; a running turn is aborted. */
   async deleteSession (principal: Principal, sessionId: string): Promise<void> {
     const scope = sessionScope(principal, 'sessions:write')
-    await this.#options.sessions.require(scope, sessionId)
-    await this.#options.store.sessions.markDeleted(scope, sessionId)
+    const { sessions, changes } = this.#options
+    await sessions.require(scope, sessionId)
+    await changes.make(scope, sessionId, { type: 'session.deleted', data: {}, set: { status: 'deleted' } })
     this.#stopper.abort({ sessionId })
     this.#line.dismiss(sessionId)
     this.#inBackground(this.purge())
@@ -161,6 +164,7 @@ export class Chat {
   /** Ends what crashed processes left behind. */
   async reap (): Promise<void> {
     await this.#reaper.pass((id) => this.#live.get(id) !== undefined)
+    await this.#options.changes.settleAll()
   }
 
   /** Removes what was deleted. */

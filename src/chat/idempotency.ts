@@ -1,12 +1,6 @@
-import { createHash } from 'node:crypto'
-import { type MessageInput } from '../../schemas/message.ts'
 import { ApiError } from '../errors.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
-
-/** What a key is bound to: a send with the same key must have the same hash. */
-export function requestHash ({ message, metadata }: MessageInput): string {
-  return createHash('sha256').update(JSON.stringify([message, metadata ?? null])).digest('base64url')
-}
+import { type Session } from '../store/sessions.ts'
 
 /** The key of a send and the hash of what it says. */
 export interface SendKey {
@@ -22,14 +16,19 @@ export interface EarlierSend {
 
 /** Finds what a key stands for in a session. Throws `idempotency_conflict` where it came with another body. */
 export async function findEarlierSend (
-  messages: MessageRepository, sessionId: string, { idempotencyKey, requestHash }: SendKey
+  messages: MessageRepository, { id, clearedSeq }: Pick<Session, 'id' | 'clearedSeq'>, { idempotencyKey, requestHash }: SendKey
 ): Promise<EarlierSend | undefined> {
-  const userMessage = await messages.findByKey(sessionId, idempotencyKey)
-  if (!userMessage) return undefined
-  if (userMessage.requestHash !== requestHash) {
-    throw new ApiError('idempotency_conflict', { detail: 'This Idempotency-Key was used with another message in this session.' })
+  const bearer = await messages.findByKey(id, idempotencyKey)
+  if (!bearer) return undefined
+  if (bearer.status === 'deleted' || bearer.seq <= clearedSeq) {
+    throw new ApiError('conflict', { detail: 'What was sent with this Idempotency-Key has been deleted.' })
   }
-  return { userMessage, reply: await messages.latestReply(userMessage) }
+  if (bearer.requestHash !== requestHash) {
+    throw new ApiError('idempotency_conflict', { detail: 'This Idempotency-Key was used with another request in this session.' })
+  }
+  if (bearer.role === 'user') return { userMessage: bearer, reply: await messages.latestReply(bearer) }
+  // Of what replies anew, the reply bears the key; what it replies to is never removed alone.
+  return { userMessage: (await messages.find(id, bearer.replyTo!))!, reply: bearer }
 }
 
 /** The reply that a key stands for. Undefined: its turn ended without one that counts, so the key is to run again. */

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type MessageInput } from '../../schemas/message.ts'
 import { ApiError } from '../errors.ts'
 import { newId } from '../store/ids.ts'
 import { type MessageRepository } from '../store/messages.ts'
@@ -7,10 +6,11 @@ import { type Session, type SessionScope } from '../store/sessions.ts'
 import { type Alarm } from './alarm.ts'
 import { goingDown } from './followed-message.ts'
 import { type Followers } from './followers.ts'
-import { findEarlierSend, replyThatCounts, requestHash, type SendKey } from './idempotency.ts'
+import { findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
 import { type Stopper } from './stopper.ts'
 import { type Sent, type TurnStarter } from './turn-starter.ts'
 import { type TurnTaking } from './turn-taking.ts'
+import { requestHash, type TurnWork } from './turn-work.ts'
 import { type WaitingLine } from './waiting-line.ts'
 
 // A twin that has just taken the turn writes its message at once.
@@ -39,7 +39,7 @@ interface Dependencies {
 interface Send {
   readonly scope: SessionScope
   readonly sessionId: string
-  readonly input: MessageInput
+  readonly work: TurnWork
   readonly options: SendOptions
   readonly key: SendKey | undefined
 }
@@ -73,10 +73,12 @@ export class Sender {
     this.#deps.line.wakeAll()
   }
 
-  async send (scope: SessionScope, sessionId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
+  async send (
+    scope: SessionScope, sessionId: string, work: Exclude<TurnWork, { kind: 'rerun' }>, options: SendOptions
+  ): Promise<Sent> {
     const { idempotencyKey, onBusy } = options
-    const key = idempotencyKey === undefined ? undefined : { idempotencyKey, requestHash: requestHash(input) }
-    const send: Send = { scope, sessionId, input, options, key }
+    const key = idempotencyKey === undefined ? undefined : { idempotencyKey, requestHash: requestHash(work) }
+    const send: Send = { scope, sessionId, work, options, key }
     if (onBusy === 'reject') return await this.#begin(send)
     const { turns, line } = this.#deps
     const id = newId()
@@ -93,28 +95,35 @@ export class Sender {
 
   /** Tries until the turn is taken, an earlier send with the same key is found, or the policy says no. */
   async #begin (send: Send, wait?: Wait): Promise<Sent> {
-    const { scope, sessionId, input, options, key } = send
+    const { scope, sessionId, options, key } = send
     const { turns, starter } = this.#deps
+    let { work } = send
     for (;;) {
       if (this.#closed) throw goingDown()
       if (wait) wait.isInLine = true
       const attempt = await turns.take(scope, {
-        sessionId, messageId: newId(), idempotencyKey: key?.idempotencyKey ?? null, ...(wait && { ticket: wait.ticket })
+        sessionId,
+        messageId: newId(),
+        idempotencyKey: key?.idempotencyKey ?? null,
+        numbers: 'input' in work ? 2 : 1,
+        ...('branch' in work && { branch: work.branch }),
+        ...(wait && { ticket: wait.ticket })
       })
       if ('taken' in attempt) {
         if (wait) wait.isInLine = false
-        const sent = await starter.start(attempt.taken, input, key, options.stream)
-        if (sent) return sent
+        const outcome = await starter.start(attempt.taken, work, key, options.stream)
+        if ('reply' in outcome) return outcome
+        work = outcome.again
       } else {
-        const earlier = await this.#replay(send)
+        const earlier = await this.#replay(send, attempt.busy)
         if (earlier) return earlier
         await this.#untilFree(send, attempt.busy, wait)
       }
     }
   }
 
-  async #replay ({ sessionId, key }: Send): Promise<Sent | undefined> {
-    const earlier = key && await findEarlierSend(this.#deps.messages, sessionId, key)
+  async #replay ({ key }: Send, session: Session): Promise<Sent | undefined> {
+    const earlier = key && await findEarlierSend(this.#deps.messages, session, key)
     const reply = earlier && replyThatCounts(earlier)
     return reply && { userMessage: earlier.userMessage, reply: this.#deps.followers.of(reply), replayed: true }
   }

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type MessageInput } from '../../schemas/message.ts'
 import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
 import { type Chatbot } from '../store/chatbots.ts'
@@ -8,12 +7,13 @@ import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
 import { type FollowedMessage } from './followed-message.ts'
 import { type Followers } from './followers.ts'
-import { findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
+import { type EarlierSend, findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
 import { buildPrompt } from './prompt.ts'
 import { type TurnRunner } from './turn-runner.ts'
 import { interruption, type TurnTaking } from './turn-taking.ts'
+import { type TurnWork } from './turn-work.ts'
 
 // A reply whose end is still on its way to the store is waited for this long.
 const SETTLE_ATTEMPTS = 40
@@ -37,9 +37,41 @@ interface Dependencies {
   readonly followers: Followers
 }
 
-/** What both messages of a turn have in common. */
-function place ({ id, tenantId, configId, userId, channel, lastActivity }: Session, seq: number) {
-  return { tenantId, configId, sessionId: id, userId, channel, seq, timestamp: lastActivity }
+/** What a turn is to be: `fresh`, what it says; `userMessage`, what it replies to; `replyKey`, what the reply bears. */
+interface Beginning {
+  readonly session: Session
+  readonly userMessage: Message
+  readonly fresh: Message[]
+  readonly replyKey?: SendKey
+  readonly stream: boolean
+}
+
+/** What all messages of a turn have in common. */
+function place ({ id, tenantId, configId, userId, channel, lastActivity, branchId, turn }: Session) {
+  return { tenantId, configId, sessionId: id, userId, channel, branchId, rev: turn!.rev, timestamp: lastActivity }
+}
+
+/** What is said in a turn. */
+function said (session: Session, work: TurnWork & { kind: 'send' | 'edit' }, key: SendKey | undefined): Message {
+  const { message, metadata } = work.input
+  return {
+    ...place(session),
+    id: newId(),
+    seq: session.turn!.seq - 1,
+    parentId: session.turn!.parentId,
+    ...(work.kind === 'edit' && { editOf: work.edited.id }),
+    role: 'user',
+    content: message,
+    status: 'completed',
+    ...(metadata && { metadata }),
+    ...key
+  }
+}
+
+/** What a new line is about must not have been cleared away in the meantime. */
+function requireLeft (work: TurnWork, { id, clearedSeq }: Session): void {
+  const origin = work.kind === 'edit' ? work.edited : work.kind === 'regenerate' ? work.answered : undefined
+  if (origin && origin.seq <= clearedSeq) throw new ApiError('not_found', { detail: `There is no message ${origin.id} in session ${id}.` })
 }
 
 /** Begins the turns that were taken: writes their messages, makes their prompt, starts the model. */
@@ -51,62 +83,89 @@ export class TurnStarter {
   }
 
   /**
-   * Begins the turn of `session`, or answers what the same key had begun before. Undefined: the numbers of the turn were
-   * taken; it is free again.
+   * Begins the turn of `session`, or answers what the same key had begun before. `again`: the turn is free again and this
+   * is what it has to be taken for now.
    */
-  async start (session: Session, input: MessageInput, key: SendKey | undefined, stream: boolean): Promise<Sent | undefined> {
-    const { messages, turns, followers } = this.#deps
-    const userMessage: Message = {
-      ...place(session, session.nextSeq - 2),
-      id: newId(),
-      role: 'user',
-      content: input.message,
-      status: 'completed',
-      ...(input.metadata && { metadata: input.metadata }),
-      ...key
-    }
-    const begun = await this.#begin(session, userMessage, [userMessage], stream)
-    if (begun) return begun
-    const giveBack = async () => await turns.giveBack(session.id, session.turn!.messageId)
-    const earlier = key && await findEarlierSend(messages, session.id, key).catch(async (error: unknown) => {
-      await giveBack()
+  async start (session: Session, work: TurnWork, key: SendKey | undefined, stream: boolean): Promise<Sent | { again: TurnWork }> {
+    try {
+      return await this.#start(session, work, key, stream)
+    } catch (error) {
+      if (error instanceof ApiError) await this.#deps.turns.giveBack(session)
       throw error
-    })
-    const reply = earlier && replyThatCounts(earlier)
-    if (earlier && !reply) {
-      // The turn is ours, so nobody else runs this message again.
-      const narrowed = await turns.keepOneNumber(session)
-      const again = narrowed && await this.#begin(narrowed, earlier.userMessage, [], stream)
+    }
+  }
+
+  async #start (session: Session, work: TurnWork, key: SendKey | undefined, stream: boolean): Promise<Sent | { again: TurnWork }> {
+    const { messages, turns } = this.#deps
+    if (work.kind === 'rerun') return await this.#rerun(session, work, key!, stream)
+    const userMessage = 'answered' in work ? work.answered : said(session, work, key)
+    const isReplyKeyed = work.kind === 'regenerate'
+    const beginning: Beginning = {
+      session, userMessage, fresh: isReplyKeyed ? [] : [userMessage], stream, ...(isReplyKeyed && key && { replyKey: key })
+    }
+    requireLeft(work, session)
+    const begun = await this.#begin(beginning)
+    if (begun) return begun
+    const earlier = key && await findEarlierSend(messages, session, key)
+    if (earlier && !replyThatCounts(earlier)) {
+      if (!isReplyKeyed) {
+        await turns.giveBack(session)
+        return { again: { kind: 'rerun', answered: earlier.userMessage } }
+      }
+      // The turn is ours, so nobody else takes up the key.
+      await messages.releaseKey(earlier.reply!.id)
+      const again = await this.#begin(beginning)
       if (again) return again
     }
-    await giveBack()
-    return reply && { userMessage: earlier.userMessage, reply: followers.of(reply), replayed: true }
+    await turns.giveBack(session)
+    return earlier ? this.#replay(earlier) : { again: work }
+  }
+
+  /** Replies once more where a reply has failed, unless a twin was faster. */
+  async #rerun (session: Session, work: TurnWork & { kind: 'rerun' }, key: SendKey, stream: boolean): Promise<Sent | { again: TurnWork }> {
+    const { messages, turns } = this.#deps
+    const earlier = await findEarlierSend(messages, session, key)
+    if (earlier && replyThatCounts(earlier)) {
+      await turns.giveBack(session)
+      return this.#replay(earlier)
+    }
+    const { answered } = work
+    if (answered.branchId !== session.branchId) {
+      throw new ApiError('conflict', { detail: 'The session has gone on on another branch; send the message anew.' })
+    }
+    const begun = await this.#begin({ session, userMessage: answered, fresh: [], stream })
+    if (begun) return begun
+    await turns.giveBack(session)
+    return { again: work }
+  }
+
+  #replay (earlier: EarlierSend): Sent {
+    return { userMessage: earlier.userMessage, reply: this.#deps.followers.of(replyThatCounts(earlier)!), replayed: true }
   }
 
   /**
    * Writes the messages of a turn, reads what the prompt needs at the same time, and starts the model. Undefined: a message
    * with the key or the numbers was there already; the turn is still ours.
    */
-  async #begin (session: Session, userMessage: Message, fresh: Message[], stream: boolean): Promise<Sent | undefined> {
-    const { messages, turns, runner, live } = this.#deps
+  async #begin ({ session, userMessage, fresh, replyKey, stream }: Beginning): Promise<Sent | undefined> {
+    const { messages, runner, live } = this.#deps
     const { tenantId, id: sessionId } = session
-    const messageId = session.turn!.messageId
     const botMessage: Message = {
-      ...place(session, session.nextSeq - 1),
-      id: messageId,
+      ...place(session),
+      id: session.turn!.messageId,
+      seq: session.turn!.seq,
+      parentId: fresh.at(-1)?.id ?? session.turn!.parentId,
       role: 'bot',
       content: '',
       status: 'streaming',
-      replyTo: userMessage.id
+      replyTo: userMessage.id,
+      ...replyKey
     }
     const [inserted, { chatbot, history }] = await Promise.all([
       messages.insert([...fresh, botMessage]), this.#context(userMessage, session)
     ])
-    if (!chatbot) {
-      // What was written for a chatbot that is deleted is purged with it.
-      await turns.giveBack(sessionId, messageId)
-      throw new ApiError('not_found', { detail: `There is no session ${sessionId}.` })
-    }
+    // What was written for a chatbot that is deleted is purged with it.
+    if (!chatbot) throw new ApiError('not_found', { detail: `There is no session ${sessionId}.` })
     if (!inserted) return undefined
     const { version, model, fallback, instructions, tone: { language } } = chatbot
     const reply = new LiveMessage({ ...botMessage, configVersion: version })
@@ -117,14 +176,14 @@ export class TurnStarter {
   }
 
   /** The chatbot, and what was said before `userMessage`: the last `historyLimit` of it. */
-  async #context ({ seq }: Message, session: Session): Promise<{ chatbot: Chatbot | undefined, history: Message[] }> {
+  async #context ({ seq, parentId }: Message, session: Session): Promise<{ chatbot: Chatbot | undefined, history: Message[] }> {
     const { chatbots, messages } = this.#deps
     const recent = chatbots.recent(session.tenantId, session.configId)
-    if (seq === 1) return { chatbot: recent ?? await chatbots.find(session.tenantId, session.configId), history: [] }
+    if (parentId === null) return { chatbot: recent ?? await chatbots.find(session.tenantId, session.configId), history: [] }
     for (let attempt = 0; ; attempt++) {
       const { chatbot, history } = recent
-        ? { chatbot: recent, history: await messages.history(session.id, { limit: recent.historyLimit, before: seq }) }
-        : await messages.historyAndChatbot({ ...session, sessionId: session.id }, MAX_HISTORY, seq)
+        ? { chatbot: recent, history: await messages.history(session, { limit: recent.historyLimit, before: seq }) }
+        : await messages.historyAndChatbot(session, MAX_HISTORY, seq)
       if (chatbot && !recent) chatbots.remember(chatbot)
       // The end of a turn releases it and ends its message at once; the release may be seen first.
       const unsettled = history.filter(({ status }) => status === 'streaming')

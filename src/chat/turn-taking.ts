@@ -1,7 +1,7 @@
 import { ApiError } from '../errors.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type Session, type SessionScope, type Turn } from '../store/sessions.ts'
-import { type TurnRepository, type TurnWish } from '../store/turns.ts'
+import { type Restored, type TurnRepository, type TurnWish } from '../store/turns.ts'
 import { type WaitingLine } from './waiting-line.ts'
 
 /** What a crash left behind, told to whoever reads the message. */
@@ -44,20 +44,21 @@ export class TurnTaking {
     return await this.#turns.renew(sessionId, messageId, this.#leaseMs)
   }
 
-  /** Goes on with one message instead of two. Undefined: the turn is no longer ours. */
-  async keepOneNumber ({ id, turn }: Session): Promise<Session | undefined> {
-    return await this.#turns.keepOneNumber(id, turn!.messageId)
-  }
-
   /** Ends a turn; who is next is told. */
-  async release (sessionId: string, messageId: string, nextSeq?: number): Promise<void> {
-    this.#call(await this.#turns.release(sessionId, messageId, nextSeq))
+  async release (sessionId: string, messageId: string, restore?: Restored): Promise<void> {
+    this.#call(await this.#turns.release(sessionId, messageId, restore))
   }
 
-  /** Ends a turn whose messages may be missing; numbers that no message bears are given back. */
-  async giveBack (sessionId: string, messageId: string): Promise<void> {
-    const lastSeq = await this.#messages.lastSeq(sessionId)
-    await this.release(sessionId, messageId, lastSeq + 1)
+  /** Ends a turn whose messages may be missing; numbers that no message bears are given back, and a line that none begins. */
+  async giveBack ({ id, turn, branches, branchId, clearedSeq }: Session): Promise<void> {
+    const last = await this.#messages.last(id)
+    const lastSeq = Math.max(last?.seq ?? 0, clearedSeq)
+    const dropped = branches.find(({ startSeq }) => startSeq > lastSeq)
+    const line = dropped ? dropped.left : branchId
+    const [tip] = await this.#messages.history({ id, branches, branchId: line, clearedSeq }, { limit: 1 })
+    await this.release(id, turn!.messageId, {
+      nextSeq: lastSeq + 1, tipId: tip?.id ?? null, branchId: line, ...(dropped && { dropped: dropped.id })
+    })
   }
 
   /** Leaves the line without having had the turn. */
@@ -71,10 +72,10 @@ export class TurnTaking {
   }
 
   /** Cleans up after a holder whose lease has run out. */
-  async recover ({ id, turn }: Session & { turn: Turn }): Promise<void> {
+  async recover (session: Session & { turn: Turn }): Promise<void> {
     // First the message: as long as the turn is not free, nothing that is said later can come before its end.
-    await this.#messages.end(turn.messageId, interruption)
-    await this.giveBack(id, turn.messageId)
+    await this.#messages.end(session.turn.messageId, interruption)
+    await this.giveBack(session)
   }
 
   #call (ticket: string | undefined): void {

@@ -2,15 +2,21 @@ import { type Session as SessionView, type SessionInput, type SessionPatch, type
 import { covers, type Principal } from '../auth/principal.ts'
 import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
-import { newId } from '../store/ids.ts'
+import { newId, parseId } from '../store/ids.ts'
 import { type PageOf } from '../store/page.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
 import { sessionScope } from './access.ts'
+import { type SessionUpdate } from '../store/changes.ts'
+import { type ChangeLog } from './change-log.ts'
+import { lineOf } from './lines.ts'
+
+const MAX_SWITCH_ATTEMPTS = 5
 
 const missing = (id: string) => new ApiError('not_found', { detail: `There is no session ${id}.` })
 
 function present (session: Session): SessionView {
-  const { id, configId, userId, channel, title, metadata, status, nextSeq, startedAt, lastActivity } = session
+  const { id, configId, userId, channel, title, metadata, status, branchId, nextSeq, clearedSeq, startedAt, lastActivity } = session
   return {
     id,
     sessionId: id,
@@ -20,7 +26,8 @@ function present (session: Session): SessionView {
     title,
     metadata,
     status,
-    messageCount: nextSeq - 1,
+    branchId: branchId ?? id,
+    messageCount: nextSeq - 1 - clearedSeq,
     startedAt: startedAt.toISOString(),
     lastActivity: lastActivity.toISOString()
   }
@@ -36,10 +43,14 @@ function ownerOf (principal: Principal, named: string | undefined): string | nul
 /** Opening, finding and changing conversations. A session whose chatbot is deleted is gone with it. */
 export class Sessions {
   readonly #repository: SessionRepository
+  readonly #messages: MessageRepository
+  readonly #changes: ChangeLog
   readonly #chatbots: Chatbots
 
-  constructor (repository: SessionRepository, chatbots: Chatbots) {
+  constructor (repository: SessionRepository, messages: MessageRepository, changes: ChangeLog, chatbots: Chatbots) {
     this.#repository = repository
+    this.#messages = messages
+    this.#changes = changes
     this.#chatbots = chatbots
   }
 
@@ -57,7 +68,7 @@ export class Sessions {
       })
     }
     const inserted = await this.#repository.insert(id, {
-      tenantId, configId: chatbot.id, userId, channel, title: input.title ?? null, metadata: input.metadata ?? {}
+      tenantId, configId: chatbot.id, configVersion: null, userId, channel, title: input.title ?? null, metadata: input.metadata ?? {}
     }, new Date())
     // Deleted meanwhile, the chatbot may have been purged before there was this session to purge with it.
     if (!(await this.#chatbots.living(tenantId, [chatbot.id])).has(chatbot.id)) {
@@ -88,16 +99,39 @@ export class Sessions {
     return present(await this.require(sessionScope(principal, 'sessions:read'), id))
   }
 
-  async change (principal: Principal, id: string, { title, metadata, status }: SessionPatch): Promise<SessionView> {
+  /** Throws `session_busy` where another branch is to be spoken on while the session answers a message. */
+  async change (principal: Principal, id: string, { title, metadata, status, branchId }: SessionPatch): Promise<SessionView> {
     const scope = sessionScope(principal, 'sessions:write')
-    await this.require(scope, id)
-    const changed = await this.#repository.change(scope, id, {
+    const session = await this.require(scope, id)
+    const data = {
       ...(title !== undefined && { title }),
       ...(metadata !== undefined && { metadata }),
       ...(status !== undefined && { status })
-    })
+    }
+    if (branchId !== undefined) return present(await this.#switch(scope, session, branchId, data))
+    if (Object.keys(data).length === 0) return present(session)
+    const changed = await this.#changes.make(scope, id, { type: 'session.updated', data, set: data })
     if (!changed) throw missing(id)
     return present(changed)
+  }
+
+  /** Goes on with another branch, from its last message. */
+  async #switch (scope: SessionScope, session: Session, wanted: string, data: SessionUpdate): Promise<Session> {
+    for (let attempt = 0, current = session; attempt < MAX_SWITCH_ATTEMPTS; attempt++) {
+      const line = lineOf(current, wanted)
+      const [tip] = await this.#messages.history(line, { limit: 1 })
+      const { branchId } = line
+      const changed = await this.#changes.make(scope, session.id, {
+        type: 'session.updated',
+        data: { ...data, branchId },
+        set: { ...data, branchId: branchId === null ? null : parseId(branchId)!, tipId: tip ? parseId(tip.id)! : null },
+        guard: { rev: current.rev, turn: null }
+      })
+      if (changed) return changed
+      current = await this.require(scope, session.id)
+      if (current.turn) break
+    }
+    throw new ApiError('session_busy', { headers: { 'retry-after': '1' } })
   }
 
   /** A session within `scope` whose chatbot lives. Throws `not_found`. */

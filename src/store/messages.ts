@@ -1,11 +1,15 @@
-import { type Collection, type Db, type ObjectId, MongoServerError } from 'mongodb'
+import { type Collection, type Db, type Filter, type ObjectId, MongoServerError } from 'mongodb'
 import { type ErrorCode } from '../errors.ts'
 import { type Usage } from '../llm/provider.ts'
+import { type Line, lineFilter } from './branches.ts'
+import { type Feedback } from './changes.ts'
 import { type Chatbot, type ChatbotDocument, toChatbot } from './chatbots.ts'
 import { parseId } from './ids.ts'
+import { findPage, type PageOf, type PageRequest } from './page.ts'
+import { type SessionScope } from './sessions.ts'
 
-/** `streaming` is the only status that is not final. */
-export type MessageStatus = 'completed' | 'streaming' | 'stopped' | 'failed' | 'interrupted'
+/** `streaming` is the only status that is not final, except that whatever has ended may be `deleted`. */
+export type MessageStatus = 'completed' | 'streaming' | 'stopped' | 'failed' | 'interrupted' | 'deleted'
 
 export interface Message {
   readonly id: string
@@ -17,6 +21,14 @@ export interface Message {
   readonly userId: string | null
   readonly channel: string | null
   readonly seq: number
+  /** The place of its beginning in the session's order of events; a reply and what it answers begin together. */
+  readonly rev: number
+  /** The message before it on its line. */
+  readonly parentId: string | null
+  /** Its line; null: the session's first one. */
+  readonly branchId: string | null
+  /** Of a user message: the one that it was said instead of. */
+  readonly editOf?: string
   readonly role: 'user' | 'bot'
   readonly content: string
   readonly timestamp: Date
@@ -32,13 +44,22 @@ export interface Message {
   readonly idempotencyKey?: string
   readonly requestHash?: string
   readonly metadata?: Record<string, unknown>
+  readonly feedback?: Feedback
 }
 
 /** What the end of a turn adds to its bot message. */
 export type MessageEnd = Pick<
   Message, 'content' | 'configVersion' | 'model' | 'fallback' | 'finishReason' | 'usage' | 'latency' | 'error'
 > & {
-  readonly status: Exclude<MessageStatus, 'streaming'>
+  readonly status: Exclude<MessageStatus, 'streaming' | 'deleted'>
+}
+
+/** Which ratings are meant: `from` included, `to` not. */
+export interface RatedFilter extends SessionScope {
+  readonly configId?: string
+  readonly rating?: Feedback['rating']
+  readonly from?: Date
+  readonly to?: Date
 }
 
 export interface HistoryRequest {
@@ -47,32 +68,51 @@ export interface HistoryRequest {
   readonly before?: number
 }
 
-interface MessageDocument extends Omit<Message, 'id' | 'configId' | 'sessionId' | 'replyTo'> {
+type References = 'configId' | 'sessionId' | 'parentId' | 'branchId' | 'replyTo' | 'editOf'
+
+interface MessageDocument extends Omit<Message, 'id' | References> {
   _id: ObjectId
   configId: ObjectId
   sessionId: ObjectId
+  parentId: ObjectId | null
+  /** Absent on the first line of a session. */
+  branchId?: ObjectId
   replyTo?: ObjectId
+  editOf?: ObjectId
+  /** When its feedback was given. */
+  ratedAt?: Date
+  /** The change that set its feedback, or took it away. */
+  feedbackRev?: number
 }
 
-function toMessage ({ _id, configId, sessionId, replyTo, ...rest }: MessageDocument): Message {
+function toMessage (document: MessageDocument): Message {
+  const { _id, configId, sessionId, parentId, branchId, replyTo, editOf, ratedAt: _a, feedbackRev: _r, ...rest } = document
   return {
     id: _id.toHexString(),
     configId: configId.toHexString(),
     sessionId: sessionId.toHexString(),
+    parentId: parentId?.toHexString() ?? null,
+    branchId: branchId?.toHexString() ?? null,
     ...(replyTo && { replyTo: replyTo.toHexString() }),
+    ...(editOf && { editOf: editOf.toHexString() }),
     ...rest
   }
 }
 
-function toDocument ({ id, configId, sessionId, replyTo, ...rest }: Message): MessageDocument {
+function toDocument ({ id, configId, sessionId, parentId, branchId, replyTo, editOf, ...rest }: Message): MessageDocument {
   return {
     _id: parseId(id)!,
     configId: parseId(configId)!,
     sessionId: parseId(sessionId)!,
+    parentId: parentId === null ? null : parseId(parentId)!,
+    ...(branchId !== null && { branchId: parseId(branchId)! }),
     ...(replyTo !== undefined && { replyTo: parseId(replyTo)! }),
+    ...(editOf !== undefined && { editOf: parseId(editOf)! }),
     ...rest
   }
 }
+
+const rated = { ratedAt: { $type: 'date' } } as const
 
 /** The collection `messages`: one document per message, in the order of `seq` within its session. */
 export class MessageRepository {
@@ -91,7 +131,9 @@ export class MessageRepository {
         partialFilterExpression: { idempotencyKey: { $exists: true } }
       },
       { key: { tenantId: 1, timestamp: 1 } },
-      { key: { timestamp: 1 }, partialFilterExpression: { status: 'streaming' }, name: 'streaming' }
+      { key: { timestamp: 1 }, partialFilterExpression: { status: 'streaming' }, name: 'streaming' },
+      { key: { tenantId: 1, ratedAt: -1, _id: -1 }, partialFilterExpression: rated },
+      { key: { configId: 1, ratedAt: -1, _id: -1 }, partialFilterExpression: rated }
     ])
   }
 
@@ -117,41 +159,45 @@ export class MessageRepository {
     return document ? toMessage(document) : undefined
   }
 
-  /** The greatest `seq` in a session; 0 where there is no message. */
-  async lastSeq (sessionId: string): Promise<number> {
-    const [last] = await this.history(sessionId, { limit: 1 })
-    return last?.seq ?? 0
+  /** The message of a session with the greatest `seq`, whatever its line. */
+  async last (sessionId: string): Promise<Message | undefined> {
+    const document = await this.#collection.find({ sessionId: parseId(sessionId)! }).sort({ seq: -1 }).limit(1).next()
+    return document ? toMessage(document) : undefined
   }
 
-  /** The newest bot message that answers a user message; `seq` narrows the search to what came after it. */
-  async latestReply ({ sessionId, seq, id }: Message): Promise<Message | undefined> {
+  /** The newest reply on its own line to a user message; `seq` narrows the search to what came after it. */
+  async latestReply ({ sessionId, branchId, seq, id }: Message): Promise<Message | undefined> {
     const document = await this.#collection
-      .find({ sessionId: parseId(sessionId)!, seq: { $gt: seq }, replyTo: parseId(id)! })
+      .find({
+        sessionId: parseId(sessionId)!, seq: { $gt: seq }, replyTo: parseId(id)!, branchId: branchId === null ? null! : parseId(branchId)!
+      })
       .sort({ seq: -1 })
       .limit(1)
       .next()
     return document ? toMessage(document) : undefined
   }
 
-  /** Ascending by `seq`; with neither `after` nor `before`, the newest. */
-  async history (sessionId: string, { limit, after, before }: HistoryRequest): Promise<Message[]> {
-    const session = parseId(sessionId)!
-    const seq = { ...(after !== undefined && { $gt: after }), ...(before !== undefined && { $lt: before }) }
-    const filter = Object.keys(seq).length > 0 ? { sessionId: session, seq } : { sessionId: session }
+  /** Messages of a line, ascending by `seq`; with neither `after` nor `before`, the newest. */
+  async history (line: Line, { limit, after, before }: HistoryRequest): Promise<Message[]> {
     const ascending = after !== undefined
-    const documents = await this.#collection.find(filter).sort({ seq: ascending ? 1 : -1 }).limit(limit).toArray()
+    const documents = await this.#collection
+      .find(lineFilter(line, { after, before }))
+      .sort({ seq: ascending ? 1 : -1 })
+      .limit(limit)
+      .toArray()
     return (ascending ? documents : documents.reverse()).map(toMessage)
   }
 
   /**
-   * What a prompt is made of, in one command: the last `limit` messages before `before`, and the session's chatbot, which is
-   * undefined when it is deleted.
+   * What a prompt is made of, in one command: the last `limit` messages of a line before `before`, and the session's
+   * chatbot, which is undefined when it is deleted.
    */
   async historyAndChatbot (
-    { sessionId, configId, tenantId }: Pick<Message, 'sessionId' | 'configId' | 'tenantId'>, limit: number, before: number
+    line: Line & { configId: string, tenantId: string }, limit: number, before: number
   ): Promise<{ history: Message[], chatbot: Chatbot | undefined }> {
+    const { configId, tenantId } = line
     const found = await this.#collection.aggregate<MessageDocument | ChatbotDocument>([
-      { $match: { sessionId: parseId(sessionId)!, seq: { $lt: before } } },
+      { $match: lineFilter(line, { before }) },
       { $sort: { seq: -1 } },
       { $limit: limit },
       { $unionWith: { coll: 'configs', pipeline: [{ $match: { _id: parseId(configId)!, tenantId, deletedAt: null } }] } }
@@ -159,6 +205,15 @@ export class MessageRepository {
     const history = found.filter((document): document is MessageDocument => 'sessionId' in document)
     const chatbot = found.find((document): document is ChatbotDocument => 'purpose' in document)
     return { history: history.reverse().map(toMessage), chatbot: chatbot && toChatbot(chatbot) }
+  }
+
+  /** The messages with these numbers. */
+  async numbered (sessionId: string, seqs: number[]): Promise<Message[]> {
+    const documents = await this.#collection
+      .find({ sessionId: parseId(sessionId)!, seq: { $in: seqs } })
+      .sort({ seq: 1 })
+      .toArray()
+    return documents.map(toMessage)
   }
 
   /** Writes the text so far. False: the message is no longer streaming, so whoever streams it must stop. */
@@ -179,6 +234,43 @@ export class MessageRepository {
   async streaming (limit: number): Promise<Message[]> {
     const documents = await this.#collection.find({ status: 'streaming' }).sort({ timestamp: 1 }).limit(limit).toArray()
     return documents.map(toMessage)
+  }
+
+  /** Takes the key off a reply that does not count, so that another may bear it. */
+  async releaseKey (id: string): Promise<void> {
+    await this.#collection.updateOne(
+      { _id: parseId(id)!, status: { $in: ['failed', 'interrupted'] } }, { $unset: { idempotencyKey: '', requestHash: '' } }
+    )
+  }
+
+  /** Sets what a reader thought of a message, or takes it away. A change that came later is not undone. */
+  async rate (id: string, feedback: Feedback | null, rev: number): Promise<void> {
+    await this.#collection.updateOne(
+      { _id: parseId(id)!, status: { $ne: 'deleted' }, feedbackRev: { $not: { $gte: rev } } },
+      feedback
+        ? { $set: { feedback, ratedAt: feedback.at, feedbackRev: rev } }
+        : { $set: { feedbackRev: rev }, $unset: { feedback: '', ratedAt: '' } }
+    )
+  }
+
+  /** Leaves nothing of a message but its place. The key stays, so that a late repeat does not say it again. */
+  async erase (id: string): Promise<void> {
+    await this.#collection.updateOne({ _id: parseId(id)! }, {
+      $set: { content: '', status: 'deleted' },
+      $unset: { metadata: '', requestHash: '', error: '', feedback: '', ratedAt: '', feedbackRev: '' }
+    })
+  }
+
+  /** Rated messages, the newest rating first. */
+  async rated ({ configId, from, to, rating, ...scope }: RatedFilter, request: PageRequest): Promise<PageOf<Message>> {
+    const filter: Filter<MessageDocument> = {
+      ...scope,
+      ...(configId !== undefined && { configId: parseId(configId)! }),
+      ...(rating !== undefined && { 'feedback.rating': rating }),
+      ratedAt: { $type: 'date', ...(from && { $gte: from }), ...(to && { $lt: to }) }
+    }
+    const { data, nextCursor } = await findPage(this.#collection, filter, 'ratedAt', request)
+    return { data: data.map(toMessage), nextCursor }
   }
 
   async deleteOf (sessionId: string): Promise<void> {

@@ -34,7 +34,7 @@ export async function findPage<T extends Document & { _id: ObjectId }> (
 ): Promise<PageOf<T>> {
   const after = cursor === undefined ? undefined : decode(cursor)
   const from = after && {
-    [timeField]: { $lte: after.time },
+    [timeField]: { ...filter[timeField], $lte: after.time },
     $or: [{ [timeField]: { $lt: after.time } }, { _id: { $lt: after.id } }]
   }
   const documents = await collection

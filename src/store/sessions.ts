@@ -1,4 +1,6 @@
 import { type Collection, type Db, type Document, type Filter, type ObjectId } from 'mongodb'
+import { type Branch, type BranchDocument, toBranch } from './branches.ts'
+import { type Change, logged, type LogEntry, type LogEntryDocument, toLogEntry } from './changes.ts'
 import { parseId } from './ids.ts'
 import { insertNew } from './insert-new.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
@@ -7,6 +9,10 @@ import { findPage, type PageOf, type PageRequest } from './page.ts'
 export interface Turn {
   readonly messageId: string
   readonly seq: number
+  /** Its place in the order of what happens in the session. */
+  readonly rev: number
+  /** The message that its first message follows. */
+  readonly parentId: string | null
   readonly leaseUntil: Date
   readonly idempotencyKey: string | null
   /** The holder let the lease run out; whoever sees this cleans up, and the holder can no longer renew. */
@@ -27,14 +33,29 @@ export interface Session {
   readonly status: SessionStatus | 'deleted'
   readonly startedAt: Date
   readonly lastActivity: Date
+  /** The version of the chatbot that it keeps to; null: the newest. */
+  readonly configVersion: number | null
   readonly nextSeq: number
+  /** Messages up to this `seq` were cleared: gone for every reader. */
+  readonly clearedSeq: number
+  /** How often something has happened in it: a turn was taken, or something was changed. */
+  readonly rev: number
+  /** The line that is spoken on; null: the first one. */
+  readonly branchId: string | null
+  readonly branches: readonly Branch[]
+  /** The last message of that line. */
+  readonly tipId: string | null
+  /** Changes that are not yet settled, the oldest first. */
+  readonly log: readonly LogEntry[]
   readonly turn: Turn | null
   /** Those who wait for the turn, the next one first. */
   readonly tickets: readonly string[]
 }
 
-export type NewSession = Pick<Session, 'tenantId' | 'configId' | 'userId' | 'channel' | 'title' | 'metadata'>
-export type SessionChange = Partial<Pick<Session, 'title' | 'metadata'> & { status: SessionStatus }>
+export type NewSession = Pick<Session, 'tenantId' | 'configId' | 'configVersion' | 'userId' | 'channel' | 'title' | 'metadata'>
+
+/** A change of a session: what is written into its log, what of the session it sets, and what must be so for it. */
+export type RecordedChange = Change & { readonly set?: Document, readonly guard?: Filter<SessionDocument> }
 
 /** Whose sessions are meant: a tenant's, or, where `userId` is given, one user's in it. */
 export interface SessionScope {
@@ -42,24 +63,53 @@ export interface SessionScope {
   readonly userId?: string
 }
 
-interface TurnDocument extends Omit<Turn, 'messageId'> {
+interface TurnDocument extends Omit<Turn, 'messageId' | 'parentId'> {
   messageId: ObjectId
+  parentId: ObjectId | null
 }
 
-export interface SessionDocument extends Omit<Session, 'id' | 'configId' | 'turn' | 'tickets'> {
+type Stored = Omit<
+  Session, 'id' | 'configId' | 'configVersion' | 'clearedSeq' | 'rev' | 'branchId' | 'branches' | 'tipId' | 'log' | 'turn' | 'tickets'
+>
+
+export interface SessionDocument extends Stored {
   _id: ObjectId
   configId: ObjectId
+  configVersion?: number | null
+  clearedSeq?: number
+  rev?: number
+  branchId?: ObjectId | null
+  branches?: BranchDocument[]
+  tipId?: ObjectId | null
+  log?: LogEntryDocument[]
+  /** Set while the log has entries, so that they are found when their process has died. */
+  unsettledSince?: Date | null
+  /** Messages were cleared that are still there. */
+  clearing?: true
+  /** What was said in it is not yet all in the search index. */
+  unindexed?: true
   turn: TurnDocument | null
   /** Absent in a session that has not been spoken in. A ticket lapses at `until`. */
   tickets?: Array<{ id: ObjectId, until: Date }>
 }
 
 /** A session as it is stored, as the core sees it. */
-export function toSession ({ _id, configId, turn, tickets = [], ...rest }: SessionDocument): Session {
+export function toSession (document: SessionDocument): Session {
+  const {
+    _id, configId, configVersion = null, clearedSeq = 0, rev = 0, branchId, branches = [], tipId, log = [], turn, tickets = [],
+    unsettledSince: _s, clearing: _c, unindexed: _u, ...rest
+  } = document
   return {
     id: _id.toHexString(),
     configId: configId.toHexString(),
-    turn: turn && { ...turn, messageId: turn.messageId.toHexString() },
+    configVersion,
+    clearedSeq,
+    rev,
+    branchId: branchId?.toHexString() ?? null,
+    branches: branches.map(toBranch),
+    tipId: tipId?.toHexString() ?? null,
+    log: log.map(toLogEntry),
+    turn: turn && { ...turn, messageId: turn.messageId.toHexString(), parentId: turn.parentId?.toHexString() ?? null },
     tickets: tickets.map(({ id }) => id.toHexString()),
     ...rest
   }
@@ -81,7 +131,9 @@ export class SessionRepository {
       { key: { tenantId: 1, lastActivity: -1, _id: -1 } },
       { key: { configId: 1, lastActivity: -1, _id: -1 } },
       { key: { tenantId: 1, userId: 1, lastActivity: -1, _id: -1 } },
-      { key: { status: 1 }, partialFilterExpression: { status: 'deleted' } }
+      { key: { status: 1 }, partialFilterExpression: { status: 'deleted' } },
+      { key: { unsettledSince: 1 }, partialFilterExpression: { unsettledSince: { $type: 'date' } } },
+      { key: { clearing: 1 }, partialFilterExpression: { clearing: true } }
     ])
   }
 
@@ -95,6 +147,7 @@ export class SessionRepository {
       startedAt: now,
       lastActivity: now,
       nextSeq: 1,
+      rev: 0,
       turn: null
     }
     return await insertNew(this.#collection, document) ? toSession(document) : undefined
@@ -114,14 +167,37 @@ export class SessionRepository {
     return { data: data.map(toSession), nextCursor }
   }
 
-  async change (scope: SessionScope, id: string, change: SessionChange): Promise<Session | undefined> {
+  /**
+   * Writes a change into the session's log, and with it whatever of the session it changes. Undefined: there is no such
+   * session, or `guard` says no.
+   */
+  async record (
+    scope: SessionScope, id: string, { set = {}, guard = {}, ...change }: RecordedChange
+  ): Promise<Session | undefined> {
     const _id = parseId(id)
-    // An empty $set is refused by servers before MongoDB 5; the status that is there anyway stands in for it.
-    if (Object.keys(change).length === 0) return await this.find(scope, id)
     const document = _id && await this.#collection.findOneAndUpdate(
-      { _id, ...scope, status: present }, { $set: change }, { returnDocument: 'after' }
+      { _id, ...scope, status: present, ...guard }, logged(change, set), { returnDocument: 'after' }
     )
     return document ? toSession(document) : undefined
+  }
+
+  /** Takes what is archived out of the log, up to a `rev`. */
+  async settle (id: string, throughRev: number): Promise<void> {
+    const rest = { $filter: { input: '$log', cond: { $gt: ['$$this.rev', throughRev] } } }
+    await this.#collection.updateOne({ _id: parseId(id)! }, [
+      { $set: { log: rest } },
+      { $set: { unsettledSince: { $cond: [{ $eq: ['$log', []] }, null, '$unsettledSince'] } } }
+    ])
+  }
+
+  /** Sessions with changes that are not settled, the oldest first. */
+  async unsettled (limit: number): Promise<Session[]> {
+    const found = await this.#collection
+      .find({ unsettledSince: { $type: 'date' } })
+      .sort({ unsettledSince: 1 })
+      .limit(limit)
+      .toArray()
+    return found.map(toSession)
   }
 
   /** Hides a session from every reader and lets no new turn begin. False: there is none. */

@@ -3,6 +3,7 @@ import {
   MongoTopologyClosedError
 } from 'mongodb'
 import { ApiKeyRepository } from './api-keys.ts'
+import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
 import { MessageRepository } from './messages.ts'
@@ -17,6 +18,7 @@ export interface Store {
   readonly sessions: SessionRepository
   readonly turns: TurnRepository
   readonly messages: MessageRepository
+  readonly changes: ChangeRepository
   readonly idempotency: IdempotencyRepository
   readonly signals: SignalRepository
   /** Rejects while the store does not answer. */
@@ -29,15 +31,17 @@ export async function openStore (db: Db): Promise<Store> {
   const chatbots = new ChatbotRepository(db)
   const sessions = new SessionRepository(db)
   const messages = new MessageRepository(db)
+  const changes = new ChangeRepository(db)
   const idempotency = new IdempotencyRepository(db)
   const signals = new SignalRepository(db)
-  await Promise.all([apiKeys, chatbots, sessions, messages, idempotency, signals].map((repository) => repository.createIndexes()))
+  await Promise.all([apiKeys, chatbots, sessions, messages, changes, idempotency, signals].map((repository) => repository.createIndexes()))
   return {
     apiKeys,
     chatbots,
     sessions,
     turns: new TurnRepository(db),
     messages,
+    changes,
     idempotency,
     signals,
     async ping () {

@@ -1,4 +1,5 @@
 import { type Collection, type Db, type Document } from 'mongodb'
+import { type BranchStart } from './branches.ts'
 import { parseId } from './ids.ts'
 import { present, type Session, type SessionDocument, type SessionScope, toSession, type Turn } from './sessions.ts'
 
@@ -10,6 +11,10 @@ export interface TurnWish {
   /** The bot message that is to be written. */
   readonly messageId: string
   readonly idempotencyKey: string | null
+  /** How many messages are to be written, that one being the last. */
+  readonly numbers: 1 | 2
+  /** The line that they begin. Absent: they go on with the one that is spoken on. */
+  readonly branch?: BranchStart
   /** Where to wait while it is not our turn: before or behind the others. Absent: nowhere. */
   readonly ticket?: { readonly id: string, readonly place: 'front' | 'back' }
 }
@@ -20,26 +25,58 @@ const isPast = (date: string) => ({ $lt: [{ $toLong: date }, NOW] })
 
 const soon = (leaseMs: number) => ({ $add: ['$$NOW', leaseMs] })
 
-/** The turn that is wished for. */
-function wished ({ messageId, idempotencyKey }: TurnWish, leaseMs: number) {
+const nextRev = { $add: [{ $ifNull: ['$rev', 0] }, 1] }
+const idOf = (id: string | null) => id === null ? null : parseId(id)!
+
+/** What a session becomes with the turn that is wished for, by field. */
+function taken ({ messageId, idempotencyKey, numbers, branch }: TurnWish, leaseMs: number) {
+  const id = parseId(messageId)!
   return {
-    messageId: parseId(messageId)!,
-    seq: { $add: ['$nextSeq', 1] },
-    leaseUntil: soon(leaseMs),
-    idempotencyKey: { $literal: idempotencyKey },
-    lapsed: false
+    turn: {
+      messageId: id,
+      seq: { $add: ['$nextSeq', numbers - 1] },
+      rev: nextRev,
+      parentId: branch ? idOf(branch.parentId) : { $ifNull: ['$tipId', null] },
+      leaseUntil: soon(leaseMs),
+      idempotencyKey: { $literal: idempotencyKey },
+      lapsed: false
+    },
+    nextSeq: { $add: ['$nextSeq', numbers] },
+    rev: nextRev,
+    tipId: id,
+    unindexed: true,
+    lastActivity: '$$NOW',
+    ...(branch && begun(branch))
   }
+}
+
+/** The line that a turn begins. */
+function begun ({ id, from, parentId, parentSeq }: BranchStart) {
+  const branchId = parseId(id)!
+  const branch = {
+    id: branchId,
+    from: idOf(from),
+    parentId: idOf(parentId),
+    parentSeq,
+    startSeq: '$nextSeq',
+    left: { $ifNull: ['$branchId', null] },
+    createdAt: '$$NOW'
+  }
+  return { branchId, branches: { $concatArrays: [{ $ifNull: ['$branches', []] }, [branch]] } }
 }
 
 /** The update that takes a turn which is free, with nobody waiting for it. */
 function takeFree (wish: TurnWish, leaseMs: number): Document[] {
-  return [{ $set: { turn: wished(wish, leaseMs), nextSeq: { $add: ['$nextSeq', 2] }, lastActivity: '$$NOW' } }]
+  return [{ $set: taken(wish, leaseMs) }]
 }
+
+/** A field's own value: not every session has every field. */
+const asItIs = (name: string) => ({ $ifNull: [`$${name}`, name === 'branches' ? [] : null] })
 
 /** The update that takes the turn, where it is free and ours, and the place in line otherwise. */
 function takeOrWait (wish: TurnWish, leaseMs: number): Document[] {
   const { ticket } = wish
-  const turn = wished(wish, leaseMs)
+  const { turn, ...rest } = taken(wish, leaseMs)
   const ours = ticket === undefined ? null : parseId(ticket.id)!
   const until = soon(leaseMs)
   const isOurs = { $eq: ['$$this.id', ours] }
@@ -67,8 +104,7 @@ function takeOrWait (wish: TurnWish, leaseMs: number): Document[] {
     },
     {
       $set: {
-        nextSeq: { $cond: [isTaken, { $add: ['$nextSeq', 2] }, '$nextSeq'] },
-        lastActivity: { $cond: [isTaken, '$$NOW', '$lastActivity'] },
+        ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, { $cond: [isTaken, value, asItIs(name)] }])),
         tickets: {
           $cond: [
             isTaken,
@@ -81,6 +117,16 @@ function takeOrWait (wish: TurnWish, leaseMs: number): Document[] {
   ]
 }
 
+/** What a session goes on with after a turn without all of its messages. Nobody else changes it while the turn is held. */
+export type Restored = Pick<Session, 'nextSeq' | 'tipId' | 'branchId'> & {
+  /** The line that has never been. */
+  readonly dropped?: string
+}
+
+function restored ({ nextSeq, tipId, branchId }: Restored) {
+  return { nextSeq, tipId: idOf(tipId), branchId: idOf(branchId) }
+}
+
 /** Whose turn it is in a session, and who waits for it: kept in the session itself, judged by the store's clock. */
 export class TurnRepository {
   readonly #collection: Collection<SessionDocument>
@@ -90,7 +136,7 @@ export class TurnRepository {
   }
 
   /**
-   * Takes the turn of an active session and two numbers for its messages, all in one write, where it is free and nobody
+   * Takes the turn of an active session and the numbers of its messages, all in one write, where it is free and nobody
    * waits before us. Else, with a second write, puts our ticket in line or renews it, for `leaseMs`, too; where the line is full, or the session
    * has ended, there is none in what comes back. Marks a turn as lapsed whose lease has run out. Undefined: no such session.
    */
@@ -106,16 +152,6 @@ export class TurnRepository {
     return document ? toSession(document) : undefined
   }
 
-  /** Gives back the second number of a turn. Undefined: it is no longer ours. */
-  async keepOneNumber (id: string, messageId: string): Promise<Session | undefined> {
-    const document = await this.#collection.findOneAndUpdate(
-      { _id: parseId(id)!, 'turn.messageId': parseId(messageId)!, 'turn.lapsed': false },
-      { $inc: { nextSeq: -1, 'turn.seq': -1 } },
-      { returnDocument: 'after' }
-    )
-    return document ? toSession(document) : undefined
-  }
-
   /** Holds on to a turn. False: it is no longer ours. */
   async renew (id: string, messageId: string, leaseMs: number): Promise<boolean> {
     const { matchedCount } = await this.#collection.updateOne(
@@ -125,14 +161,14 @@ export class TurnRepository {
     return matchedCount === 1
   }
 
-  /**
-   * Ends a turn; answers the ticket whose turn it is now, if any. `nextSeq`: the number that the next message gets, where
-   * not all that were taken are borne by a message; nobody else changes it while the turn is held.
-   */
-  async release (id: string, messageId: string, nextSeq?: number): Promise<string | undefined> {
+  /** Ends a turn; answers the ticket whose turn it is now, if any. `restore`: where not all that was taken was used. */
+  async release (id: string, messageId: string, restore?: Restored): Promise<string | undefined> {
     const document = await this.#collection.findOneAndUpdate(
       { _id: parseId(id)!, 'turn.messageId': parseId(messageId)! },
-      { $set: { turn: null, ...(nextSeq !== undefined && { nextSeq }) } },
+      {
+        $set: { turn: null, ...(restore && restored(restore)) },
+        ...(restore?.dropped !== undefined && { $pull: { branches: { id: parseId(restore.dropped)! } } })
+      },
       { returnDocument: 'after', projection: { tickets: 1 } }
     )
     return document?.tickets?.[0]?.id.toHexString()

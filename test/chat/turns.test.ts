@@ -163,7 +163,20 @@ t.test('by Redis, a reader elsewhere gets the text as it is written', { skip: wi
 t.test('a character whose halves come one by one is told as a whole', async (t) => {
   const now = new Date()
   const message = new LiveMessage({
-    id: 'a', tenantId: 't', configId: 'b', sessionId: 'c', userId: null, channel: null, seq: 2, role: 'bot', content: '', timestamp: now, status: 'streaming'
+    id: 'a',
+    tenantId: 't',
+    configId: 'b',
+    sessionId: 'c',
+    userId: null,
+    channel: null,
+    seq: 2,
+    rev: 1,
+    parentId: null,
+    branchId: null,
+    role: 'bot',
+    content: '',
+    timestamp: now,
+    status: 'streaming'
   })
   const texts: string[] = []
   message.subscribe(() => texts.push(message.text))

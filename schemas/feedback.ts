@@ -1,0 +1,28 @@
+import { Text, Timestamp } from './text.ts'
+import { OneOf, Type, closed, type Static } from './type.ts'
+
+const rating = { description: '`up` or `down`.' }
+const comment = Text({ maxLength: 2000, description: 'In the reader\'s own words.' })
+const tags = Type.Array(Text({ minLength: 1, maxLength: 60, description: 'A label of your own, such as `wrong` or `too-long`.' }), {
+  maxItems: 20, description: 'Labels of your own.'
+})
+
+export const FeedbackInput = Type.Object({
+  rating: OneOf(['up', 'down'], rating),
+  comment: Type.Optional(comment),
+  tags: Type.Optional(tags)
+}, {
+  ...closed,
+  $id: 'FeedbackInput',
+  description: 'What a reader thought of a reply.',
+  examples: [{ rating: 'down', comment: 'Returns are free for 30 days, not 14.', tags: ['wrong'] }]
+})
+export type FeedbackInput = Static<typeof FeedbackInput>
+
+export const Feedback = Type.Object({
+  rating: Type.String({ description: `${rating.description} Open to growth.` }),
+  comment: Type.Optional(Type.String({ description: 'In the reader\'s own words.' })),
+  tags: Type.Array(Type.String()),
+  at: Timestamp
+}, { $id: 'Feedback', description: 'What a reader thought of a reply.' })
+export type Feedback = Static<typeof Feedback>

@@ -1,0 +1,17 @@
+import { ApiError } from '../errors.ts'
+import { type Line } from '../store/branches.ts'
+import { type Session } from '../store/sessions.ts'
+
+/** Towards clients, the first line of a session bears the session's own id. */
+export function branchName (sessionId: string, branchId: string | null): string {
+  return branchId ?? sessionId
+}
+
+/** The line of a session that a client names. Throws `not_found`. */
+export function lineOf (session: Session, name: string): Line {
+  const branchId = name === session.id ? null : name
+  if (branchId !== null && !session.branches.some(({ id }) => id === branchId)) {
+    throw new ApiError('not_found', { detail: `There is no branch ${name} in this session.` })
+  }
+  return { ...session, branchId }
+}

@@ -1,0 +1,149 @@
+import { type Collection, type Db, type Document, type ObjectId } from 'mongodb'
+import { parseId } from './ids.ts'
+import { type Session } from './sessions.ts'
+
+/** What a reader thought of a reply. */
+export interface Feedback {
+  readonly rating: 'up' | 'down'
+  readonly comment?: string
+  readonly tags: string[]
+  readonly at: Date
+}
+
+/** What a change says of the session itself; absent members stayed as they were. */
+export interface SessionUpdate {
+  readonly title?: string | null
+  readonly metadata?: Record<string, unknown>
+  readonly status?: 'active' | 'ended'
+  /** The line that is spoken on from now on; null: the first one. */
+  readonly branchId?: string | null
+}
+
+/** A change to what has been said before, or to the session. What is said is no change: messages speak for themselves. */
+export type Change =
+  | { readonly type: 'session.updated', readonly data: SessionUpdate }
+  | { readonly type: 'session.deleted', readonly data: Record<string, never> }
+  | { readonly type: 'session.cleared', readonly data: { readonly throughSeq: number } }
+  | { readonly type: 'message.deleted', readonly messageId: string, readonly data: { readonly seq: number } }
+  | { readonly type: 'message.feedback', readonly messageId: string, readonly data: { readonly feedback: Feedback | null } }
+
+/** A change in its place. */
+export type LogEntry = Change & {
+  /** The session's order of events: turns and changes are counted together. */
+  readonly rev: number
+  /** The `seq` of the reply that was being written; the end of that reply comes after this change. */
+  readonly during: number | null
+  readonly at: Date
+}
+
+export interface LogEntryDocument {
+  rev: number
+  during: number | null
+  at: Date
+  type: Change['type']
+  messageId: ObjectId | null
+  data: Document
+}
+
+interface ChangeDocument extends LogEntryDocument {
+  /** `<session>:<rev>`, so that it is there once, however often it is archived. */
+  _id: string
+  tenantId: string
+  configId: ObjectId
+  sessionId: ObjectId
+  userId: string | null
+  publishedAt: Date
+}
+
+export function toLogEntry ({ rev, during, at, type, messageId, data }: LogEntryDocument): LogEntry {
+  // Nothing else is ever written there than what `logged` writes.
+  return { rev, during, at, type, ...(messageId && { messageId: messageId.toHexString() }), data } as unknown as LogEntry
+}
+
+/** Values as an update by a pipeline takes them, whatever is in them. */
+function literally (values: Document): Document {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { $literal: value as unknown }]))
+}
+
+/** The update of a session that writes a change into its log and sets what it changes, all in one. */
+export function logged (change: Change, set: Document): Document[] {
+  const entry = {
+    rev: '$rev',
+    during: { $ifNull: ['$turn.seq', null] },
+    at: '$$NOW',
+    type: change.type,
+    messageId: 'messageId' in change ? parseId(change.messageId)! : null,
+    data: { $literal: change.data }
+  }
+  return [
+    { $set: { rev: { $add: [{ $ifNull: ['$rev', 0] }, 1] } } },
+    {
+      $set: {
+        log: { $concatArrays: [{ $ifNull: ['$log', []] }, [entry]] },
+        unsettledSince: { $ifNull: ['$unsettledSince', '$$NOW'] },
+        ...literally(set)
+      }
+    }
+  ]
+}
+
+/** The collection `changes`: what was changed in each session, in order. Written behind the sessions' own logs. */
+export class ChangeRepository {
+  readonly #collection: Collection<ChangeDocument>
+
+  constructor (db: Db) {
+    this.#collection = db.collection('changes')
+  }
+
+  async createIndexes (): Promise<void> {
+    await this.#collection.createIndexes([
+      { key: { sessionId: 1, rev: 1 } },
+      { key: { tenantId: 1, publishedAt: 1, _id: 1 } }
+    ])
+  }
+
+  /** Keeps entries of a session's log; those that are there already stay as they are. */
+  async archive ({ id, tenantId, configId, userId }: Session, entries: readonly LogEntry[]): Promise<void> {
+    for (const entry of entries) {
+      const { rev, during, at, type, data } = entry
+      const document: Omit<ChangeDocument, '_id' | 'publishedAt'> = {
+        tenantId,
+        configId: parseId(configId)!,
+        sessionId: parseId(id)!,
+        userId,
+        rev,
+        during,
+        at,
+        type,
+        messageId: 'messageId' in entry ? parseId(entry.messageId)! : null,
+        data
+      }
+      // An upsert by a pipeline, because only that knows the store's time.
+      await this.#collection.updateOne({ _id: `${id}:${rev}` }, [
+        { $set: { ...literally(document), publishedAt: { $ifNull: ['$publishedAt', '$$NOW'] } } }
+      ], { upsert: true })
+    }
+  }
+
+  /** The changes of a session after a `rev`, in order. */
+  async after (sessionId: string, rev: number, limit: number): Promise<LogEntry[]> {
+    const found = await this.#collection
+      .find({ sessionId: parseId(sessionId)!, rev: { $gt: rev } })
+      .sort({ rev: 1 })
+      .limit(limit)
+      .toArray()
+    return found.map(toLogEntry)
+  }
+
+  /** Removes what a reader wrote about a message that is erased. */
+  async forget (sessionId: string, messageId: string): Promise<void> {
+    await this.#collection.updateMany(
+      { sessionId: parseId(sessionId)!, type: 'message.feedback', messageId: parseId(messageId)! },
+      { $set: { 'data.feedback': null } }
+    )
+  }
+
+  async deleteOf (sessionId: string): Promise<void> {
+    await this.#collection.deleteMany({ sessionId: parseId(sessionId)! })
+  }
+}
