@@ -8,6 +8,8 @@ import { type ChatProvider, type GenerationEvent, type GenerationOptions, type G
 export function withFallback (primary: ChatProvider, offline: ChatProvider): ChatProvider {
   return {
     name: primary.name,
+    isModel: primary.isModel,
+    windowOf: (model) => primary.windowOf(model),
     generate: (request, options) => request.fallback === 'offline'
       ? generateWithFallback(primary, offline, request, options)
       : primary.generate(request, options),

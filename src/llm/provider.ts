@@ -38,6 +38,14 @@ export interface Usage {
   estimated?: true
 }
 
+/** The form that an answer is to have: JSON that fits a schema. The prompt must ask for JSON as well. */
+export interface AnswerFormat {
+  /** Letters, digits, `_` and `-`. */
+  readonly name: string
+  /** JSON Schema; only what every server knows: types, members, which of them are required, descriptions. */
+  readonly schema: object
+}
+
 export interface GenerationRequest {
   /** Whose call it is: where many wait, tenants are served in turn. */
   readonly tenantId: string
@@ -46,6 +54,8 @@ export interface GenerationRequest {
   readonly messages: readonly PromptMessage[]
   /** Name and sampling as the configuration has them; what is absent is the provider's default. */
   readonly model: { readonly name?: string, readonly temperature?: number, readonly maxTokens?: number }
+  /** Text if absent. A model is held to it as far as its server can; what comes must be checked all the same. */
+  readonly format?: AnswerFormat
   /** `none` if absent. */
   readonly fallback?: Fallback
   /** The chatbot's own knowledge and language: what the offline provider answers from. */
@@ -81,6 +91,10 @@ export type GenerationEvent =
 export interface ChatProvider {
   /** Shown in the log and in the reply of the health check. */
   readonly name: string
+  /** False: it cannot write, only find; whoever wants something written has rules for that case. */
+  readonly isModel: boolean
+  /** Tokens that prompt and reply of a model may have together, as far as is known. Absent name: the default model. */
+  windowOf (model: string | undefined): number
   generate (request: GenerationRequest, options: GenerationOptions): AsyncIterable<GenerationEvent>
   close (): Promise<void>
 }

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import t, { type Test } from 'tap'
 import { type Cadence, type Fault, type Sim, type SimOptions, startSim } from '../../src/mistral-sim/index.ts'
 import { type MistralOptions } from '../../src/llm/mistral/mistral-client.ts'
-import { type GenerationRequest } from '../../src/llm/provider.ts'
+import { type GenerationRequest, type PromptMessage } from '../../src/llm/provider.ts'
 import { type Client, type Generated, apiKey, ask, codeOf, connect, drain } from './mistral-upstream.ts'
 
 /** A strict simulator and a client at it. */
@@ -16,6 +16,11 @@ async function meet (
 
 async function generate ({ provider }: Client, request: GenerationRequest, stream = true): Promise<Generated> {
   return drain(provider.generate(request, { stream, signal: new AbortController().signal }))
+}
+
+/** The forms that answers were asked for in. */
+function formatsOf (sim: Sim): Array<{ type: string }> {
+  return sim.requests().map(({ json }) => (json as { response_format: { type: string } }).response_format)
 }
 
 const question = 'What does the café «Zürich» 咖啡 cost 👩‍🚀?'
@@ -138,4 +143,39 @@ t.test('a call leaves no timer and no listener behind, however it ends', async (
   await new Promise(setImmediate)
   t.equal(timers(), before)
   t.strictSame(getEventListeners(signal, 'abort'), [])
+})
+
+t.test('an answer is asked for by its schema; where that is refused, as JSON, and from then on at once', async (t) => {
+  const client = await meet(t, {}, { retry: { attempts: 3, baseMs: 1 } })
+  const schema = { type: 'object', required: ['name'], properties: { name: { type: 'string' } } }
+  const asked = { ...ask('JSON, please'), format: { name: 'thing', schema } }
+  const answer = async (): Promise<string> => (await generate(client, asked, false)).texts.join('')
+  const bySchema = { type: 'json_schema', json_schema: { name: 'thing', schema, strict: true } }
+  t.equal(await answer(), '{"name":"sim"}')
+  client.sim.script([{ match: { textIncludes: 'json_schema' }, times: 'always', fault: { status: { code: 422 } } }])
+  t.equal(await answer(), '{"sim":true,"echo":"JSON, please"}')
+  t.equal(await answer(), '{"sim":true,"echo":"JSON, please"}')
+  t.strictSame(formatsOf(client.sim), [bySchema, bySchema, { type: 'json_object' }, { type: 'json_object' }])
+})
+
+t.test('what is refused without a schema as well stays refused, and nothing is learned from it', async (t) => {
+  const client = await meet(t, {}, { retry: { attempts: 3, baseMs: 1 } })
+  const asked = { ...ask('JSON, please'), format: { name: 'thing', schema: {} } }
+  const codeAfter = async (code: number, times: number): Promise<string | undefined> => {
+    client.sim.script([{ times, fault: { status: { code } } }])
+    return codeOf(await generate(client, asked, false))
+  }
+  t.equal(await codeAfter(400, 2), 'upstream_rejected')
+  t.equal(await codeAfter(401, 1), 'upstream_rejected', 'a schema is not the reason for this one')
+  t.equal(codeOf(await generate(client, asked, false)), undefined)
+  t.match(formatsOf(client.sim).map(({ type }) => type), ['json_schema', 'json_object', 'json_schema', 'json_schema'])
+})
+
+t.test('a provider tells the window of a model, as it is known or was learned', async (t) => {
+  const client = await meet(t, { windows: { 'mistral-small-2603': 900 } }, { retry: { attempts: 3, baseMs: 1 } })
+  const { provider } = client
+  t.same([undefined, 'codestral-latest', 'nobody-knows'].map((name) => provider.windowOf(name)), [256_000, 128_000, 32_000])
+  const long: PromptMessage[] = ['one', 'two'].map((content) => ({ role: 'user', content: content.repeat(700) }))
+  await generate(client, { ...ask(''), messages: long }, false)
+  t.equal(provider.windowOf(undefined), 900)
 })

@@ -52,6 +52,7 @@ class Generation {
   #windowTokens: number | undefined
   #body = ''
   #trimmed = false
+  #withoutSchema: boolean
   /** Of the attempt that runs, or ran last. */
   #reply = ''
 
@@ -62,6 +63,7 @@ class Generation {
     this.#stream = options.stream
     this.#model = request.model.name ?? context.defaultModel
     this.#state = context.admission.modelState(this.#model)
+    this.#withoutSchema = this.#state.refusesSchemas ?? false
   }
 
   /** Never rejects: every outcome is an end of the events. */
@@ -95,7 +97,7 @@ class Generation {
     const windowTokens = this.#windowTokens
     const { dialect } = this.#context
     return buildRequestBody(this.#request, {
-      dialect, model: this.#model, stream: this.#stream, ...(windowTokens && { windowTokens })
+      dialect, model: this.#model, stream: this.#stream, withoutSchema: this.#withoutSchema, ...(windowTokens && { windowTokens })
     })
   }
 
@@ -116,12 +118,24 @@ class Generation {
     })
     const outcome = await attempt.run()
     this.#report(attempt, outcome, number)
-    if (outcome.type === 'completed') return { value: outcome.value }
+    if (outcome.type === 'completed') {
+      if (this.#request.format && this.#withoutSchema) this.#state.refusesSchemas = true
+      return { value: outcome.value }
+    }
     if (outcome.type === 'aborted') throw this.#life.signal.reason
     const { failure, contextLimit } = outcome
     if (this.#options.stream && this.#reply !== '') return { failure: { ...failure, again: 'never' } }
     if (failure.error.code === 'upstream_timeout' && !this.#stream) this.#askForStream()
-    return { failure: contextLimit && this.#trim(contextLimit) ? { ...failure, again: 'at once' } : failure }
+    const mended = contextLimit ? this.#trim(contextLimit) : this.#askWithoutSchema(attempt.measures().status)
+    return { failure: mended ? { ...failure, again: 'at once' } : failure }
+  }
+
+  /** Asks for any JSON, once, where the schema may be what was refused. False: that cannot be it. */
+  #askWithoutSchema (status: number | undefined): boolean {
+    if (this.#request.format === undefined || this.#withoutSchema || (status !== 400 && status !== 422)) return false
+    this.#withoutSchema = true
+    this.#body = this.#buildBody()
+    return true
   }
 
   /** A whole answer that does not come may be long or may never come. A stream shows which of the two. */

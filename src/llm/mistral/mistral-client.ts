@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { Pool } from 'undici'
+import { windowOf } from '../models.ts'
 import { type ChatProvider } from '../provider.ts'
 import { Admission } from './admission/admission.ts'
 import { BREAKER_LIMITS, type BreakerLimits } from './admission/breaker.ts'
@@ -62,6 +63,8 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
   }
   return {
     name: 'mistral',
+    isModel: true,
+    windowOf: (model = defaultModel) => context.admission.modelState(model).windowTokens ?? windowOf(model),
     attempts: context.attempts,
     generate: (request, generationOptions) => ({
       [Symbol.asyncIterator]: () => startGeneration(context, request, generationOptions)

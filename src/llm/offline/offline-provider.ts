@@ -43,6 +43,8 @@ export function createOfflineProvider (): ChatProvider {
 
   return {
     name: 'offline',
+    isModel: false,
+    windowOf: () => Infinity,
     async * generate (request: GenerationRequest, options: GenerationOptions): AsyncGenerator<GenerationEvent> {
       const { stream, signal } = options
       signal.throwIfAborted()

@@ -8,6 +8,8 @@ export interface ModelState {
   readonly breaker: Breaker
   /** Its context window in tokens, when it has refused a prompt and said so. */
   windowTokens?: number
+  /** It has refused a schema for its answer, and then written JSON without one. */
+  refusesSchemas?: true
 }
 
 // Names of models come from tenants, who may make them up.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { windowOf } from '../../models.ts'
-import { type GenerationRequest, type PromptMessage } from '../../provider.ts'
+import { type AnswerFormat, type GenerationRequest, type PromptMessage } from '../../provider.ts'
 import { alternateRoles } from './alternation.ts'
 import { fitToWindow } from './context-window.ts'
 import { type Dialect } from './dialect.ts'
@@ -16,6 +16,8 @@ export interface BodyOptions {
   readonly stream: boolean
   /** Tokens of prompt and reply together; what is known of the model if not given. */
   readonly windowTokens?: number
+  /** True: a schema that the answer is to fit is not sent, only that it is to be JSON. */
+  readonly withoutSchema?: boolean
 }
 
 /**
@@ -24,8 +26,8 @@ export interface BodyOptions {
  * any value of it but 1, which is the default. Throws `upstream_rejected` for messages that cannot be brought in order.
  */
 export function buildRequestBody (request: GenerationRequest, options: BodyOptions): string {
-  const { dialect = 'mistral', model, stream, windowTokens = windowOf(model) } = options
-  const { messages, model: { temperature, maxTokens }, sessionId } = request
+  const { dialect = 'mistral', model, stream, windowTokens = windowOf(model), withoutSchema = false } = options
+  const { messages, model: { temperature, maxTokens }, sessionId, format } = request
   const fitting = fitToWindow(orderMessages(messages), { windowTokens, maxTokens })
   return JSON.stringify({
     model,
@@ -33,6 +35,7 @@ export function buildRequestBody (request: GenerationRequest, options: BodyOptio
     temperature,
     max_tokens: maxTokens,
     stream,
+    response_format: format && responseFormat(format, withoutSchema),
     ...(dialect === 'mistral' && { prompt_cache_key: cacheKey(sessionId) }),
     // Mistral reports usage unasked, and refuses to be asked.
     ...(dialect === 'openai' && stream && { stream_options: { include_usage: true } })
@@ -41,6 +44,10 @@ export function buildRequestBody (request: GenerationRequest, options: BodyOptio
 
 function adapt (messages: readonly PromptMessage[], dialect: Dialect): readonly PromptMessage[] {
   return dialect === 'mistral' ? fitToolCallIds(messages) : alternateRoles(messages)
+}
+
+function responseFormat ({ name, schema }: AnswerFormat, withoutSchema: boolean): object {
+  return withoutSchema ? { type: 'json_object' } : { type: 'json_schema', json_schema: { name, schema, strict: true } }
 }
 
 /** The same for all prompts of a session, which begin alike; nobody can tell the session from it. */
