@@ -176,7 +176,7 @@ export class Simulator implements Controlled {
       cache: this.#cache,
       seq: record.seq,
       canonical: body.canonical,
-      emptyContent: fault.emptyContent === true
+      content: fault.emptyContent === true ? '' : fault.content
     })
   }
 }

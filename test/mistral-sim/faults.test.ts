@@ -232,6 +232,23 @@ t.test('a reply has no text', async (t) => {
   t.equal(filled.choices?.[0]?.message?.content, '')
 })
 
+t.test('a reply has the text that was ordered', async (t) => {
+  const sim = await simFor(t)
+  const content = 'Sure! Here it is.'
+  t.equal(textOf((await stream(sim, { content })).events), content)
+  t.match((await whole(sim, { content })).body, /"finish_reason":"stop".*"content":"Sure! Here it is\."/)
+  const ordered = async (path: string, body: object): Promise<Json> => {
+    sim.script([{ fault: { content } }])
+    return (await post(sim, path, body)).json
+  }
+  const format = { response_format: { type: 'json_object' } }
+  t.equal((await ordered(CHAT, chatBody('JSON?', format))).choices?.[0]?.message?.content, content)
+  t.match((await ordered(CHAT, chatBody(TEXT, { max_tokens: 1 }))).choices, [{ finish_reason: 'length' }])
+  t.equal((await ordered('/v1/conversations', { inputs: 'a' })).outputs?.[0]?.content, content)
+  const filled = await ordered('/v1/fim/completions', { model: 'codestral-latest', prompt: 'a' })
+  t.equal(filled.choices?.[0]?.message?.content, content)
+})
+
 t.test('a body comes at a slow pace', async (t) => {
   const clock = new FastClock()
   const sim = await simFor(t, { clock })

@@ -29,7 +29,7 @@ export function replacement (fault: Fault, { requestId, now }: Circumstances): R
   return hang === true || (reset !== undefined && 'at' in reset) ? plainReply(200, undefined) : undefined
 }
 
-type Shaping = Exclude<keyof Fault, 'status' | 'errorInside200' | 'emptyContent'>
+type Shaping = Exclude<keyof Fault, 'status' | 'errorInside200' | 'emptyContent' | 'content'>
 type Change<Name extends Shaping> = (reply: Reply, value: NonNullable<Fault[Name]>) => Reply
 
 /** What each fault changes in a reply, in this order: first what a chunk says, then where the reply breaks. */

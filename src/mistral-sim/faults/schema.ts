@@ -49,6 +49,8 @@ export const Fault = closed({
   errorChunk: maybe(Type.Union([errorForm, closed({ form: errorForm, chunks })])),
   /** A reply without any text. */
   emptyContent: yes,
+  /** A reply with this text, whatever was asked for; `max_tokens` and `stop` still cut it. */
+  content: maybe(Type.String()),
   /** The body comes at this pace. */
   trickle: maybe(closed({ bytesPerSec: Type.Number({ exclusiveMinimum: 0 }) })),
   /** The body is announced as this, whatever it is; `none`: as nothing. */

@@ -12,8 +12,8 @@ export interface Call {
   seq: number
   /** The body as canonical JSON. */
   canonical: string
-  /** A fault wants a reply without text. */
-  emptyContent: boolean
+  /** The text that a fault wants the reply to have, if any. */
+  content: string | undefined
 }
 
 /** The id of the reply: 32 hexadecimal digits without a prefix. */

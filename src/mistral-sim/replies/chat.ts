@@ -39,8 +39,8 @@ export function fim (request: FimCompletionRequest, call: Call): Reply {
   const texts = [request.prompt, request.suffix ?? '']
   const prompt = countPrompt(texts, request, model, call)
   const mark = hex(`${request.model}:${request.random_seed ?? ''}:${texts.join('|')}`, 8)
-  const text = `sim_${mark}(${texts.join('')})`
-  const choices = [call.emptyContent ? EMPTY : shorten(text, request, call.settings.tokenizer)]
+  const text = call.content ?? `sim_${mark}(${texts.join('')})`
+  const choices = [shorten(text, request, call.settings.tokenizer)]
   return answer(request, call, {
     ...head(call, request.model), choices, usage: usageOf(prompt, choices, texts, request, call)
   })
@@ -54,15 +54,13 @@ function converse (request: Conversation, name: string, model: Model, call: Call
   const prompt = countPrompt(texts, request, model, call)
   const guardrails = guard(request.guardrails, lastUserText(request.messages))
   const { tokenizer } = call.settings
-  const maker = { model: name, reasoning: model.reasoning === true, tokenizer, seed: replyId(call) }
-  const choices = makeChoices(request, maker).map((choice) => call.emptyContent ? EMPTY : choice)
+  const maker = { model: name, reasoning: model.reasoning === true, tokenizer, seed: replyId(call), content: call.content }
+  const choices = makeChoices(request, maker)
   const usage = usageOf(prompt, choices, texts, request, call)
   const style = call.cadence.toolStyle ?? (model.foreign === true ? 'fragments' : 'whole')
   const completion = { ...head(call, name), choices, usage, ...(guardrails && { guardrails }) }
   return answer(request, { ...call, cadence: { ...call.cadence, toolStyle: style } }, completion)
 }
-
-const EMPTY: Choice = { text: '', toolCalls: [], finishReason: 'stop' }
 
 function head (call: Call, model: string): Pick<Completion, 'id' | 'created' | 'model'> {
   return { id: replyId(call), created: replyTime(call), model }

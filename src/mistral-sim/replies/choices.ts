@@ -25,6 +25,8 @@ export interface Maker {
   tokenizer: Tokenizer
   /** Differs between requests of one simulator, so that ids of calls do. */
   seed: string
+  /** The text that a fault wants. */
+  content?: string | undefined
 }
 
 /** The choices of a reply; the same request gets the same texts. */
@@ -33,6 +35,7 @@ export function makeChoices (request: Conversation, maker: Maker): Choice[] {
 }
 
 function makeChoice (request: Conversation, maker: Maker, index: number): Choice {
+  if (maker.content !== undefined) return shorten(maker.content, request, maker.tokenizer)
   const calls = toolCalls(request, `${maker.seed}:${index}`)
   if (calls.length > 0) return { text: '', toolCalls: calls, finishReason: 'tool_calls' }
   const suffix = index === 0 ? '' : ` #${index + 1}`

@@ -18,8 +18,8 @@ export function startConversation (request: ConversationRequest, call: Call): Re
   if (lastUserText(messages) === '') throw noInput()
   const guardrails = guard(request.guardrails, lastUserText(messages)) ?? null
   const { tokenizer } = call.settings
-  const [choice] = makeChoices({ messages }, { model: name, reasoning: model.reasoning === true, tokenizer, seed: '' })
-  const text = call.emptyContent ? '' : choice?.text ?? ''
+  const maker = { model: name, reasoning: model.reasoning === true, tokenizer, seed: '', content: call.content }
+  const text = makeChoices({ messages }, maker)[0]?.text ?? ''
   const prompt = promptTokens(messages.map((message) => textOf(message.content)), tokenizer)
   const completion = tokenizer(text)
   const turn: Turn = {
