@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import { Chat } from '../src/chat/chat.ts'
 import { Chatbots } from '../src/chatbots/chatbots.ts'
 import { type Config } from '../src/config.ts'
+import { Search } from '../src/search/search.ts'
 import { ChangeLog } from '../src/sessions/change-log.ts'
 import { Sessions } from '../src/sessions/sessions.ts'
 
@@ -9,6 +10,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     chatbots: Chatbots
     sessions: Sessions
+    messageSearch: Search
     chat: Chat
   }
 }
@@ -16,8 +18,9 @@ declare module 'fastify' {
 /** The core, wired to its store and its model. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { store } = fastify
-  const chatbots = new Chatbots(store.chatbots)
-  const changes = new ChangeLog(store, { forget: async () => {} })
+  const chatbots = new Chatbots(store.chatbots, fastify.bus)
+  const search = new Search()
+  const changes = new ChangeLog(store, search)
   const sessions = new Sessions(store.sessions, store.messages, changes, chatbots)
   const chat = new Chat({
     store,
@@ -32,7 +35,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   })
   fastify.decorate('chatbots', chatbots)
   fastify.decorate('sessions', sessions)
+  fastify.decorate('messageSearch', search)
   fastify.decorate('chat', chat)
   // Before the server waits for its connections: those who follow a message would hold it up.
-  fastify.addHook('preClose', async () => await chat.close())
+  fastify.addHook('preClose', async () => await Promise.all([chat.close(), search.close()]))
 }, { name: 'services', dependencies: ['mongo', 'bus', 'model'] })
