@@ -70,11 +70,10 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
       params,
       headers: ifMatch,
       body: Ref(ChatbotConfigReplacement),
-      response: { 200: Ref(ChatbotConfig), ...guarded(), ...problems(404, 412, 413, 415) }
+      response: { 200: Ref(ChatbotConfig), ...guarded(), ...problems(404, 409, 412, 413, 415) }
     }
   }, async ({ principal, params, headers, body }, reply) => {
-    const { id: _i, version: _v, createdAt: _c, updatedAt: _u, ...input } = body
-    const replaced = await chatbots.replace(principal.tenantId, params.id, input, headers['if-match'])
+    const replaced = await chatbots.replace(principal.tenantId, params.id, body, headers['if-match'])
     return await reply.header('etag', etag(replaced.version)).send(replaced)
   })
 

@@ -18,7 +18,11 @@ export interface ConfigView {
   model: { name?: string, temperature?: number, maxTokens?: number }
   fallback: string
   historyLimit: number
+  titles: boolean
+  summaries: boolean
+  specificationId: string | null
   version: number
+  note: string | null
   createdAt: string
   updatedAt: string
 }

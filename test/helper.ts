@@ -90,8 +90,10 @@ export class Client {
     return { response, events: readEvents(response) }
   }
 
+  /** Without the calls of the model that nobody has asked for. */
   async createConfig (input: Record<string, unknown> = {}): Promise<string> {
-    const { status, body } = await this.ask<{ id: string }>('/api/configs', { body: { purpose: 'Help.', ...input } })
+    const config = { purpose: 'Help.', titles: false, summaries: false, ...input }
+    const { status, body } = await this.ask<{ id: string }>('/api/configs', { body: config })
     if (status !== 201) throw new Error(`no configuration: ${JSON.stringify(body)}`)
     return body.id
   }

@@ -1,5 +1,5 @@
 import { type PromptMessage } from '../llm/provider.ts'
-import { type ChatbotSettings } from '../store/chatbots.ts'
+import { type ChatbotSettings } from '../store/chatbot-settings.ts'
 import { type Message } from '../store/messages.ts'
 
 const languages = new Intl.DisplayNames(['en'], { type: 'language' })

@@ -1,6 +1,6 @@
-import { type ChatbotConfigInput } from '../../schemas/chatbot-config.ts'
+import { type ChatbotSettingsInput } from '../../schemas/chatbot-settings.ts'
 import { ApiError } from '../errors.ts'
-import { type ChatbotSettings } from '../store/chatbots.ts'
+import { type ChatbotSettings } from '../store/chatbot-settings.ts'
 import { languageTag } from './language.ts'
 
 const NAME_CHARS = 60
@@ -14,13 +14,13 @@ function nameFrom (purpose: string): string {
   return `${start.replace(/\s+\S*$/, '')}…`
 }
 
-/** Fills in every default. Throws `validation_failed` for a language that is none. */
-export function settingsFrom (input: ChatbotConfigInput): ChatbotSettings {
+/** Fills in every default. Throws `validation_failed` for a language that is none; `at` is where the settings are in the body. */
+export function settingsFrom (input: ChatbotSettingsInput, at = ''): ChatbotSettings {
   const language = languageTag(input.tone?.language ?? 'en')
   if (language === undefined) {
     throw new ApiError('validation_failed', {
       detail: 'The language is not known.',
-      members: { errors: [{ path: '/tone/language', message: 'must be a BCP 47 tag or the English name of a language' }] }
+      members: { errors: [{ path: `${at}/tone/language`, message: 'must be a BCP 47 tag or the English name of a language' }] }
     })
   }
   return {
@@ -33,6 +33,8 @@ export function settingsFrom (input: ChatbotConfigInput): ChatbotSettings {
     instructions: input.instructions ?? '',
     model: input.model ?? {},
     fallback: input.fallback ?? 'none',
-    historyLimit: input.historyLimit ?? 20
+    historyLimit: input.historyLimit ?? 20,
+    titles: input.titles ?? true,
+    summaries: input.summaries ?? true
   }
 }

@@ -1,66 +1,94 @@
 import { type Collection, type Db, type ObjectId, type WithoutId } from 'mongodb'
-import { type Fallback } from '../llm/provider.ts'
+import { type ChatbotSettings, settingsIn, type StoredSettings } from './chatbot-settings.ts'
+import { type ChatbotVersion, ChatbotVersionRepository } from './chatbot-versions.ts'
 import { insertNew } from './insert-new.ts'
 import { parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
-
-/** What a team says of a chatbot, every default filled in. */
-export interface ChatbotSettings {
-  name: string
-  purpose: string
-  domain: string[]
-  tone: { style: string, language: string }
-  channels: string[]
-  integrations: string[]
-  instructions: string
-  model: { name?: string, temperature?: number, maxTokens?: number }
-  fallback: Fallback
-  historyLimit: number
-}
 
 export interface Chatbot extends ChatbotSettings {
   readonly id: string
   readonly tenantId: string
   readonly version: number
+  /** Of this version. */
+  readonly note: string | null
+  readonly specificationId: string | null
   readonly createdAt: Date
+  /** When this version was made. */
   readonly updatedAt: Date
 }
 
+/** What is said with a change: the settings, and why they are changed. */
+export interface ChatbotChange {
+  readonly settings: ChatbotSettings
+  readonly note: string | null
+}
+
 /** A chatbot as it is stored. */
-export interface ChatbotDocument extends Omit<Chatbot, 'id' | 'fallback'> {
+export interface ChatbotDocument extends StoredSettings {
   _id: ObjectId
-  /** Absent in documents that are older than the setting. */
-  fallback?: Fallback
+  tenantId: string
+  version: number
+  note?: string | null
+  specificationId?: ObjectId | null
+  createdAt: Date
+  updatedAt: Date
   /** Set: deleted for every reader; its sessions are being purged. */
   deletedAt: Date | null
 }
 
 /** A chatbot as the core knows it. */
-export function toChatbot ({ _id, deletedAt: _, fallback = 'none', ...rest }: ChatbotDocument): Chatbot {
-  return { id: _id.toHexString(), fallback, ...rest }
+export function toChatbot (document: ChatbotDocument): Chatbot {
+  const { _id, tenantId, version, note = null, specificationId, createdAt, updatedAt } = document
+  return {
+    id: _id.toHexString(),
+    tenantId,
+    ...settingsIn(document),
+    specificationId: specificationId?.toHexString() ?? null,
+    version,
+    note,
+    createdAt,
+    updatedAt
+  }
 }
 
-/** The collection `configs`. Deleting only marks a chatbot, so that what belongs to it can be purged in the background. */
+/** The version that a chatbot is now. */
+export function currentVersion (chatbot: Chatbot): ChatbotVersion {
+  const { version, note, updatedAt } = chatbot
+  return { version, note, createdAt: updatedAt, settings: settingsIn(chatbot) }
+}
+
+/**
+ * The collection `configs`: what chatbots are now. What they were before is in `versions`. Deleting only marks a chatbot, so
+ * that what belongs to it can be purged in the background.
+ */
 export class ChatbotRepository {
+  readonly versions: ChatbotVersionRepository
   readonly #collection: Collection<ChatbotDocument>
 
   constructor (db: Db) {
+    this.versions = new ChatbotVersionRepository(db)
     this.#collection = db.collection('configs')
   }
 
   async createIndexes (): Promise<void> {
-    await this.#collection.createIndexes([
-      { key: { tenantId: 1, createdAt: -1, _id: -1 } },
-      { key: { deletedAt: 1 }, partialFilterExpression: { deletedAt: { $type: 'date' } } }
+    await Promise.all([
+      this.versions.createIndexes(),
+      this.#collection.createIndexes([
+        { key: { tenantId: 1, createdAt: -1, _id: -1 } },
+        { key: { deletedAt: 1 }, partialFilterExpression: { deletedAt: { $type: 'date' } } }
+      ])
     ])
   }
 
-  /** Undefined: there is one with this id already. */
-  async insert (id: string, tenantId: string, settings: ChatbotSettings, now: Date): Promise<Chatbot | undefined> {
+  /** Makes a chatbot with the versions before its current one. Undefined: there is one with its id already. */
+  async insert (chatbot: Chatbot, earlier: readonly ChatbotVersion[] = []): Promise<Chatbot | undefined> {
+    const { id, specificationId, ...rest } = chatbot
+    // Before the chatbot: whoever sees it sees all of them.
+    if (earlier.length > 0) await this.versions.keep(chatbot, earlier)
     const document: ChatbotDocument = {
-      _id: parseId(id)!, tenantId, ...settings, version: 1, createdAt: now, updatedAt: now, deletedAt: null
+      _id: parseId(id)!, ...rest, specificationId: specificationId === null ? null : parseId(specificationId)!, deletedAt: null
     }
-    return await insertNew(this.#collection, document) ? toChatbot(document) : undefined
+    return await insertNew(this.#collection, document) ? chatbot : undefined
   }
 
   async find (tenantId: string, id: string): Promise<Chatbot | undefined> {
@@ -83,17 +111,20 @@ export class ChatbotRepository {
     return { data: data.map(toChatbot), nextCursor }
   }
 
-  /** Undefined: there is no such chatbot, or, where `version` is given, it has another version by now. */
-  async replace (
-    tenantId: string, id: string, settings: ChatbotSettings, now: Date, version?: number
-  ): Promise<Chatbot | undefined> {
-    const _id = parseId(id)
-    const document = _id && await this.#collection.findOneAndUpdate(
-      { _id, tenantId, deletedAt: null, ...(version !== undefined && { version }) },
-      { $set: { ...settings, updatedAt: now } satisfies Partial<WithoutId<ChatbotDocument>>, $inc: { version: 1 } },
+  /** Makes the next version of a chatbot. Undefined: `current` is not its current version any more, or it is deleted. */
+  async change (current: Chatbot, { settings, note }: ChatbotChange, now: Date): Promise<Chatbot | undefined> {
+    const { id, tenantId, version } = current
+    // First, so that every version before the current one is kept at any time. After a crash the next change does it again.
+    await this.versions.keep(current, [currentVersion(current)])
+    const document = await this.#collection.findOneAndUpdate(
+      { _id: parseId(id)!, tenantId, version, deletedAt: null },
+      { $set: { ...settings, note, version: version + 1, updatedAt: now } satisfies Partial<WithoutId<ChatbotDocument>> },
       { returnDocument: 'after' }
     )
-    return document ? toChatbot(document) : undefined
+    if (document) return toChatbot(document)
+    // Deleted meanwhile, it may have been purged before the version was kept.
+    if (!(await this.living(tenantId, [id])).has(id)) await this.versions.purge(id)
+    return undefined
   }
 
   /** Hides a chatbot from every reader. False: there is none. */
@@ -114,8 +145,9 @@ export class ChatbotRepository {
     return found.map(({ _id }) => _id.toHexString())
   }
 
-  /** Removes a chatbot that is marked as deleted. */
+  /** Removes a chatbot that is marked as deleted, its versions first. */
   async purge (id: string): Promise<void> {
+    await this.versions.purge(id)
     await this.#collection.deleteOne({ _id: parseId(id)!, deletedAt: { $type: 'date' } })
   }
 }

@@ -30,7 +30,11 @@ t.test('a configuration is made of a purpose, and everything else has a default'
     model: {},
     fallback: 'none',
     historyLimit: 20,
+    titles: true,
+    summaries: true,
+    specificationId: null,
     version: 1,
+    note: null,
     createdAt: body.createdAt,
     updatedAt: body.createdAt
   })
@@ -48,7 +52,11 @@ t.test('everything that is said of a configuration is kept', async (t) => {
     instructions: 'Say "hello".\nThen listen. 😀',
     model: { name: 'mistral-large-latest', temperature: 1.5, maxTokens: 8192 },
     fallback: 'offline',
-    historyLimit: 100
+    historyLimit: 100,
+    titles: false,
+    summaries: false,
+    note: 'The first one.',
+    specificationId: nobody
   }
   const { body } = await create(input)
   const { id, version, createdAt, updatedAt, ...kept } = body
