@@ -3,20 +3,23 @@ import swaggerUi from '@fastify/swagger-ui'
 import { type FastifySchema } from 'fastify'
 import fp from 'fastify-plugin'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
+import { Branch, BranchPage } from '../schemas/branch.ts'
 import { Feedback, FeedbackInput } from '../schemas/feedback.ts'
 import { Health, Liveness } from '../schemas/health.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
-import { Accepted, Exchange, History, Message, MessageInput } from '../schemas/message.ts'
+import { Accepted, Exchange, History, Message, MessageInput, MessagePage, RatedMessage, RatedMessagePage } from '../schemas/message.ts'
 import { Problem } from '../schemas/problem.ts'
 import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
+import { Specification, SpecificationInput, SpecificationPage, Draft } from '../schemas/specification.ts'
 import { type Config } from '../src/config.ts'
 
 const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage,
   Session, SessionInput, SessionPatch, SessionPage,
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
-  Feedback, FeedbackInput,
+  Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage,
+  SpecificationInput, Draft, Specification, SpecificationPage,
   Problem, Health, Liveness
 ]
 
@@ -74,6 +77,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
       servers: [{ url: '/', description: 'This server.' }],
       tags: [
         { name: 'configurations', description: 'What chatbots are and know.' },
+        { name: 'specifications', description: 'Briefs, and configurations drafted from them.' },
         { name: 'sessions', description: 'Conversations.' },
         { name: 'messages', description: 'What is said in them.' },
         { name: 'operations', description: 'How the server is.' }

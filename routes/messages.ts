@@ -1,9 +1,10 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type FastifyReply } from 'fastify'
 import { MessageEvent } from '../schemas/message-event.ts'
-import { Accepted, Exchange, History, HistoryQuery, Message, MessageInput, SendHeaders, SendQuery, StreamHeaders, StreamQuery } from '../schemas/message.ts'
+import { Accepted, Exchange, Message, MessageInput, SendHeaders, SendQuery, StreamHeaders, StreamQuery } from '../schemas/message.ts'
 import { guarded, problems } from '../schemas/responses.ts'
 import { Id } from '../schemas/text.ts'
-import { Ref, Type } from '../schemas/type.ts'
+import { Ref, Type, type Static } from '../schemas/type.ts'
 
 const tags = ['messages']
 const inSession = Type.Object({ id: Id })
@@ -14,9 +15,43 @@ const writing = ['sessions:write', 'chat'] as const
 const wantsEvents = (accept: string | undefined) => /(^|,)\s*text\/event-stream\s*(,|;|$)/i.test(accept ?? '')
 const wantsNoWait = (prefer: string | undefined) => /(^|,)\s*respond-async\s*(,|;|$)/i.test(prefer ?? '')
 
+interface Wish {
+  readonly params: Static<typeof inSession>
+  readonly query: Static<typeof SendQuery>
+  readonly headers: Static<typeof SendHeaders> & { accept?: string }
+}
+
+const response = {
+  200: {
+    description: 'The reply, or its events.',
+    content: { 'application/json': { schema: Ref(Exchange) }, 'text/event-stream': { schema: Ref(MessageEvent) } }
+  },
+  202: { description: 'The turn has begun.', content: { 'application/json': { schema: Ref(Accepted) } } },
+  ...guarded(),
+  ...problems(404, 409, 413, 415, 422, 502, 504)
+}
+
 /** Talking to a chatbot. */
 const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (fastify, { maxMessageChars }) => {
   const { chat } = fastify
+  type Sent = Awaited<ReturnType<typeof chat.send>>
+
+  /** How the reply is wanted: whole, as events, or later. */
+  function asWanted ({ params, query, headers }: Wish, reply: FastifyReply) {
+    const asEvents = wantsEvents(headers.accept)
+    const isAsync = !asEvents && wantsNoWait(headers.prefer)
+    const options = { idempotencyKey: headers['idempotency-key'], onBusy: query.onBusy, stream: asEvents || isAsync }
+    async function answer (sent: Sent) {
+      if (sent.replayed) reply.header('idempotency-replayed', 'true')
+      if (asEvents) return reply.streamMessage(sent.reply, { begin: sent.userMessage })
+      if (!isAsync) return await chat.exchange(sent)
+      const accepted = chat.accepted(sent)
+      reply.code(202).header('preference-applied', 'respond-async')
+      reply.header('location', `/api/sessions/${params.id}/messages/${accepted.botMessage.id}`)
+      return accepted
+    }
+    return { options, answer }
+  }
 
   fastify.post('/api/sessions/:id/messages', {
     config: { scope: writing },
@@ -33,53 +68,52 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
       querystring: SendQuery,
       headers: SendHeaders,
       body: Ref(MessageInput(maxMessageChars)),
-      response: {
-        200: {
-          description: 'The reply, or its events.',
-          content: { 'application/json': { schema: Ref(Exchange) }, 'text/event-stream': { schema: Ref(MessageEvent) } }
-        },
-        202: { description: 'The turn has begun.', content: { 'application/json': { schema: Ref(Accepted) } } },
-        ...guarded(),
-        ...problems(404, 409, 413, 415, 422, 502, 504)
-      }
+      response
     }
-  }, async ({ principal, params, query, headers, body }, reply) => {
-    const asEvents = wantsEvents(headers.accept)
-    const isAsync = !asEvents && wantsNoWait(headers.prefer)
-    const sent = await chat.send(principal, params.id, body, {
-      idempotencyKey: headers['idempotency-key'], onBusy: query.onBusy, stream: asEvents || isAsync
-    })
-    if (sent.replayed) reply.header('idempotency-replayed', 'true')
-    if (asEvents) return reply.streamMessage(sent.reply, { begin: sent.userMessage })
-    if (!isAsync) return await chat.exchange(sent)
-    const accepted = chat.accepted(sent)
-    reply.code(202).header('preference-applied', 'respond-async')
-    reply.header('location', `/api/sessions/${params.id}/messages/${accepted.botMessage.id}`)
-    return accepted
+  }, async (request, reply) => {
+    const { principal, params, body } = request
+    const { options, answer } = asWanted(request, reply)
+    return await answer(await chat.send(principal, params.id, body, options))
   })
 
-  fastify.get('/api/sessions/:id/messages', {
-    config: { scope: reading },
+  fastify.put('/api/sessions/:id/messages/:messageId', {
+    config: { scope: writing },
     schema: {
-      operationId: 'listMessages',
-      summary: 'Read a stretch of the history',
-      tags,
-      params: inSession,
-      querystring: HistoryQuery,
-      response: { 200: Ref(History), ...guarded(), ...problems(404) }
-    }
-  }, async ({ principal, params, query }) => await chat.history(principal, params.id, query))
-
-  fastify.get('/api/sessions/:id/messages/:messageId', {
-    config: { scope: reading },
-    schema: {
-      operationId: 'getMessage',
-      summary: 'Read a message',
+      operationId: 'editMessage',
+      summary: 'Say something else than an earlier message did',
+      description: 'Begins a branch: the session goes on from before the message that is edited, with a new message in its place, ' +
+        'and replies to that. What was said before stays readable on its own branch. Answers as a send does.',
       tags,
       params: ofMessage,
-      response: { 200: Ref(Message), ...guarded(), ...problems(404) }
+      querystring: SendQuery,
+      headers: SendHeaders,
+      body: Ref(MessageInput(maxMessageChars)),
+      response
     }
-  }, async ({ principal, params }) => await chat.message(principal, params.id, params.messageId))
+  }, async (request, reply) => {
+    const { principal, params, body } = request
+    const { options, answer } = asWanted(request, reply)
+    return await answer(await chat.edit(principal, params.id, params.messageId, body, options))
+  })
+
+  fastify.post('/api/sessions/:id/messages/:messageId/regenerate', {
+    config: { scope: writing },
+    schema: {
+      operationId: 'regenerateMessage',
+      summary: 'Have another reply to the same message',
+      description: 'Takes a reply, or the message of the user that it answers. Begins a branch: the session goes on with the new ' +
+        'reply, and the earlier ones stay readable as its variants. Answers as a send does.',
+      tags,
+      params: ofMessage,
+      querystring: SendQuery,
+      headers: SendHeaders,
+      response
+    }
+  }, async (request, reply) => {
+    const { principal, params } = request
+    const { options, answer } = asWanted(request, reply)
+    return await answer(await chat.regenerate(principal, params.id, params.messageId, options))
+  })
 
   fastify.get('/api/sessions/:id/messages/:messageId/stream', {
     config: { scope: reading },

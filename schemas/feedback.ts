@@ -1,4 +1,5 @@
-import { Text, Timestamp } from './text.ts'
+import { pageQuery } from './page.ts'
+import { Text, Timestamp, UserId } from './text.ts'
 import { OneOf, Type, closed, type Static } from './type.ts'
 
 const rating = { description: '`up` or `down`.' }
@@ -26,3 +27,15 @@ export const Feedback = Type.Object({
   at: Timestamp
 }, { $id: 'Feedback', description: 'What a reader thought of a reply.' })
 export type Feedback = Static<typeof Feedback>
+
+const time = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))
+
+export const FeedbackQuery = Type.Object({
+  ...pageQuery,
+  configId: Type.Optional(Type.String({ pattern: '^[0-9a-f]{24}$', description: 'Only replies of this chatbot.' })),
+  userId: Type.Optional(UserId),
+  rating: Type.Optional(OneOf(['up', 'down'], rating)),
+  from: time('Only ratings of this time or later.'),
+  to: time('Only ratings before this time.')
+}, closed)
+export type FeedbackQuery = Static<typeof FeedbackQuery>

@@ -1,11 +1,13 @@
 import { Feedback } from './feedback.ts'
 import { IdempotencyKey } from './idempotency.ts'
+import { Page } from './page.ts'
 import { Id, Metadata, NonBlankText, StoredMetadata, Timestamp } from './text.ts'
 import { OneOf, Ref, Type, closed, type Static } from './type.ts'
 
 const tokens = (description: string) => Type.Integer({ minimum: 0, description })
 
-const Usage = Type.Object({
+/** What a model was given and has written. */
+export const Usage = Type.Object({
   promptTokens: tokens('Tokens of the prompt, cached ones included.'),
   completionTokens: tokens('Tokens of the reply.'),
   totalTokens: tokens('The sum of both.'),
@@ -62,6 +64,17 @@ export const Accepted = Type.Object({
 }, { $id: 'Accepted', description: 'A message that was taken on, and its reply as it is now.' })
 export type Accepted = Static<typeof Accepted>
 
+export const RatedMessage = Type.Object({
+  configId: Id,
+  userId: Type.Union([Type.String(), Type.Null()]),
+  message: Ref(Message)
+}, { $id: 'RatedMessage', description: 'A reply that was rated; the rating is in the message.' })
+export type RatedMessage = Static<typeof RatedMessage>
+
+export const RatedMessagePage = Page('RatedMessagePage', RatedMessage)
+
+export const MessagePage = Page('MessagePage', Message)
+
 export const History = Type.Object({
   data: Type.Array(Ref(Message), { description: 'In ascending order of `seq`.' }),
   hasMore: Type.Boolean({ description: 'Whether there are more in the direction asked for; with neither `after` nor `before`, older ones.' })
@@ -71,7 +84,10 @@ export type History = Static<typeof History>
 export const HistoryQuery = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'How many at most.' }),
   after: Type.Optional(Type.Integer({ minimum: 0, description: 'Only messages with a greater `seq`, the oldest of them first. Not with `before`.' })),
-  before: Type.Optional(Type.Integer({ minimum: 1, description: 'Only messages with a smaller `seq`, the newest of them. Not with `after`.' }))
+  before: Type.Optional(Type.Integer({ minimum: 1, description: 'Only messages with a smaller `seq`, the newest of them. Not with `after`.' })),
+  branch: Type.Optional(Type.String({
+    pattern: '^[0-9a-f]{24}$', description: 'Only messages of this branch, with those before it on the branches it left. Default: the active one.'
+  }))
 }, closed)
 export type HistoryQuery = Static<typeof HistoryQuery>
 

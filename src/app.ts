@@ -23,9 +23,12 @@ import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
 import { buildValidator } from '../plugins/validation.ts'
 import configs from '../routes/configs.ts'
+import feedback from '../routes/feedback.ts'
 import messages from '../routes/messages.ts'
 import operations from '../routes/operations.ts'
 import sessions from '../routes/sessions.ts'
+import transcript from '../routes/transcript.ts'
+import specifications from '../routes/specifications.ts'
 import { type Config } from './config.ts'
 import { version } from './version.ts'
 
@@ -86,8 +89,11 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
     for (const name of [method].flat()) methods.add(name)
   })
   await app.register(configs)
+  await app.register(specifications)
   await app.register(sessions)
   await app.register(messages, { maxMessageChars: config.MAX_MESSAGE_CHARS })
+  await app.register(transcript)
+  await app.register(feedback)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

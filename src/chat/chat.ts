@@ -1,15 +1,17 @@
-import { type Accepted, type Exchange, type History, type HistoryQuery, type Message as MessageView, type MessageInput } from '../../schemas/message.ts'
+import { type Accepted, type Exchange, type Message as MessageView, type MessageInput } from '../../schemas/message.ts'
 import { type Principal } from '../auth/principal.ts'
 import { type Bus } from '../bus/bus.ts'
 import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
 import { type ChatProvider } from '../llm/provider.ts'
+import { type Search } from '../search/search.ts'
 import { sessionScope } from '../sessions/access.ts'
 import { type ChangeLog } from '../sessions/change-log.ts'
 import { type Sessions } from '../sessions/sessions.ts'
-import { type Message } from '../store/messages.ts'
 import { type SessionScope } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
+import { Branching } from './branching.ts'
+import { ContextReader } from './context.ts'
 import { type FollowedMessage, untilEnd } from './followed-message.ts'
 import { Followers } from './followers.ts'
 import { LiveMessages } from './live-messages.ts'
@@ -18,10 +20,13 @@ import { presentMessage } from './present.ts'
 import { Purger } from './purger.ts'
 import { Reaper } from './reaper.ts'
 import { Sender, type SendOptions } from './sender.ts'
+import { SessionRemoval } from './session-removal.ts'
 import { Stopper } from './stopper.ts'
+import { Transcript } from './transcript.ts'
 import { type Log, TurnRunner } from './turn-runner.ts'
 import { type Sent, TurnStarter } from './turn-starter.ts'
 import { TurnTaking } from './turn-taking.ts'
+import { type NewWork } from './turn-work.ts'
 import { WaitingLine } from './waiting-line.ts'
 
 const PURGE_INTERVAL_MS = 60_000
@@ -32,6 +37,7 @@ export interface ChatOptions {
   readonly chatbots: Chatbots
   readonly sessions: Sessions
   readonly changes: ChangeLog
+  readonly search: Search
   readonly provider: ChatProvider
   readonly log: Log
   readonly leaseMs: number
@@ -40,6 +46,8 @@ export interface ChatOptions {
 
 /** Conversations: sending, reading, following and stopping messages, and cleaning up after what ended badly. */
 export class Chat {
+  readonly transcript: Transcript
+  readonly #branching: Branching
   readonly #options: ChatOptions
   readonly #live = new LiveMessages()
   readonly #line: WaitingLine
@@ -58,14 +66,22 @@ export class Chat {
     const turns = new TurnTaking(store.turns, messages, line, leaseMs)
     const runner = new TurnRunner({ messages, turns, provider, log, leaseMs, flushMs })
     const followers = new Followers(bus, live, messages, flushMs)
-    const starter = new TurnStarter({ messages, chatbots, turns, runner, live, followers })
+    const starter = new TurnStarter({ messages, context: new ContextReader(chatbots, messages), turns, runner, live, followers })
     const stopper = new Stopper(bus, live, messages, turns)
     this.#options = options
+    this.transcript = new Transcript({
+      sessions: options.sessions,
+      messages,
+      changes: options.changes,
+      stop: async (sessionId, messageId) => await stopper.stop(sessionId, messageId)
+    })
+    this.#branching = new Branching(options.sessions, messages)
     this.#followers = followers
     this.#stopper = stopper
     this.#sender = new Sender({ messages, turns, line, starter, stopper, followers, leaseMs })
     this.#reaper = new Reaper(messages, turns)
-    this.#purger = new Purger(store.chatbots, sessions, messages, turns)
+    const removal = new SessionRemoval({ purges: store.purges, messages, turns, search: options.search })
+    this.#purger = new Purger({ chatbots: store.chatbots, sessions, purges: store.purges, removal })
     tellLiveText(bus, live)
     this.#timers = [
       setInterval(() => { this.#inBackground(this.reap()) }, leaseMs / 2),
@@ -87,7 +103,19 @@ export class Chat {
 
   /** Starts a turn, or finds the one that the same key has started. */
   async send (principal: Principal, sessionId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
-    return await this.#live.expect(this.#sender.send(sessionScope(principal, 'sessions:write'), sessionId, { kind: 'send', input }, options))
+    return await this.#begin(sessionScope(principal, 'sessions:write'), sessionId, { kind: 'send', input }, options)
+  }
+
+  /** Starts a turn that says something else than an earlier message, on a branch of its own. */
+  async edit (principal: Principal, sessionId: string, messageId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
+    const scope = sessionScope(principal, 'sessions:write')
+    return await this.#begin(scope, sessionId, await this.#branching.edit(scope, sessionId, messageId, input), options)
+  }
+
+  /** Starts a turn with another reply to an earlier message, on a branch of its own. */
+  async regenerate (principal: Principal, sessionId: string, messageId: string, options: SendOptions): Promise<Sent> {
+    const scope = sessionScope(principal, 'sessions:write')
+    return await this.#begin(scope, sessionId, await this.#branching.regenerate(scope, sessionId, messageId), options)
   }
 
   /** Waits for the reply. Throws what the model failed with; the messages of the turn are in the problem. */
@@ -110,37 +138,19 @@ export class Chat {
     }
   }
 
-  async history (principal: Principal, sessionId: string, request: HistoryQuery): Promise<History> {
-    const { limit, after, before } = request
-    if (after !== undefined && before !== undefined) {
-      throw new ApiError('validation_failed', {
-        detail: 'after and before exclude each other.',
-        members: { errors: [{ path: '/before', message: 'must not come with after' }] }
-      })
-    }
-    const { sessions, store } = this.#options
-    const session = await sessions.require(sessionScope(principal, 'sessions:read'), sessionId)
-    const found = await store.messages.history(session, { ...request, limit: limit + 1 })
-    const hasMore = found.length > limit
-    const data = !hasMore ? found : after === undefined ? found.slice(1) : found.slice(0, limit)
-    return { data: data.map(presentMessage), hasMore }
-  }
-
-  async message (principal: Principal, sessionId: string, messageId: string): Promise<MessageView> {
-    return presentMessage(await this.#require(sessionScope(principal, 'sessions:read'), sessionId, messageId))
-  }
-
   /** A message to follow from any offset; one that has ended is given as it is. */
   async follow (principal: Principal, sessionId: string, messageId: string): Promise<FollowedMessage> {
-    return this.#followers.of(await this.#require(sessionScope(principal, 'sessions:read'), sessionId, messageId))
+    const { message } = await this.#options.sessions.requireMessage(sessionScope(principal, 'sessions:read'), sessionId, messageId)
+    return this.#followers.of(message)
   }
 
   /** Ends a running reply with the text it has; any other message is returned as it is. */
   async stop (principal: Principal, sessionId: string, messageId: string): Promise<MessageView> {
     const scope = sessionScope(principal, 'sessions:write')
-    await this.#require(scope, sessionId, messageId)
+    const { sessions } = this.#options
+    await sessions.requireMessage(scope, sessionId, messageId)
     await this.#stopper.stop(sessionId, messageId)
-    return presentMessage(await this.#require(scope, sessionId, messageId))
+    return presentMessage((await sessions.requireMessage(scope, sessionId, messageId)).message)
   }
 
   /** Deletes a session; a running turn is aborted. */
@@ -185,13 +195,8 @@ export class Chat {
     await this.#purger.close()
   }
 
-  async #require (scope: SessionScope, sessionId: string, messageId: string): Promise<Message> {
-    const [, message] = await Promise.all([
-      this.#options.sessions.require(scope, sessionId),
-      this.#options.store.messages.find(sessionId, messageId)
-    ])
-    if (!message) throw new ApiError('not_found', { detail: `There is no message ${messageId} in this session.` })
-    return message
+  async #begin (scope: SessionScope, sessionId: string, work: NewWork, options: SendOptions): Promise<Sent> {
+    return await this.#live.expect(this.#sender.send(scope, sessionId, work, options))
   }
 
   /** A failure of background work is logged; the next round tries again. */

@@ -10,7 +10,7 @@ import { findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts
 import { type Stopper } from './stopper.ts'
 import { type Sent, type TurnStarter } from './turn-starter.ts'
 import { type TurnTaking } from './turn-taking.ts'
-import { requestHash, type TurnWork } from './turn-work.ts'
+import { type NewWork, requestHash, type TurnWork } from './turn-work.ts'
 import { type WaitingLine } from './waiting-line.ts'
 
 // A twin that has just taken the turn writes its message at once.
@@ -74,7 +74,7 @@ export class Sender {
   }
 
   async send (
-    scope: SessionScope, sessionId: string, work: Exclude<TurnWork, { kind: 'rerun' }>, options: SendOptions
+    scope: SessionScope, sessionId: string, work: NewWork, options: SendOptions
   ): Promise<Sent> {
     const { idempotencyKey, onBusy } = options
     const key = idempotencyKey === undefined ? undefined : { idempotencyKey, requestHash: requestHash(work) }

@@ -1,7 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
-import { type Chatbot } from '../store/chatbots.ts'
 import { newId } from '../store/ids.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
@@ -10,16 +7,11 @@ import { type Followers } from './followers.ts'
 import { type EarlierSend, findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
+import { type ContextReader } from './context.ts'
 import { buildPrompt } from './prompt.ts'
 import { type TurnRunner } from './turn-runner.ts'
-import { interruption, type TurnTaking } from './turn-taking.ts'
+import { type TurnTaking } from './turn-taking.ts'
 import { type TurnWork } from './turn-work.ts'
-
-// A reply whose end is still on its way to the store is waited for this long.
-const SETTLE_ATTEMPTS = 40
-const SETTLE_MS = 25
-// The largest `historyLimit` there is.
-const MAX_HISTORY = 100
 
 /** What became of a send. `replayed`: the same key had started this turn before. */
 export interface Sent {
@@ -30,7 +22,7 @@ export interface Sent {
 
 interface Dependencies {
   readonly messages: MessageRepository
-  readonly chatbots: Chatbots
+  readonly context: ContextReader
   readonly turns: TurnTaking
   readonly runner: TurnRunner
   readonly live: LiveMessages
@@ -148,7 +140,7 @@ export class TurnStarter {
    * with the key or the numbers was there already; the turn is still ours.
    */
   async #begin ({ session, userMessage, fresh, replyKey, stream }: Beginning): Promise<Sent | undefined> {
-    const { messages, runner, live } = this.#deps
+    const { messages, context, runner, live } = this.#deps
     const { tenantId, id: sessionId } = session
     const botMessage: Message = {
       ...place(session),
@@ -162,7 +154,7 @@ export class TurnStarter {
       ...replyKey
     }
     const [inserted, { chatbot, history }] = await Promise.all([
-      messages.insert([...fresh, botMessage]), this.#context(userMessage, session)
+      messages.insert([...fresh, botMessage]), context.of(userMessage, session)
     ])
     // What was written for a chatbot that is deleted is purged with it.
     if (!chatbot) throw new ApiError('not_found', { detail: `There is no session ${sessionId}.` })
@@ -173,24 +165,5 @@ export class TurnStarter {
     const request = { tenantId, sessionId, messages: prompt, model, fallback, instructions, language }
     void live.during(reply, runner.run(reply, request, stream))
     return { userMessage, reply, replayed: false }
-  }
-
-  /** The chatbot, and what was said before `userMessage`: the last `historyLimit` of it. */
-  async #context ({ seq, parentId }: Message, session: Session): Promise<{ chatbot: Chatbot | undefined, history: Message[] }> {
-    const { chatbots, messages } = this.#deps
-    const recent = chatbots.recent(session.tenantId, session.configId)
-    if (parentId === null) return { chatbot: recent ?? await chatbots.find(session.tenantId, session.configId), history: [] }
-    for (let attempt = 0; ; attempt++) {
-      const { chatbot, history } = recent
-        ? { chatbot: recent, history: await messages.history(session, { limit: recent.historyLimit, before: seq }) }
-        : await messages.historyAndChatbot(session, MAX_HISTORY, seq)
-      if (chatbot && !recent) chatbots.remember(chatbot)
-      // The end of a turn releases it and ends its message at once; the release may be seen first.
-      const unsettled = history.filter(({ status }) => status === 'streaming')
-      if (unsettled.length === 0) return { chatbot, history: history.slice(-(chatbot?.historyLimit ?? MAX_HISTORY)) }
-      // Its process is gone. Now it is settled, whatever that process may still try.
-      if (attempt >= SETTLE_ATTEMPTS) await Promise.all(unsettled.map(async ({ id }) => await messages.end(id, interruption)))
-      else await delay(SETTLE_MS)
-    }
   }
 }

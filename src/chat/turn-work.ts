@@ -14,12 +14,15 @@ export type TurnWork =
   /** Something whose reply has failed gets another one where it is: its key was sent again. */
   | { readonly kind: 'rerun', readonly answered: Message }
 
+/** What a turn is first taken for. */
+export type NewWork = Exclude<TurnWork, { kind: 'rerun' }>
+
 /** What a key is bound to: a request with the same key must have the same hash. */
-export function requestHash (work: Exclude<TurnWork, { kind: 'rerun' }>): string {
+export function requestHash (work: NewWork): string {
   return createHash('sha256').update(JSON.stringify(contentOf(work))).digest('base64url')
 }
 
-function contentOf (work: Exclude<TurnWork, { kind: 'rerun' }>): unknown[] {
+function contentOf (work: NewWork): unknown[] {
   if (work.kind === 'regenerate') return ['regenerate', work.answered.id]
   const { message, metadata = null } = work.input
   return work.kind === 'send' ? [message, metadata] : [message, metadata, 'edit', work.edited.id]

@@ -1,13 +1,9 @@
+import { type Search } from '../search/search.ts'
 import { type Change, type ChangeRepository } from '../store/changes.ts'
-import { type Message, type MessageRepository } from '../store/messages.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type RecordedChange, type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
 
 const BATCH = 100
-
-/** Where a text is taken out of the search. */
-export interface Forgetting {
-  forget (messages: Array<Pick<Message, 'tenantId' | 'id' | 'content'>>): Promise<void>
-}
 
 interface Repositories {
   readonly sessions: SessionRepository
@@ -22,9 +18,9 @@ interface Repositories {
  */
 export class ChangeLog {
   readonly #repositories: Repositories
-  readonly #search: Forgetting
+  readonly #search: Search
 
-  constructor (repositories: Repositories, search: Forgetting) {
+  constructor (repositories: Repositories, search: Search) {
     this.#repositories = repositories
     this.#search = search
   }
@@ -53,11 +49,9 @@ export class ChangeLog {
     if (change.type === 'message.feedback') {
       await messages.rate(change.messageId, change.data.feedback, rev)
     } else if (change.type === 'message.deleted') {
-      const message = await messages.find(sessionId, change.messageId)
-      // As long as there is a text, it is known what is to be taken out.
-      if (message && message.content !== '') await this.#search.forget([{ tenantId, id: message.id, content: message.content }])
-      await messages.erase(change.messageId)
-      await changes.forget(sessionId, change.messageId)
+      const { messageId } = change
+      await messages.erase(messageId)
+      await Promise.all([changes.forget(sessionId, messageId), this.#search.forget([{ tenantId, id: messageId }])])
     }
   }
 }

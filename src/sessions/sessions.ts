@@ -2,9 +2,10 @@ import { type Session as SessionView, type SessionInput, type SessionPatch, type
 import { covers, type Principal } from '../auth/principal.ts'
 import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
+import { type Chatbot } from '../store/chatbots.ts'
 import { newId, parseId } from '../store/ids.ts'
 import { type PageOf } from '../store/page.ts'
-import { type MessageRepository } from '../store/messages.ts'
+import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
 import { sessionScope } from './access.ts'
 import { type SessionUpdate } from '../store/changes.ts'
@@ -16,11 +17,12 @@ const MAX_SWITCH_ATTEMPTS = 5
 const missing = (id: string) => new ApiError('not_found', { detail: `There is no session ${id}.` })
 
 function present (session: Session): SessionView {
-  const { id, configId, userId, channel, title, metadata, status, branchId, nextSeq, clearedSeq, startedAt, lastActivity } = session
+  const { id, configId, configVersion, userId, channel, title, metadata, status, branchId, nextSeq, clearedSeq, startedAt, lastActivity } = session
   return {
     id,
     sessionId: id,
     configId,
+    configVersion,
     userId,
     channel,
     title,
@@ -59,7 +61,7 @@ export class Sessions {
     const scope = sessionScope(principal, 'sessions:write')
     const { tenantId } = scope
     const userId = ownerOf(principal, input.userId)
-    const chatbot = await this.#chatbots.get(tenantId, input.configId)
+    const chatbot = await this.#chatbotFor(tenantId, input)
     const channel = input.channel ?? null
     if (channel !== null && chatbot.channels.length > 0 && !chatbot.channels.includes(channel)) {
       throw new ApiError('validation_failed', {
@@ -68,7 +70,13 @@ export class Sessions {
       })
     }
     const inserted = await this.#repository.insert(id, {
-      tenantId, configId: chatbot.id, configVersion: null, userId, channel, title: input.title ?? null, metadata: input.metadata ?? {}
+      tenantId,
+      configId: chatbot.id,
+      configVersion: input.configVersion ?? null,
+      userId,
+      channel,
+      title: input.title ?? null,
+      metadata: input.metadata ?? {}
     }, new Date())
     // Deleted meanwhile, the chatbot may have been purged before there was this session to purge with it.
     if (!(await this.#chatbots.living(tenantId, [chatbot.id])).has(chatbot.id)) {
@@ -134,6 +142,18 @@ export class Sessions {
     throw new ApiError('session_busy', { headers: { 'retry-after': '1' } })
   }
 
+  /** The chatbot that a new session is to talk to, in the version that it is to keep to. */
+  async #chatbotFor (tenantId: string, { configId, configVersion }: SessionInput): Promise<Chatbot> {
+    const chatbot = await this.#chatbots.require(tenantId, configId)
+    if (configVersion === undefined) return chatbot
+    const pinned = await this.#chatbots.find(tenantId, configId, configVersion)
+    if (pinned) return pinned
+    throw new ApiError('validation_failed', {
+      detail: `The configuration has no version ${configVersion}.`,
+      members: { errors: [{ path: '/configVersion', message: 'must be a version of the configuration' }] }
+    })
+  }
+
   /** A session within `scope` whose chatbot lives. Throws `not_found`. */
   async require (scope: SessionScope, id: string): Promise<Session> {
     const session = await this.#repository.find(scope, id)
@@ -141,5 +161,26 @@ export class Sessions {
     const living = await this.#chatbots.living(scope.tenantId, [session.configId])
     if (!living.has(session.configId)) throw missing(id)
     return session
+  }
+
+  /** A message of such a session. Throws `not_found`. */
+  async requireMessage (scope: SessionScope, id: string, messageId: string): Promise<{ session: Session, message: Message }> {
+    const [session, message] = await Promise.all([this.require(scope, id), this.#messages.find(id, messageId)])
+    if (!message || message.seq <= session.clearedSeq) {
+      throw new ApiError('not_found', { detail: `There is no message ${messageId} in this session.` })
+    }
+    return { session, message }
+  }
+
+  /** Those of some messages that are still there for a reader: neither they, nor what they are in, have been deleted. */
+  async readable (scope: SessionScope, messages: readonly Message[]): Promise<Message[]> {
+    const [clearedSeqs, living] = await Promise.all([
+      this.#repository.clearedSeqs(scope, [...new Set(messages.map(({ sessionId }) => sessionId))]),
+      this.#chatbots.living(scope.tenantId, [...new Set(messages.map(({ configId }) => configId))])
+    ])
+    return messages.filter(({ sessionId, configId, seq, status }) => {
+      const clearedSeq = clearedSeqs.get(sessionId)
+      return status !== 'deleted' && clearedSeq !== undefined && seq > clearedSeq && living.has(configId)
+    })
   }
 }

@@ -159,6 +159,15 @@ export class SessionRepository {
     return document ? toSession(document) : undefined
   }
 
+  /** Of those of `ids` that are there: up to which `seq` they were cleared. */
+  async clearedSeqs (scope: SessionScope, ids: string[]): Promise<Map<string, number>> {
+    const found = await this.#collection
+      .find({ _id: { $in: ids.map((id) => parseId(id)!) }, ...scope, status: present })
+      .project<Pick<SessionDocument, '_id' | 'clearedSeq'>>({ clearedSeq: 1 })
+      .toArray()
+    return new Map(found.map(({ _id, clearedSeq = 0 }) => [_id.toHexString(), clearedSeq]))
+  }
+
   async page (scope: SessionScope & { configId?: string }, request: PageRequest): Promise<PageOf<Session>> {
     const { configId, ...rest } = scope
     const filter: Filter<SessionDocument> = { ...rest, status: present }
