@@ -1,4 +1,4 @@
-import { Binary, BSONRegExp } from 'bson'
+import { Binary, BSONRegExp, ObjectId } from 'bson'
 import { compareValues, typeRank, valuesEqual } from '../values/compare.ts'
 import { CommandError } from '../errors.ts'
 import { compileRegExp } from './regex.ts'
@@ -74,15 +74,17 @@ export function isNaNValue (value: unknown): boolean {
 function inside (operand: unknown): Predicate {
   if (!Array.isArray(operand)) throw new CommandError(2, '$in needs an array')
   const strings = new Set<unknown>()
+  const ids = new Set<string>()
   const others: Predicate[] = []
   for (const value of operand) {
     if (isDocument(value) && Object.keys(value)[0]?.startsWith('$') === true) {
       throw new CommandError(2, 'cannot nest $ under $in')
     }
     if (typeof value === 'string') strings.add(value)
+    else if (value instanceof ObjectId) ids.add(value.toHexString())
     else others.push(equals(value))
   }
-  const isListed = elements((value) => strings.has(value))
+  const isListed = elements((value) => value instanceof ObjectId ? ids.has(value.toHexString()) : strings.has(value))
   return (value) => isListed(value) || others.some((test) => test(value))
 }
 
