@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { Specifications } from '../src/assist/specifications.ts'
 import { Chat } from '../src/chat/chat.ts'
 import { Chatbots } from '../src/chatbots/chatbots.ts'
 import { type Config } from '../src/config.ts'
@@ -12,6 +13,7 @@ declare module 'fastify' {
     sessions: Sessions
     messageSearch: Search
     chat: Chat
+    specifications: Specifications
   }
 }
 
@@ -21,6 +23,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const chatbots = new Chatbots(store.chatbots, fastify.bus)
   const search = new Search()
   const changes = new ChangeLog(store, search)
+  const specifications = new Specifications(store.specifications, fastify.model)
   const sessions = new Sessions(store.sessions, store.messages, changes, chatbots)
   const chat = new Chat({
     store,
@@ -37,6 +40,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('sessions', sessions)
   fastify.decorate('messageSearch', search)
   fastify.decorate('chat', chat)
+  fastify.decorate('specifications', specifications)
+  fastify.addHook('preClose', async () => specifications.close())
   // Before the server waits for its connections: those who follow a message would hold it up.
   fastify.addHook('preClose', async () => await Promise.all([chat.close(), search.close()]))
 }, { name: 'services', dependencies: ['mongo', 'bus', 'model'] })

@@ -14,7 +14,7 @@ const etag = (version: number) => `"${version}"`
 
 /** Configuring chatbots. */
 const configs: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { chatbots, chat } = fastify
+  const { chatbots, chat, specifications } = fastify
 
   fastify.post('/api/configs', {
     config: { scope: 'configs:write', idempotent: true },
@@ -26,6 +26,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
       response: { 201: Ref(ChatbotConfig), ...guarded(), ...problems(413, 415) }
     }
   }, async ({ principal, body, resourceId }, reply) => {
+    await specifications.expect(principal.tenantId, body.specificationId)
     const created = await chatbots.create(principal.tenantId, body, resourceId)
     return await reply.code(201).headers({ location: `/api/configs/${created.id}`, etag: etag(created.version) }).send(created)
   })

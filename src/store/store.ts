@@ -9,6 +9,7 @@ import { IdempotencyRepository } from './idempotency-records.ts'
 import { MessageRepository } from './messages.ts'
 import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
+import { SpecificationRepository } from './specifications.ts'
 import { TurnRepository } from './turns.ts'
 
 /** Everything that is kept, by aggregate. */
@@ -21,6 +22,7 @@ export interface Store {
   readonly changes: ChangeRepository
   readonly idempotency: IdempotencyRepository
   readonly signals: SignalRepository
+  readonly specifications: SpecificationRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
 }
@@ -34,7 +36,8 @@ export async function openStore (db: Db): Promise<Store> {
   const changes = new ChangeRepository(db)
   const idempotency = new IdempotencyRepository(db)
   const signals = new SignalRepository(db)
-  await Promise.all([apiKeys, chatbots, sessions, messages, changes, idempotency, signals].map((repository) => repository.createIndexes()))
+  const specifications = new SpecificationRepository(db)
+  await Promise.all([apiKeys, chatbots, sessions, messages, changes, idempotency, signals, specifications].map((repository) => repository.createIndexes()))
   return {
     apiKeys,
     chatbots,
@@ -44,6 +47,7 @@ export async function openStore (db: Db): Promise<Store> {
     changes,
     idempotency,
     signals,
+    specifications,
     async ping () {
       await db.command({ ping: 1 })
     }
