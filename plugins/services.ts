@@ -31,6 +31,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     chatbots,
     sessions,
     changes,
+    search,
     provider: fastify.model,
     log: fastify.log,
     leaseMs: config.TURN_LEASE_MS,

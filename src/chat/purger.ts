@@ -1,27 +1,25 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { type ChatbotRepository } from '../store/chatbots.ts'
-import { type MessageRepository } from '../store/messages.ts'
+import { type PurgeRepository } from '../store/purges.ts'
 import { type SessionRepository } from '../store/sessions.ts'
-import { type TurnTaking } from './turn-taking.ts'
+import { type SessionRemoval } from './session-removal.ts'
 
 const BATCH = 100
-const TURN_CHECK_MS = 50
+
+interface Dependencies {
+  readonly chatbots: ChatbotRepository
+  readonly sessions: SessionRepository
+  readonly purges: PurgeRepository
+  readonly removal: SessionRemoval
+}
 
 /** Removes what was deleted: readers cannot see it any more, so this can take its time and start over after a crash. */
 export class Purger {
-  readonly #chatbots: ChatbotRepository
-  readonly #sessions: SessionRepository
-  readonly #messages: MessageRepository
-  readonly #turns: TurnTaking
+  readonly #deps: Dependencies
   #running: Promise<void> | undefined
   #again = false
-  #closed = false
 
-  constructor (chatbots: ChatbotRepository, sessions: SessionRepository, messages: MessageRepository, turns: TurnTaking) {
-    this.#chatbots = chatbots
-    this.#sessions = sessions
-    this.#messages = messages
-    this.#turns = turns
+  constructor (deps: Dependencies) {
+    this.#deps = deps
   }
 
   /** Purges all there is; resolves when that is done. A call during a run makes it start over. */
@@ -31,47 +29,44 @@ export class Purger {
     await this.#running
   }
 
-  /** Ends a run between two sessions, or while it waits for one. */
+  /** Ends a run after the step it is at. */
   async close (): Promise<void> {
-    this.#closed = true
+    this.#deps.removal.pace.close()
     await this.#running?.catch(() => {})
   }
 
   async #loop (): Promise<void> {
-    while (this.#again && !this.#closed) {
+    const { chatbots, sessions, removal: { pace } } = this.#deps
+    while (this.#again && !pace.isClosed) {
       this.#again = false
       await this.#purgeSessions()
-      for (const configId of await this.#chatbots.deleted(BATCH)) {
-        while (!this.#closed && await this.#sessions.markDeletedOf(configId, BATCH)) await this.#purgeSessions()
-        if (!await this.#sessions.anyOf(configId)) await this.#chatbots.purge(configId)
+      for (const configId of await chatbots.deleted(BATCH)) {
+        while (!pace.isClosed && await sessions.markDeletedOf(configId, BATCH)) await this.#purgeSessions()
+        if (!await sessions.anyOf(configId)) await chatbots.purge(configId)
       }
+      await this.#purgeCleared()
     }
   }
 
   async #purgeSessions (): Promise<void> {
-    let ids: string[]
-    do {
-      ids = await this.#sessions.deleted(BATCH)
-      for (const id of ids) {
-        if (!await this.#endTurn(id)) return
-        await this.#messages.deleteOf(id)
-        await this.#sessions.purge(id)
-      }
-    } while (ids.length === BATCH)
+    const { purges, removal } = this.#deps
+    while (!removal.pace.isClosed) {
+      const ids = await purges.deletedSessions(BATCH)
+      if (ids.length === 0) return
+      const quiet = await removal.quiet(ids)
+      if (quiet.length > 0) await removal.remove(quiet)
+    }
   }
 
-  /** Waits for a turn that is still running, here or elsewhere: what it writes must not come after the purge. False: closed. */
-  async #endTurn (sessionId: string): Promise<boolean> {
-    while (!this.#closed) {
-      const held = await this.#turns.check(sessionId)
-      if (!held) return true
-      if (held.turn.lapsed) {
-        await this.#turns.recover(held)
-        return true
+  async #purgeCleared (): Promise<void> {
+    const { purges, removal } = this.#deps
+    while (!removal.pace.isClosed) {
+      const cleared = await purges.clearedSessions(BATCH)
+      if (cleared.length === 0) return
+      for (const session of cleared) {
+        await removal.removeMessages([session.id], session.clearedSeq)
+        if (!removal.pace.isClosed) await purges.settleCleared(session)
       }
-      await this.#messages.end(held.turn.messageId, { status: 'stopped' })
-      await delay(TURN_CHECK_MS)
     }
-    return false
   }
 }

@@ -7,6 +7,7 @@ import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
 import { MessageRepository } from './messages.ts'
+import { PurgeRepository } from './purges.ts'
 import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
 import { SpecificationRepository } from './specifications.ts'
@@ -22,6 +23,7 @@ export interface Store {
   readonly changes: ChangeRepository
   readonly idempotency: IdempotencyRepository
   readonly signals: SignalRepository
+  readonly purges: PurgeRepository
   readonly specifications: SpecificationRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
@@ -47,6 +49,7 @@ export async function openStore (db: Db): Promise<Store> {
     changes,
     idempotency,
     signals,
+    purges: new PurgeRepository(db),
     specifications,
     async ping () {
       await db.command({ ping: 1 })

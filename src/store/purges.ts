@@ -1,0 +1,84 @@
+import { type Collection, type Db, type Document, type Filter, type ObjectId } from 'mongodb'
+import { parseId } from './ids.ts'
+
+/** A message that is to be removed. */
+export interface LeavingMessage {
+  readonly id: string
+  readonly tenantId: string
+}
+
+/** A session that lives on without its older messages. */
+export interface ClearedSession {
+  readonly id: string
+  readonly clearedSeq: number
+}
+
+interface Stored extends Document {
+  _id: ObjectId
+}
+
+const hex = ({ _id }: Stored) => _id.toHexString()
+const objectIds = (ids: readonly string[]) => ids.map((id) => parseId(id)!)
+
+/** What no reader sees any more, and its removal in bounded steps. */
+export class PurgeRepository {
+  readonly #sessions: Collection<Stored>
+  readonly #messages: Collection<Stored>
+  readonly #changes: Collection<{ _id: string }>
+
+  constructor (db: Db) {
+    this.#sessions = db.collection('sessions')
+    this.#messages = db.collection('messages')
+    this.#changes = db.collection('changes')
+  }
+
+  /** Sessions that are marked as deleted and still there. */
+  async deletedSessions (limit: number): Promise<string[]> {
+    return (await this.#find(this.#sessions, { status: 'deleted' }, limit)).map(hex)
+  }
+
+  /** Which of these sessions have a turn. */
+  async held (sessionIds: readonly string[]): Promise<Set<string>> {
+    const found = await this.#find(this.#sessions, { _id: { $in: objectIds(sessionIds) }, turn: { $ne: null } }, sessionIds.length)
+    return new Set(found.map(hex))
+  }
+
+  /** Some messages of these sessions; where `throughSeq` is given, of those up to it. */
+  async messagesOf (sessionIds: readonly string[], limit: number, throughSeq?: number): Promise<LeavingMessage[]> {
+    const filter = { sessionId: { $in: objectIds(sessionIds) }, ...(throughSeq !== undefined && { seq: { $lte: throughSeq } }) }
+    const found = await this.#find(this.#messages, filter, limit, { tenantId: 1 })
+    return found.map((message) => ({ id: hex(message), tenantId: String(message['tenantId']) }))
+  }
+
+  async removeMessages (messages: readonly LeavingMessage[]): Promise<void> {
+    await this.#messages.deleteMany({ _id: { $in: messages.map(({ id }) => parseId(id)!) } })
+  }
+
+  /** Removes up to `limit` changes of these sessions. True: that were all. */
+  async removeChanges (sessionIds: readonly string[], limit: number): Promise<boolean> {
+    const found = await this.#changes
+      .find({ sessionId: { $in: objectIds(sessionIds) } }).project<{ _id: string }>({ _id: 1 }).limit(limit).toArray()
+    if (found.length > 0) await this.#changes.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } })
+    return found.length < limit
+  }
+
+  /** Removes sessions that are marked as deleted. */
+  async removeSessions (sessionIds: readonly string[]): Promise<void> {
+    await this.#sessions.deleteMany({ _id: { $in: objectIds(sessionIds) }, status: 'deleted' })
+  }
+
+  /** Sessions whose cleared messages are still there. */
+  async clearedSessions (limit: number): Promise<ClearedSession[]> {
+    const found = await this.#find(this.#sessions, { clearing: true }, limit, { clearedSeq: 1 })
+    return found.map((session) => ({ id: hex(session), clearedSeq: Number(session['clearedSeq']) }))
+  }
+
+  /** Notes that the cleared messages are gone, unless more were cleared meanwhile. */
+  async settleCleared ({ id, clearedSeq }: ClearedSession): Promise<void> {
+    await this.#sessions.updateOne({ _id: parseId(id)!, clearedSeq }, { $unset: { clearing: '' } })
+  }
+
+  async #find (collection: Collection<Stored>, filter: Filter<Stored>, limit: number, fields: Document = {}): Promise<Stored[]> {
+    return await collection.find(filter).project<Stored>({ _id: 1, ...fields }).limit(limit).toArray()
+  }
+}
