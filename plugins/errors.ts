@@ -24,7 +24,7 @@ const frameworkErrors: Record<string, ErrorCode> = {
 
 type ValidationResult = NonNullable<FastifyError['validation']>[number]
 
-const parts: Record<string, string> = { body: 'body', querystring: 'query', headers: 'header' }
+const parts: Record<string, string> = { body: 'body', querystring: 'query', headers: 'header', params: 'path' }
 
 // What the validator says of these is true and hard to read.
 const plainWords: Record<string, string> = {
@@ -44,8 +44,8 @@ function invalidMember ({ keyword, instancePath, params, message }: ValidationRe
 export function toApiError (error: FastifyError): ApiError {
   if (error instanceof ApiError) return error
   if (error.validation) {
-    // An identifier that cannot be one names nothing.
-    if (error.validationContext === 'params') return new ApiError('not_found', { detail: 'There is no such resource.' })
+    // An identifier that cannot be one names nothing; a number that is none is a mistake.
+    if (error.validationContext === 'params' && error.validation[0]?.keyword === 'pattern') return new ApiError('not_found', { detail: 'There is no such resource.' })
     const errors = error.validation.map(invalidMember)
     const wrong = errors.map(({ path, message }) => `${path} ${message}`.trim())
     return new ApiError('validation_failed', {

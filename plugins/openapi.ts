@@ -4,7 +4,10 @@ import { type FastifySchema } from 'fastify'
 import fp from 'fastify-plugin'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
 import { Branch, BranchPage } from '../schemas/branch.ts'
+import { ChatbotSettings } from '../schemas/chatbot-settings.ts'
 import { Feedback, FeedbackInput } from '../schemas/feedback.ts'
+import { ConfigExport, ConfigImport } from '../schemas/config-export.ts'
+import { ConfigDiff, ConfigVersion, ConfigVersionHead, ConfigVersionPage, RollbackInput } from '../schemas/config-version.ts'
 import { Health, Liveness } from '../schemas/health.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
 import { Accepted, Exchange, History, Message, MessageInput, MessagePage, RatedMessage, RatedMessagePage } from '../schemas/message.ts'
@@ -15,7 +18,8 @@ import { Specification, SpecificationInput, SpecificationPage, Draft } from '../
 import { type Config } from '../src/config.ts'
 
 const components = [
-  ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage,
+  ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage, ChatbotSettings,
+  ConfigVersion, ConfigVersionHead, ConfigVersionPage, ConfigDiff, RollbackInput, ConfigExport, ConfigImport,
   Session, SessionInput, SessionPatch, SessionPage,
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage,

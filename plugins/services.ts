@@ -2,6 +2,8 @@ import fp from 'fastify-plugin'
 import { Specifications } from '../src/assist/specifications.ts'
 import { Chat } from '../src/chat/chat.ts'
 import { Chatbots } from '../src/chatbots/chatbots.ts'
+import { ChatbotTransfer } from '../src/chatbots/transfer.ts'
+import { ChatbotVersions } from '../src/chatbots/versions.ts'
 import { type Config } from '../src/config.ts'
 import { Search } from '../src/search/search.ts'
 import { ChangeLog } from '../src/sessions/change-log.ts'
@@ -10,6 +12,8 @@ import { Sessions } from '../src/sessions/sessions.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     chatbots: Chatbots
+    chatbotVersions: ChatbotVersions
+    chatbotTransfer: ChatbotTransfer
     sessions: Sessions
     messageSearch: Search
     chat: Chat
@@ -38,6 +42,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     flushMs: config.STREAM_FLUSH_MS
   })
   fastify.decorate('chatbots', chatbots)
+  fastify.decorate('chatbotVersions', new ChatbotVersions(chatbots, store.chatbots.versions))
+  fastify.decorate('chatbotTransfer', new ChatbotTransfer(chatbots, store.chatbots.versions))
   fastify.decorate('sessions', sessions)
   fastify.decorate('messageSearch', search)
   fastify.decorate('chat', chat)

@@ -1,5 +1,6 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
+import { IfMatch, etag } from '../schemas/entity-tag.ts'
 import { PageQuery } from '../schemas/page.ts'
 import { NoBody, guarded, problems } from '../schemas/responses.ts'
 import { Id } from '../schemas/text.ts'
@@ -7,10 +8,6 @@ import { Ref, Type } from '../schemas/type.ts'
 
 const tags = ['configurations']
 const params = Type.Object({ id: Id })
-const ifMatch = Type.Object({
-  'if-match': Type.Optional(Type.String({ maxLength: 1000, description: 'The ETag of the version that is to be changed; else 412.' }))
-})
-const etag = (version: number) => `"${version}"`
 
 /** Configuring chatbots. */
 const configs: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -69,7 +66,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'Replace a chatbot\'s configuration',
       tags,
       params,
-      headers: ifMatch,
+      headers: IfMatch,
       body: Ref(ChatbotConfigReplacement),
       response: { 200: Ref(ChatbotConfig), ...guarded(), ...problems(404, 409, 412, 413, 415) }
     }
@@ -85,7 +82,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'Change parts of a chatbot\'s configuration',
       tags,
       params,
-      headers: ifMatch,
+      headers: IfMatch,
       body: Ref(ChatbotConfigPatch),
       consumes: ['application/merge-patch+json', 'application/json'],
       response: { 200: Ref(ChatbotConfig), ...guarded(), ...problems(404, 409, 412, 413, 415) }

@@ -4,9 +4,11 @@ import { Page } from './page.ts'
 import { Timestamp } from './text.ts'
 import { Ref, Type, closed, type Static } from './type.ts'
 
-/** A number that a version may have. */
+/** The greatest number that a version may have. */
+export const MAX_VERSION = 2_147_483_647
+
 export const VersionNumber = Type.Integer({
-  minimum: 1, maximum: 2_147_483_647, description: 'A version of the configuration; the first one is 1.'
+  minimum: 1, maximum: MAX_VERSION, description: 'A version of the configuration; the first one is 1.'
 })
 
 const head = {
@@ -29,7 +31,7 @@ export type ConfigVersion = Static<typeof ConfigVersion>
 
 export const ConfigDiffQuery = Type.Object({
   with: Type.Optional(Type.Integer({
-    minimum: 1, maximum: 2_147_483_647, description: 'The version to compare with. Default: the one before.'
+    minimum: 1, maximum: MAX_VERSION, description: 'The version to compare with. Default: the one before.'
   }))
 }, closed)
 export type ConfigDiffQuery = Static<typeof ConfigDiffQuery>

@@ -14,6 +14,7 @@ export const responseHeaders = {
   'ratelimit-reset': { description: 'Seconds until the next window.', schema: Type.Integer({ minimum: 0 }) },
   'retry-after': { description: 'Seconds to wait before the next attempt, where the server can tell.', schema: Type.Integer({ minimum: 0 }) },
   'www-authenticate': { description: 'How to authenticate.', schema: Type.String() },
+  'content-disposition': { description: 'Makes browsers save the document, under this name.', schema: Type.String() },
   location: { description: 'The path of what was created.', schema: Type.String({ format: 'uri-reference' }) },
   'preference-applied': { description: 'The preference that was honoured.', schema: Type.Literal('respond-async') },
   etag: { description: 'The version of the configuration, for `If-Match` and `If-None-Match`.', schema: Type.String() },
@@ -36,6 +37,7 @@ const byStatus: Readonly<Record<string, readonly ResponseHeader[]>> = {
 
 const byComponent: Readonly<Record<string, readonly ResponseHeader[]>> = {
   ChatbotConfig: ['etag'],
+  ConfigExport: ['content-disposition'],
   Exchange: ['idempotency-replayed']
 }
 

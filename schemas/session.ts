@@ -1,3 +1,4 @@
+import { MAX_VERSION } from './config-version.ts'
 import { Page, pageQuery } from './page.ts'
 import { Channel, Id, Metadata, StoredMetadata, Text, Timestamp, UserId } from './text.ts'
 import { OneOf, Type, closed, type Static } from './type.ts'
@@ -6,6 +7,9 @@ const title = Text({ maxLength: 200, description: 'Shown in lists of conversatio
 
 export const SessionInput = Type.Object({
   configId: Text({ maxLength: 200, description: 'The chatbot to talk to.' }),
+  configVersion: Type.Optional(Type.Integer({
+    minimum: 1, maximum: MAX_VERSION, description: 'The version of the configuration to keep to. Absent: always the newest.'
+  })),
   userId: Type.Optional(UserId),
   channel: Type.Optional(Channel),
   title: Type.Optional(title),
@@ -32,6 +36,9 @@ export const Session = Type.Object({
   id: Id,
   sessionId: Type.String({ pattern: '^[0-9a-f]{24}$', description: 'The same as `id`.' }),
   configId: Id,
+  configVersion: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'The version of the configuration that the session keeps to. Null: always the newest.'
+  }),
   userId: Type.Union([Type.String(), Type.Null()], { description: 'Null: a session of no particular user.' }),
   channel: Type.Union([Type.String(), Type.Null()]),
   title: Type.Union([Type.String(), Type.Null()]),

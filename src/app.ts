@@ -22,6 +22,7 @@ import services from '../plugins/services.ts'
 import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
 import { buildValidator } from '../plugins/validation.ts'
+import configVersions from '../routes/config-versions.ts'
 import configs from '../routes/configs.ts'
 import feedback from '../routes/feedback.ts'
 import messages from '../routes/messages.ts'
@@ -89,6 +90,7 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
     for (const name of [method].flat()) methods.add(name)
   })
   await app.register(configs)
+  await app.register(configVersions)
   await app.register(specifications)
   await app.register(sessions)
   await app.register(messages, { maxMessageChars: config.MAX_MESSAGE_CHARS })

@@ -1,9 +1,10 @@
-type Json = Record<string, unknown>
+export type JsonObject = Record<string, unknown>
 
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Whether a JSON value is an object. */
+export const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Applies a JSON merge patch (RFC 7396) to an object: null removes a member, objects merge, everything else replaces. */
-export function mergePatch (target: Json, patch: Json): Json {
+export function mergePatch (target: JsonObject, patch: JsonObject): JsonObject {
   const merged = { ...target }
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) {

@@ -142,18 +142,6 @@ export class Sessions {
     throw new ApiError('session_busy', { headers: { 'retry-after': '1' } })
   }
 
-  /** The chatbot that a new session is to talk to, in the version that it is to keep to. */
-  async #chatbotFor (tenantId: string, { configId, configVersion }: SessionInput): Promise<Chatbot> {
-    const chatbot = await this.#chatbots.require(tenantId, configId)
-    if (configVersion === undefined) return chatbot
-    const pinned = await this.#chatbots.find(tenantId, configId, configVersion)
-    if (pinned) return pinned
-    throw new ApiError('validation_failed', {
-      detail: `The configuration has no version ${configVersion}.`,
-      members: { errors: [{ path: '/configVersion', message: 'must be a version of the configuration' }] }
-    })
-  }
-
   /** A session within `scope` whose chatbot lives. Throws `not_found`. */
   async require (scope: SessionScope, id: string): Promise<Session> {
     const session = await this.#repository.find(scope, id)
@@ -181,6 +169,18 @@ export class Sessions {
     return messages.filter(({ sessionId, configId, seq, status }) => {
       const clearedSeq = clearedSeqs.get(sessionId)
       return status !== 'deleted' && clearedSeq !== undefined && seq > clearedSeq && living.has(configId)
+    })
+  }
+
+  /** The chatbot that a new session is to talk to, in the version that it is to keep to. */
+  async #chatbotFor (tenantId: string, { configId, configVersion }: SessionInput): Promise<Chatbot> {
+    if (configVersion === undefined) return await this.#chatbots.require(tenantId, configId)
+    const pinned = await this.#chatbots.find(tenantId, configId, configVersion)
+    if (pinned) return pinned
+    await this.#chatbots.require(tenantId, configId)
+    throw new ApiError('validation_failed', {
+      detail: `The configuration has no version ${configVersion}.`,
+      members: { errors: [{ path: '/configVersion', message: 'must be a version of the configuration' }] }
     })
   }
 }
