@@ -88,6 +88,8 @@ export interface SessionDocument extends Stored {
   clearing?: true
   /** What was said in it is not yet all in the search index. */
   unindexed?: true
+  /** Messages up to this `seq` are in it. */
+  indexedSeq?: number
   turn: TurnDocument | null
   /** Absent in a session that has not been spoken in. A ticket lapses at `until`. */
   tickets?: Array<{ id: ObjectId, until: Date }>
@@ -97,7 +99,7 @@ export interface SessionDocument extends Stored {
 export function toSession (document: SessionDocument): Session {
   const {
     _id, configId, configVersion = null, clearedSeq = 0, rev = 0, branchId, branches = [], tipId, log = [], turn, tickets = [],
-    unsettledSince: _s, clearing: _c, unindexed: _u, ...rest
+    unsettledSince: _s, clearing: _c, unindexed: _u, indexedSeq: _i, ...rest
   } = document
   return {
     id: _id.toHexString(),

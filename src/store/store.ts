@@ -6,8 +6,11 @@ import { ApiKeyRepository } from './api-keys.ts'
 import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
+import { LeaseRepository } from './leases.ts'
 import { MessageRepository } from './messages.ts'
 import { PurgeRepository } from './purges.ts'
+import { SearchSegmentRepository } from './search-segments.ts'
+import { SearchSourceRepository } from './search-sources.ts'
 import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
 import { SpecificationRepository } from './specifications.ts'
@@ -25,6 +28,9 @@ export interface Store {
   readonly signals: SignalRepository
   readonly purges: PurgeRepository
   readonly specifications: SpecificationRepository
+  readonly searchSegments: SearchSegmentRepository
+  readonly searchSources: SearchSourceRepository
+  readonly leases: LeaseRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
 }
@@ -39,7 +45,11 @@ export async function openStore (db: Db): Promise<Store> {
   const idempotency = new IdempotencyRepository(db)
   const signals = new SignalRepository(db)
   const specifications = new SpecificationRepository(db)
-  await Promise.all([apiKeys, chatbots, sessions, messages, changes, idempotency, signals, specifications].map((repository) => repository.createIndexes()))
+  const searchSegments = new SearchSegmentRepository(db)
+  const searchSources = new SearchSourceRepository(db)
+  await Promise.all([
+    apiKeys, chatbots, sessions, messages, changes, idempotency, signals, specifications, searchSegments, searchSources
+  ].map((repository) => repository.createIndexes()))
   return {
     apiKeys,
     chatbots,
@@ -51,6 +61,9 @@ export async function openStore (db: Db): Promise<Store> {
     signals,
     purges: new PurgeRepository(db),
     specifications,
+    searchSegments,
+    searchSources,
+    leases: new LeaseRepository(db),
     async ping () {
       await db.command({ ping: 1 })
     }

@@ -1,0 +1,108 @@
+import { ByteWriter } from './byte-writer.ts'
+
+/**
+ * Which messages of a segment have a term, and how often: place, count, place, count, … in ascending order of the
+ * places.
+ */
+export type Postings = number[]
+
+/** Where the postings of a term stand in a block. */
+export interface Entry {
+  /** How many messages have the term. */
+  readonly messages: number
+  readonly block: Uint8Array
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * Writes terms with their postings: of each term its length and bytes, the number of its messages, the length of its
+ * postings and these. A place is written as its distance from the one before, with a bit that says whether a count
+ * follows; mostly a term is there once, and both take one byte.
+ */
+export function encodeBlock (terms: Iterable<readonly [term: string, postings: Postings]>): Buffer {
+  const block = new ByteWriter()
+  const list = new ByteWriter()
+  for (const [term, postings] of terms) {
+    list.clear()
+    let next = 0
+    for (let i = 0; i < postings.length; i += 2) {
+      const place = postings[i]!
+      const count = postings[i + 1]!
+      list.number((place - next) * 2 + (count === 1 ? 0 : 1))
+      if (count !== 1) list.number(count)
+      next = place + 1
+    }
+    block.block(Buffer.from(term))
+    block.number(postings.length / 2)
+    block.block(list.written)
+  }
+  return Buffer.from(block.written)
+}
+
+/** Finds a term in a block. Undefined: it is not there. */
+export function findTerm (block: Uint8Array, term: string): Entry | undefined {
+  const wanted = Buffer.from(term)
+  for (const { at, length, entry } of entriesOf(block)) {
+    if (length === wanted.length && wanted.equals(block.subarray(at, at + length))) return entry
+  }
+  return undefined
+}
+
+/** All that a block holds. */
+export function * decodeBlock (block: Uint8Array): Iterable<[term: string, postings: Postings]> {
+  for (const { at, length, entry } of entriesOf(block)) {
+    const postings: Postings = []
+    eachPosting(entry, (place, count) => { postings.push(place, count) })
+    yield [Buffer.from(block.buffer, block.byteOffset + at, length).toString(), postings]
+  }
+}
+
+/** Goes through the postings of a term. Nothing here allocates: a common word has hundreds of thousands. */
+export function eachPosting ({ block, start, end }: Entry, onPosting: (place: number, count: number) => void): void {
+  let next = 0
+  let at = start
+  while (at < end) {
+    let byte = block[at++]!
+    let value = byte & 127
+    for (let shift = 7; byte > 127; shift += 7) {
+      byte = block[at++]!
+      value |= (byte & 127) << shift
+    }
+    const place = next + (value >>> 1)
+    next = place + 1
+    let count = 1
+    if (value & 1) {
+      byte = block[at++]!
+      count = byte & 127
+      for (let shift = 7; byte > 127; shift += 7) {
+        byte = block[at++]!
+        count |= (byte & 127) << shift
+      }
+    }
+    onPosting(place, count)
+  }
+}
+
+function * entriesOf (block: Uint8Array): Iterable<{ at: number, length: number, entry: Entry }> {
+  let at = 0
+  const number = () => {
+    let byte = block[at++]!
+    let value = byte & 127
+    for (let shift = 7; byte > 127; shift += 7) {
+      byte = block[at++]!
+      value |= (byte & 127) << shift
+    }
+    return value
+  }
+  while (at < block.length) {
+    const length = number()
+    const term = at
+    at += length
+    const messages = number()
+    const bytes = number()
+    const start = at
+    at += bytes
+    yield { at: term, length, entry: { messages, block, start, end: at } }
+  }
+}

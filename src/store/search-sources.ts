@@ -1,0 +1,152 @@
+import { type AnyBulkWriteOperation, type Collection, type Db, type Document, type ObjectId } from 'mongodb'
+import { type MessageStatus } from './messages.ts'
+import { parseId } from './ids.ts'
+import { present, type SessionDocument, type SessionScope } from './sessions.ts'
+
+/** A session with messages that may not be in the search index. */
+export interface UnindexedSession {
+  readonly id: string
+  readonly tenantId: string
+  /** Messages up to this `seq` are in the index, or not to be in it. */
+  readonly indexedSeq: number
+  readonly nextSeq: number
+}
+
+/** What the index is told of a message. */
+export interface SourceMessage {
+  readonly id: string
+  readonly tenantId: string
+  readonly configId: string
+  readonly userId: string | null
+  readonly sessionId: string
+  readonly seq: number
+  readonly timestamp: Date
+  readonly status: MessageStatus
+  readonly content: string
+}
+
+/** What of a session's messages can be read. */
+export interface Readable {
+  readonly tenantId: string
+  /** Messages up to this `seq` cannot. */
+  readonly clearedSeq: number
+  /** Messages that are being erased. */
+  readonly leaving: ReadonlySet<string>
+}
+
+/** How far a session was indexed. */
+export interface Progress {
+  readonly id: string
+  /** The last message that is in the index. */
+  readonly indexedSeq: number
+  /** Set: that was all, as long as the session has this `nextSeq` still. */
+  readonly doneAt?: number
+}
+
+interface SourceDocument extends Omit<SourceMessage, 'id' | 'configId' | 'sessionId'> {
+  _id: ObjectId
+  configId: ObjectId
+  sessionId: ObjectId
+}
+
+const fields = { tenantId: 1, configId: 1, userId: 1, sessionId: 1, seq: 1, timestamp: 1, status: 1, content: 1 }
+
+function toSource ({ _id, configId, sessionId, ...rest }: SourceDocument): SourceMessage {
+  return { id: _id.toHexString(), configId: configId.toHexString(), sessionId: sessionId.toHexString(), ...rest }
+}
+
+/** What the search index is made from: sessions and their messages, as the index looks at them. */
+export class SearchSourceRepository {
+  readonly #sessions: Collection<SessionDocument>
+  readonly #messages: Collection<SourceDocument>
+
+  constructor (db: Db) {
+    this.#sessions = db.collection('sessions')
+    this.#messages = db.collection('messages')
+  }
+
+  async createIndexes (): Promise<void> {
+    await this.#sessions.createIndexes([
+      { key: { unindexed: 1, tenantId: 1, lastActivity: -1 }, partialFilterExpression: { unindexed: true } }
+    ])
+  }
+
+  /** Sessions of all tenants with something new that is not just being answered. */
+  async unindexed (limit: number): Promise<UnindexedSession[]> {
+    return await this.#unindexed({ unindexed: true, status: present, turn: null }, {}, limit)
+  }
+
+  /** Sessions with something new within a scope, the newest activity first. */
+  async unindexedIn (scope: SessionScope & { configId?: string }, limit: number): Promise<UnindexedSession[]> {
+    const { configId, ...rest } = scope
+    return await this.#unindexed(
+      { unindexed: true, ...rest, status: present, ...(configId !== undefined && { configId: parseId(configId)! }) },
+      { lastActivity: -1 }, limit
+    )
+  }
+
+  async #unindexed (filter: Document, sort: Record<string, -1>, limit: number): Promise<UnindexedSession[]> {
+    const found = await this.#sessions
+      .find(filter)
+      .project<SessionDocument>({ tenantId: 1, indexedSeq: 1, clearedSeq: 1, nextSeq: 1 })
+      .sort(sort)
+      .limit(limit)
+      .toArray()
+    return found.map(({ _id, tenantId, nextSeq, indexedSeq = 0, clearedSeq = 0 }) =>
+      ({ id: _id.toHexString(), tenantId, nextSeq, indexedSeq: Math.max(indexedSeq, clearedSeq) }))
+  }
+
+  /** Of each session, at most `limit` messages that may not be in the index: from the oldest or the newest on. */
+  async messagesOf (sessions: readonly UnindexedSession[], limit: number, from: 'oldest' | 'newest'): Promise<SourceMessage[]> {
+    const [first, ...others] = sessions.map(({ id, indexedSeq }) => [
+      { $match: { sessionId: parseId(id)!, seq: { $gt: indexedSeq } } },
+      { $sort: { seq: from === 'oldest' ? 1 : -1 } },
+      { $limit: limit },
+      { $project: fields }
+    ])
+    if (!first) return []
+    // One command for many sessions, each of which has a place of its own to go on from.
+    const found = await this.#messages.aggregate<SourceDocument>([
+      ...first, ...others.map((pipeline) => ({ $unionWith: { coll: 'messages', pipeline } }))
+    ], { batchSize: sessions.length * limit + 1 }).toArray()
+    return found.map(toSource)
+  }
+
+  /** Those of these sessions that readers see. */
+  async readable (sessionIds: readonly string[]): Promise<Map<string, Readable>> {
+    const found = await this.#sessions
+      .find({ _id: { $in: sessionIds.map((id) => parseId(id)!) }, status: present }, { batchSize: sessionIds.length + 1 })
+      .project<SessionDocument>({ tenantId: 1, clearedSeq: 1, log: 1 })
+      .toArray()
+    return new Map(found.map(({ _id, tenantId, clearedSeq = 0, log = [] }) => {
+      const leaving = log.filter(({ type }) => type === 'message.deleted').map(({ messageId }) => messageId?.toHexString() ?? '')
+      return [_id.toHexString(), { tenantId, clearedSeq, leaving: new Set(leaving) }]
+    }))
+  }
+
+  /** The ids of those of these messages that no reader sees any more. */
+  async gone (messages: ReadonlyArray<Pick<SourceMessage, 'id' | 'sessionId' | 'seq'>>): Promise<Set<string>> {
+    // First the sessions: what is erased stands in their logs until the message itself says so.
+    const sessions = await this.readable([...new Set(messages.map(({ sessionId }) => sessionId))])
+    const found = await this.#messages
+      .find({ _id: { $in: messages.map(({ id }) => parseId(id)!) } }, { batchSize: messages.length + 1 })
+      .project<SourceDocument>({ status: 1 })
+      .toArray()
+    const there = new Set(found.filter(({ status }) => status !== 'deleted').map(({ _id }) => _id.toHexString()))
+    return new Set(messages.filter(({ id, sessionId, seq }) => {
+      const session = sessions.get(sessionId)
+      return !there.has(id) || !session || seq <= session.clearedSeq || session.leaving.has(id)
+    }).map(({ id }) => id))
+  }
+
+  /** Notes how far sessions were indexed. Where more was said meanwhile, a session stays to be indexed. */
+  async advance (progress: readonly Progress[]): Promise<void> {
+    const operations = progress.flatMap(({ id, indexedSeq, doneAt }): Array<AnyBulkWriteOperation<SessionDocument>> => {
+      const _id = parseId(id)!
+      const further = { updateOne: { filter: { _id }, update: { $max: { indexedSeq } } } }
+      const done = { updateOne: { filter: { _id, nextSeq: doneAt!, turn: null }, update: { $unset: { unindexed: '' } } } } as const
+      return doneAt === undefined ? [further] : [further, done]
+    })
+    if (operations.length > 0) await this.#sessions.bulkWrite(operations)
+  }
+}
