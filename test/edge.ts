@@ -69,7 +69,7 @@ export function isProblem (t: Test, { status, headers, body }: Answer<unknown>, 
 
 /** Everything that clients can have written, as one text to compare. */
 export async function contents (db: Db): Promise<string> {
-  const all = ['configs', 'sessions', 'messages'].map((name) => db.collection(name).find().sort({ _id: 1 }).toArray())
+  const all = ['configs', 'configVersions', 'sessions', 'messages'].map((name) => db.collection(name).find().sort({ _id: 1 }).toArray())
   return EJSON.stringify(await Promise.all(all))
 }
 

@@ -1,5 +1,7 @@
 import t from 'tap'
 import { ChatbotConfigInput, ChatbotConfigPatch, ChatbotConfigReplacement } from '../../schemas/chatbot-config.ts'
+import { ConfigImport } from '../../schemas/config-export.ts'
+import { RollbackInput } from '../../schemas/config-version.ts'
 import { MessageInput } from '../../schemas/message.ts'
 import { SessionInput, SessionPatch } from '../../schemas/session.ts'
 import { contents, isProblem, nobody } from '../edge.ts'
@@ -33,6 +35,13 @@ const writes: Record<string, { method: string, path: string, valid: Record<strin
     schema: ChatbotConfigReplacement
   },
   patchConfig: { method: 'PATCH', path: `/api/configs/${config}`, valid: {}, schema: ChatbotConfigPatch },
+  rollbackConfig: { method: 'POST', path: `/api/configs/${config}/rollback`, valid: { version: 1 }, schema: RollbackInput },
+  importConfig: {
+    method: 'POST',
+    path: '/api/configs/import',
+    valid: { format: 'parley.config', formatVersion: 1, config: { purpose: 'x' } },
+    schema: ConfigImport
+  },
   createSession: { method: 'POST', path: '/api/sessions', valid: { configId: config }, schema: SessionInput },
   patchSession: { method: 'PATCH', path: `/api/sessions/${session}`, valid: {}, schema: SessionPatch },
   sendMessage: {
@@ -86,6 +95,7 @@ function wrongValues (schema: Schema): unknown[] {
           ...Object.entries(schema.properties!).flatMap(([name,
             inner]) => wrongValues(inner).map((value) => ({ [name]: value })))
         ]
+    case 'boolean': return [null, 'true', 1, [], {}]
     // What the schema leaves open, the read-only members of a replacement, is not looked at.
     default: return []
   }
@@ -232,7 +242,7 @@ t.test('no operation takes a query that it does not know', async (t) => {
   const queries = ['a[$ne]=1', '$where=1', '[$ne]', 'limit[$gt]=0', '__proto__=1', 'constructor=1', '__proto__[x]=1',
     'tenantId=other', 'x=%ff', 'x=%', '=', '%00=1']
   for (const { method, path, body } of operations()) {
-    const url = path.replace('{id}', path.startsWith('/api/configs') ? config : session).replace('{messageId}', nobody)
+    const url = path.replace('{id}', path.startsWith('/api/configs') ? config : session).replace('{messageId}', nobody).replace('{version}', '1')
     for (const query of queries) {
       isProblem(t, await client.ask(`${url}?${query}`, { method, body }),
         'validation_failed', `${method} ${path} ?${query}`)
@@ -247,7 +257,7 @@ t.test('a path that cannot be an identifier names nothing', async (t) => {
     '%00', '%ff', '%', '..%2f..%2fetc', '__proto__']
   for (const { method, path, body } of operations().filter(({ path }) => path.includes('{id}'))) {
     for (const id of ids) {
-      isProblem(t, await client.ask(path.replace('{id}', id).replace('{messageId}', nobody), { method, body }),
+      isProblem(t, await client.ask(path.replace('{id}', id).replace('{messageId}', nobody).replace('{version}', '1'), { method, body }),
         'not_found', `${method} ${path} ${id}`)
       if (!path.includes('{messageId}')) continue
       isProblem(t, await client.ask(path.replace('{id}', session).replace('{messageId}', id), { method, body }),
