@@ -50,5 +50,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('specifications', specifications)
   fastify.addHook('preClose', async () => specifications.close())
   // Before the server waits for its connections: those who follow a message would hold it up.
-  fastify.addHook('preClose', async () => await Promise.all([chat.close(), search.close()]))
+  fastify.addHook('preClose', async () => {
+    // Whatever a hook returns is taken for a failure.
+    await Promise.all([chat.close(), search.close()])
+  })
 }, { name: 'services', dependencies: ['mongo', 'bus', 'model'] })
