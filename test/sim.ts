@@ -29,6 +29,11 @@ export class StepClock implements Clock {
     }
   }
 
+  /** Resolves when somebody waits. */
+  async arrived (): Promise<void> {
+    if (this.#waiting.length === 0) await new Promise<void>((resolve) => this.#arrivals.push(resolve))
+  }
+
   /** From now on nothing waits. */
   run (): void {
     this.#free = true
