@@ -55,11 +55,10 @@ t.test('everything that is said of a configuration is kept', async (t) => {
     historyLimit: 100,
     titles: false,
     summaries: false,
-    note: 'The first one.',
-    specificationId: nobody
+    note: 'The first one.'
   }
   const { body } = await create(input)
-  const { id, version, createdAt, updatedAt, ...kept } = body
+  const { id, version, specificationId: _, createdAt, updatedAt, ...kept } = body
   t.same(kept, input)
   t.match({ id, version, createdAt, updatedAt }, { version: 1, createdAt: timestamp, updatedAt: timestamp })
   t.same((await create({ model: { temperature: 0 } })).body.model, { temperature: 0 })
@@ -181,7 +180,7 @@ t.test('PUT replaces everything and ignores what only the server says', async (t
     model: { maxTokens: 9 }
   })
   const { status, body } = await change('PUT', made.id, {
-    purpose: 'New.', id: nobody, version: 99, createdAt: 'yesterday', updatedAt: { $gt: '' }
+    purpose: 'New.', id: nobody, version: 99, specificationId: nobody, createdAt: 'yesterday', updatedAt: { $gt: '' }
   })
   t.equal(status, 200)
   t.match(body, {
@@ -225,6 +224,7 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
   t.same((await patch({ model: { temperature: null, maxTokens: 7 } })).model, { name: 'm', maxTokens: 7 })
   t.same((await patch({ domain: ['c'] })).domain, ['c'], 'lists are replaced')
   t.equal((await patch({ fallback: 'offline' })).fallback, 'offline')
+  t.match(await patch({ titles: false, summaries: false }), { titles: false, summaries: false })
   t.match(await patch({ tone: { style: null } }), { tone: { style: 'friendly', language: 'it' } })
   const reset = await patch({
     name: null,
@@ -234,6 +234,8 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
     model: null,
     fallback: null,
     historyLimit: null,
+    titles: null,
+    summaries: null,
     integrations: null,
     instructions: null
   })
@@ -244,7 +246,9 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
     channels: [],
     fallback: 'none',
     historyLimit: 20,
-    version: 8
+    titles: true,
+    summaries: true,
+    version: 9
   })
   t.same(reset.model, {})
   t.same((await patch({})).purpose, 'Help.')
@@ -252,7 +256,7 @@ t.test('PATCH merges: what is absent stays, null goes back to the default', asyn
     { method: 'PATCH', body: { name: 'X' }, headers: { 'content-type': 'application/merge-patch+json' } })
   t.match(merged, { status: 200, body: { name: 'X' } })
   for (const body of [{ purpose: null }, { id: nobody }, { version: 3 }, { tone: { language: 'Elvish tongue' } },
-    { tone: { mood: 'x' } }, { fallback: 'online' }, [], 'null', '"x"']) {
+    { tone: { mood: 'x' } }, { fallback: 'online' }, { specificationId: nobody }, [], 'null', '"x"']) {
     isProblem(t, await client.ask(path(id), { method: 'PATCH', body }), 'validation_failed', JSON.stringify(body))
   }
 })

@@ -26,11 +26,13 @@ t.test('a session is opened with a chatbot', async (t) => {
     id: body.id,
     sessionId: body.id,
     configId: config,
+    configVersion: null,
     userId: null,
     channel: null,
     title: null,
     metadata: {},
     status: 'active',
+    branchId: body.id,
     messageCount: 0,
     startedAt: body.startedAt,
     lastActivity: body.startedAt
