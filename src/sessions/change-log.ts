@@ -13,7 +13,7 @@ interface Repositories {
 
 /**
  * Changes to what has been said, and to sessions. A change is written into its session first, which gives it its place in
- * the order of all that happens there; then it is done; then it is archived. Whoever finds one that is left, after a crash,
+ * the order of all that happens there; then it is archived; then it is done. Whoever finds one that is left, after a crash,
  * does the rest: every step can be repeated.
  */
 export class ChangeLog {
@@ -39,8 +39,9 @@ export class ChangeLog {
 
   async #settle (session: Session): Promise<void> {
     const { sessions, changes } = this.#repositories
-    for (const entry of session.log) await this.#do(session, entry, entry.rev)
+    // First, so that what an entry erases of those before it is not archived behind it.
     await changes.archive(session, session.log)
+    for (const entry of session.log) await this.#do(session, entry, entry.rev)
     await sessions.settle(session.id, session.log.at(-1)!.rev)
   }
 
@@ -52,6 +53,8 @@ export class ChangeLog {
       const { messageId } = change
       await messages.erase(messageId)
       await Promise.all([changes.forget(sessionId, messageId), this.#search.forget([{ tenantId, id: messageId }])])
+    } else if (change.type === 'session.cleared') {
+      await changes.forgetBefore(sessionId, rev)
     }
   }
 }

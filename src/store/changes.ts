@@ -1,6 +1,8 @@
 import { type Collection, type Db, type Document, type ObjectId } from 'mongodb'
 import { parseId } from './ids.ts'
+import { type EventFilter } from './messages.ts'
 import { type Session } from './sessions.ts'
+import { findStretch, type Found, type Stretch } from './stretch.ts'
 
 /** What a reader thought of a reply. */
 export interface Feedback {
@@ -55,14 +57,28 @@ interface ChangeDocument extends LogEntryDocument {
   publishedAt: Date
 }
 
+/** A change, told apart from those of other sessions. */
+export type PublishedChange = LogEntry & { readonly sessionId: string, readonly configId: string, readonly publishedAt: Date }
+
+const erasedFeedback = { $set: { 'data.feedback': null } }
+
 export function toLogEntry ({ rev, during, at, type, messageId, data }: LogEntryDocument): LogEntry {
   // Nothing else is ever written there than what `logged` writes.
   return { rev, during, at, type, ...(messageId && { messageId: messageId.toHexString() }), data } as unknown as LogEntry
 }
 
+function toPublished ({ sessionId, configId, publishedAt, ...entry }: ChangeDocument): PublishedChange {
+  return { ...toLogEntry(entry), sessionId: sessionId.toHexString(), configId: configId.toHexString(), publishedAt }
+}
+
 /** Values as an update by a pipeline takes them, whatever is in them. */
 function literally (values: Document): Document {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { $literal: value as unknown }]))
+}
+
+/** The same, for fields that are not there yet. */
+function whereAbsent (values: Document): Document {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { $ifNull: [`$${name}`, value] }]))
 }
 
 /** The update of a session that writes a change into its log and sets what it changes, all in one. */
@@ -106,22 +122,24 @@ export class ChangeRepository {
   async archive ({ id, tenantId, configId, userId }: Session, entries: readonly LogEntry[]): Promise<void> {
     for (const entry of entries) {
       const { rev, during, at, type, data } = entry
-      const document: Omit<ChangeDocument, '_id' | 'publishedAt'> = {
-        tenantId,
-        configId: parseId(configId)!,
-        sessionId: parseId(id)!,
-        userId,
-        rev,
-        during,
-        at,
-        type,
-        messageId: 'messageId' in entry ? parseId(entry.messageId)! : null,
-        data
+      const fields = {
+        ...literally({
+          tenantId,
+          configId: parseId(configId)!,
+          sessionId: parseId(id)!,
+          // The last one stays when all that is known of the user is erased.
+          userId: type === 'session.deleted' ? null : userId,
+          rev,
+          during,
+          at,
+          type,
+          messageId: 'messageId' in entry ? parseId(entry.messageId)! : null,
+          data
+        }),
+        publishedAt: '$$NOW'
       }
       // An upsert by a pipeline, because only that knows the store's time.
-      await this.#collection.updateOne({ _id: `${id}:${rev}` }, [
-        { $set: { ...literally(document), publishedAt: { $ifNull: ['$publishedAt', '$$NOW'] } } }
-      ], { upsert: true })
+      await this.#collection.updateOne({ _id: `${id}:${rev}` }, [{ $set: whereAbsent(fields) }], { upsert: true })
     }
   }
 
@@ -135,11 +153,24 @@ export class ChangeRepository {
     return found.map(toLogEntry)
   }
 
+  /** The changes in a stretch of time, of all sessions that are meant. */
+  async published (
+    { configId, ...scope }: EventFilter, types: ReadonlyArray<Change['type']>, stretch: Stretch
+  ): Promise<Found<PublishedChange>> {
+    const filter = { ...scope, ...(configId !== undefined && { configId: parseId(configId)! }), type: { $in: [...types] } }
+    const { found, through } = await findStretch(this.#collection, filter, 'publishedAt', stretch)
+    return { found: found.map(toPublished), through }
+  }
+
+  /** Removes what readers wrote about all messages of a session before a `rev`. */
+  async forgetBefore (sessionId: string, rev: number): Promise<void> {
+    await this.#collection.updateMany({ sessionId: parseId(sessionId)!, type: 'message.feedback', rev: { $lt: rev } }, erasedFeedback)
+  }
+
   /** Removes what a reader wrote about a message that is erased. */
   async forget (sessionId: string, messageId: string): Promise<void> {
     await this.#collection.updateMany(
-      { sessionId: parseId(sessionId)!, type: 'message.feedback', messageId: parseId(messageId)! },
-      { $set: { 'data.feedback': null } }
+      { sessionId: parseId(sessionId)!, type: 'message.feedback', messageId: parseId(messageId)! }, erasedFeedback
     )
   }
 

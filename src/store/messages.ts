@@ -7,6 +7,7 @@ import { type Chatbot, type ChatbotDocument, toChatbot } from './chatbots.ts'
 import { parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 import { type SessionScope } from './sessions.ts'
+import { findStretch, type Found, type Stretch } from './stretch.ts'
 
 /** `streaming` is the only status that is not final, except that whatever has ended may be `deleted`. */
 export type MessageStatus = 'completed' | 'streaming' | 'stopped' | 'failed' | 'interrupted' | 'deleted'
@@ -45,6 +46,10 @@ export interface Message {
   readonly requestHash?: string
   readonly metadata?: Record<string, unknown>
   readonly feedback?: Feedback
+  /** Of a bot message that is no longer streaming: when, by the store's clock. */
+  readonly endedAt?: Date
+  /** Of a deleted message: what its status was. */
+  readonly wasStatus?: MessageStatus
 }
 
 /** What the end of a turn adds to its bot message. */
@@ -60,6 +65,11 @@ export interface RatedFilter extends SessionScope {
   readonly rating?: Feedback['rating']
   readonly from?: Date
   readonly to?: Date
+}
+
+/** Whose events are meant: a tenant's, and of them a chatbot's or a user's. */
+export interface EventFilter extends SessionScope {
+  readonly configId?: string
 }
 
 export interface HistoryRequest {
@@ -131,6 +141,7 @@ export class MessageRepository {
         partialFilterExpression: { idempotencyKey: { $exists: true } }
       },
       { key: { tenantId: 1, timestamp: 1 } },
+      { key: { tenantId: 1, endedAt: 1 }, partialFilterExpression: { endedAt: { $type: 'date' } } },
       { key: { timestamp: 1 }, partialFilterExpression: { status: 'streaming' }, name: 'streaming' },
       { key: { tenantId: 1, ratedAt: -1, _id: -1 }, partialFilterExpression: rated },
       { key: { configId: 1, ratedAt: -1, _id: -1 }, partialFilterExpression: rated }
@@ -163,6 +174,29 @@ export class MessageRepository {
   async last (sessionId: string): Promise<Message | undefined> {
     const document = await this.#collection.find({ sessionId: parseId(sessionId)! }).sort({ seq: -1 }).limit(1).next()
     return document ? toMessage(document) : undefined
+  }
+
+  /** The messages of a session with the greatest `seq`, whatever their lines, the last one first. */
+  async newest (sessionId: string, limit: number): Promise<Message[]> {
+    const documents = await this.#collection.find({ sessionId: parseId(sessionId)! }).sort({ seq: -1 }).limit(limit).toArray()
+    return documents.map(toMessage)
+  }
+
+  /** The messages of a session that follow a `seq`, whatever their lines, in order. */
+  async after (sessionId: string, seq: number, limit: number): Promise<Message[]> {
+    const documents = await this.#collection
+      .find({ sessionId: parseId(sessionId)!, seq: { $gt: seq } })
+      .sort({ seq: 1 })
+      .limit(limit)
+      .toArray()
+    return documents.map(toMessage)
+  }
+
+  /** Messages by the time of their beginning or of their end. */
+  async dated (time: 'timestamp' | 'endedAt', { configId, ...scope }: EventFilter, stretch: Stretch): Promise<Found<Message>> {
+    const filter: Filter<MessageDocument> = { ...scope, ...(configId !== undefined && { configId: parseId(configId)! }) }
+    const { found, through } = await findStretch(this.#collection, filter, time, stretch)
+    return { found: found.map(toMessage), through }
   }
 
   /** The newest reply on its own line to a user message; `seq` narrows the search to what came after it. */
@@ -225,7 +259,9 @@ export class MessageRepository {
   /** Ends a streaming message. Undefined: it was ended or deleted by someone else. */
   async end (id: string, end: Partial<MessageEnd> & Pick<MessageEnd, 'status'>): Promise<Message | undefined> {
     const document = await this.#collection.findOneAndUpdate(
-      { _id: parseId(id)!, status: 'streaming' }, { $set: end }, { returnDocument: 'after' }
+      { _id: parseId(id)!, status: 'streaming' },
+      { $set: end, $currentDate: { endedAt: true } },
+      { returnDocument: 'after' }
     )
     return document ? toMessage(document) : undefined
   }
@@ -255,10 +291,10 @@ export class MessageRepository {
 
   /** Leaves nothing of a message but its place. The key stays, so that a late repeat does not say it again. */
   async erase (id: string): Promise<void> {
-    await this.#collection.updateOne({ _id: parseId(id)! }, {
-      $set: { content: '', status: 'deleted' },
-      $unset: { metadata: '', requestHash: '', error: '', feedback: '', ratedAt: '', feedbackRev: '' }
-    })
+    await this.#collection.updateOne({ _id: parseId(id)! }, [
+      { $set: { content: '', status: 'deleted', wasStatus: { $ifNull: ['$wasStatus', '$status'] } } },
+      { $unset: ['metadata', 'requestHash', 'error', 'feedback', 'ratedAt', 'feedbackRev'] }
+    ])
   }
 
   /** Rated messages, the newest rating first. */
