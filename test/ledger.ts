@@ -11,6 +11,9 @@ interface StoredMessage extends Document {
   _id: ObjectId
   sessionId: ObjectId
   seq: number
+  rev: number
+  parentId: ObjectId | null
+  branchId?: ObjectId
   role: string
   content: string
   status: string
@@ -22,11 +25,16 @@ interface StoredSession extends Document {
   status: string
   nextSeq: number
   turn: { messageId: ObjectId } | null
+  rev: number
+  clearedSeq?: number
+  tipId?: ObjectId | null
+  branchId?: ObjectId | null
+  branches?: Array<{ id: ObjectId, from: ObjectId | null, parentId: ObjectId | null, parentSeq: number, startSeq: number }>
 }
 
 type Report = (broken: boolean, rule: string) => void
 
-const endings = ['completed', 'stopped', 'failed', 'interrupted']
+const endings = ['completed', 'stopped', 'failed', 'interrupted', 'deleted']
 const counts = ({ status }: StoredMessage) => status === 'completed' || status === 'stopped'
 const hex = (id: ObjectId | undefined) => String(id)
 
@@ -34,15 +42,16 @@ const hex = (id: ObjectId | undefined) => String(id)
 function checkMessage (message: StoredMessage, report: Report): void {
   const { role, content, status, usage, latency, error, replyTo, idempotencyKey, requestHash } = message
   report(typeof content !== 'string', 'its content is no text')
-  report((idempotencyKey === undefined) !== (requestHash === undefined), 'a key and the hash of its request come together')
+  const isErased = status === 'deleted'
+  report(isErased && (content !== '' || requestHash !== undefined || error !== undefined), 'something is left of what was erased')
+  report(!isErased && (idempotencyKey === undefined) !== (requestHash === undefined), 'a key and the hash of its request come together')
   if (role === 'user') {
-    report(status !== 'completed', 'a user message is complete from the start')
-    report(content === '', 'a user message says something')
+    report(!isErased && status !== 'completed', 'a user message is complete from the start')
+    report(!isErased && content === '', 'a user message says something')
     report(usage !== undefined || replyTo !== undefined || error !== undefined, 'a user message is no reply')
     return
   }
   report(role !== 'bot', `nobody has the role ${role}`)
-  report(idempotencyKey !== undefined, 'a reply bears no key')
   report(status !== 'streaming' && !endings.includes(status), `there is no status ${status}`)
   // Only the process that ran a turn knows how long it took.
   report((usage === undefined) !== (latency === undefined), 'usage is there exactly where the end was written by who ran it')
@@ -60,6 +69,7 @@ function checkReply (reply: StoredMessage, byId: ReadonlyMap<string, StoredMessa
   report(answered.seq >= reply.seq, 'it comes before what it replies to')
 }
 
+/** The replies to one message on one line. */
 function checkReplies (replies: StoredMessage[], { deterministic }: LedgerOptions, report: Report): void {
   const counted = replies.filter(counts)
   report(counted.length > 1, `${counted.length} replies count`)
@@ -70,10 +80,11 @@ function checkReplies (replies: StoredMessage[], { deterministic }: LedgerOption
 }
 
 function checkSession (session: StoredSession, messages: StoredMessage[], options: LedgerOptions, report: Report): void {
+  const cleared = session.clearedSeq ?? 0
   const seqs = messages.map(({ seq }) => seq)
-  const lastSeq = messages.length
+  const lastSeq = cleared + messages.length
   const { turn, nextSeq, tickets } = session
-  report(seqs.some((seq, i) => seq !== i + 1), `its numbers are ${seqs.join(', ')}`)
+  report(seqs.some((seq, i) => seq !== cleared + i + 1), `its numbers are ${seqs.join(', ')}`)
   // A live turn has taken one or two numbers that no message may bear yet.
   const taken = options.live && turn ? 2 : 0
   report(nextSeq <= lastSeq || nextSeq > lastSeq + 1 + taken, `the next number is ${nextSeq} after ${lastSeq} messages`)
@@ -89,6 +100,43 @@ function checkSession (session: StoredSession, messages: StoredMessage[], option
   }
 }
 
+/** Every message follows the one before it on its line, and every line begins where it says. */
+function checkLines (session: StoredSession, messages: StoredMessage[], { live }: LedgerOptions, report: Report): void {
+  const { branches = [], branchId, tipId } = session
+  const byLine = Map.groupBy(messages, (message) => hex(message.branchId ?? undefined))
+  const lines = [{ id: undefined, parentId: null, parentSeq: 0, startSeq: undefined, from: null }, ...branches]
+  for (const { id, parentId, parentSeq, startSeq, from } of lines) {
+    const [first, ...others] = byLine.get(hex(id)) ?? []
+    byLine.delete(hex(id))
+    if (!first) {
+      report(id !== undefined && !live, 'a branch has no messages')
+      continue
+    }
+    report(startSeq !== undefined && first.seq !== startSeq, 'a branch begins elsewhere')
+    report(hex(first.parentId ?? undefined) !== hex(parentId ?? undefined), 'the first message of a line hangs elsewhere')
+    for (const [i, message] of others.entries()) {
+      report(hex(message.parentId ?? undefined) !== hex([first, ...others][i]!._id), `message ${message.seq} does not follow the one before it`)
+    }
+    const parent = messages.find(({ _id }) => parentId?.equals(_id))
+    report(parentId !== null && parent?.seq !== parentSeq, 'a branch hangs on a message that is not there')
+    report(parent !== undefined && hex(parent.branchId) !== hex(from ?? undefined), 'a branch has left another line')
+  }
+  report(byLine.size > 0, 'a message is on a line that is none')
+  if (live) return
+  const tip = messages.findLast((message) => hex(message.branchId) === hex(branchId ?? undefined)) ??
+    messages.find(({ _id }) => branches.find(({ id }) => branchId?.equals(id))?.parentId?.equals(_id))
+  report(hex(tipId ?? undefined) !== hex(tip?._id), 'it does not go on behind the last message of its line')
+}
+
+/** Turns and changes are numbered by one counter, and every change is archived once. */
+function checkOrder (session: StoredSession, messages: StoredMessage[], changes: Document[], { live }: LedgerOptions, report: Report): void {
+  const turns = [...new Set(messages.map(({ rev }) => rev))]
+  report(messages.some(({ rev }, i) => i > 0 && rev < messages[i - 1]!.rev), 'what was said later is numbered lower')
+  report(turns.some((rev) => changes.some((change) => change['rev'] === rev)), 'a turn and a change have the same number')
+  report(!live && [...turns, ...changes.map((change) => change['rev'] as number)].some((rev) => rev > session.rev), 'it has counted less than there is')
+  report(!live && Array.isArray(session['log']) && session['log'].length > 0, 'a change is not settled')
+}
+
 /** Everything that is wrong with the conversations in a database, in words; an empty list: nothing. */
 export async function checkLedger (uri: string, database: string, options: LedgerOptions = {}): Promise<string[]> {
   const client = await MongoClient.connect(uri, { serverSelectionTimeoutMS: 5000 })
@@ -96,30 +144,34 @@ export async function checkLedger (uri: string, database: string, options: Ledge
     const db = client.db(database)
     // Messages first: one that is written meanwhile may be missing here, but none is without its session.
     const messages = await db.collection<StoredMessage>('messages').find().sort({ sessionId: 1, seq: 1 }).toArray()
+    const changes = await db.collection('changes').find().toArray()
     const sessions = await db.collection<StoredSession>('sessions').find().toArray()
-    return violationsOf(sessions, messages, options)
+    return violationsOf(sessions, messages, changes, options)
   } finally {
     await client.close()
   }
 }
 
-function violationsOf (sessions: StoredSession[], messages: StoredMessage[], options: LedgerOptions): string[] {
+function violationsOf (sessions: StoredSession[], messages: StoredMessage[], changes: Document[], options: LedgerOptions): string[] {
   const violations: string[] = []
   const reportOn = (subject: string): Report => (broken, rule) => { if (broken) violations.push(`${subject}: ${rule}`) }
   const bySession = Map.groupBy(messages, ({ sessionId }) => hex(sessionId))
   for (const session of sessions) {
     const id = hex(session._id)
-    const own = bySession.get(id) ?? []
+    const own = (bySession.get(id) ?? []).filter(({ seq }) => seq > (session.clearedSeq ?? 0))
     bySession.delete(id)
     // Deleted ones may be half purged.
     if (session.status === 'deleted') continue
     checkSession(session, own, options, reportOn(`session ${id}`))
+    checkLines(session, own, options, reportOn(`session ${id}`))
+    checkOrder(session, own, changes.filter(({ sessionId }) => session._id.equals(sessionId as ObjectId)), options, reportOn(`session ${id}`))
     const byId = new Map(own.map((message) => [hex(message._id), message]))
     for (const message of own) {
       const report = reportOn(`message ${hex(message._id)}`)
       checkMessage(message, report)
       if (message.role === 'bot') checkReply(message, byId, report)
-      else checkReplies(own.filter(({ replyTo }) => replyTo?.equals(message._id)), options, report)
+      const replies = own.filter(({ replyTo, status }) => status !== 'deleted' && replyTo?.equals(message._id))
+      for (const line of Map.groupBy(replies, ({ branchId }) => hex(branchId)).values()) checkReplies(line, options, report)
     }
   }
   for (const id of bySession.keys()) violations.push(`session ${id}: it is gone and its messages are not`)
