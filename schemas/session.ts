@@ -1,4 +1,5 @@
 import { MAX_VERSION } from './config-version.ts'
+import { Usage } from './message.ts'
 import { Page, pageQuery } from './page.ts'
 import { Channel, Id, Metadata, StoredMetadata, Text, Timestamp, UserId } from './text.ts'
 import { OneOf, Type, closed, type Static } from './type.ts'
@@ -46,6 +47,7 @@ export const Session = Type.Object({
   status: Type.String({ description: '`active` or `ended`. Open to growth.' }),
   branchId: Type.String({ pattern: '^[0-9a-f]{24}$', description: 'The branch that is spoken on; the first one has the id of the session.' }),
   messageCount: Type.Integer({ minimum: 0, description: 'Messages of both sides, on all branches.' }),
+  upkeep: Type.Optional({ ...Usage, description: 'What its title and its summaries took, beside the replies.' }),
   startedAt: Timestamp,
   lastActivity: Timestamp
 }, { $id: 'Session', description: 'A conversation with a chatbot.' })

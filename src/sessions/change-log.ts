@@ -2,6 +2,7 @@ import { type Search } from '../search/search.ts'
 import { type Change, type ChangeRepository } from '../store/changes.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type RecordedChange, type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
+import { type UpkeepRepository } from '../store/upkeep.ts'
 
 const BATCH = 100
 
@@ -9,6 +10,7 @@ interface Repositories {
   readonly sessions: SessionRepository
   readonly messages: MessageRepository
   readonly changes: ChangeRepository
+  readonly upkeep: UpkeepRepository
 }
 
 /**
@@ -46,14 +48,17 @@ export class ChangeLog {
   }
 
   async #do ({ id: sessionId, tenantId }: Session, change: Change, rev: number): Promise<void> {
-    const { messages, changes } = this.#repositories
+    const { messages, changes, upkeep } = this.#repositories
     if (change.type === 'message.feedback') {
       await messages.rate(change.messageId, change.data.feedback, rev)
     } else if (change.type === 'message.deleted') {
-      const { messageId } = change
+      const { messageId, data } = change
       await messages.erase(messageId)
+      // Only now: whoever still finds the text finds the session as it was before this, too, and what they make is not kept.
+      await upkeep.forgetMessage(sessionId, data.seq)
       await Promise.all([changes.forget(sessionId, messageId), this.#search.forget([{ tenantId, id: messageId }])])
     } else if (change.type === 'session.cleared') {
+      await upkeep.forgetThrough(sessionId, change.data.throughSeq)
       await changes.forgetBefore(sessionId, rev)
     }
   }

@@ -17,7 +17,7 @@ const MAX_SWITCH_ATTEMPTS = 5
 const missing = (id: string) => new ApiError('not_found', { detail: `There is no session ${id}.` })
 
 function present (session: Session): SessionView {
-  const { id, configId, configVersion, userId, channel, title, metadata, status, branchId, nextSeq, clearedSeq, startedAt, lastActivity } = session
+  const { id, configId, configVersion, userId, channel, title, metadata, status, branchId, upkeep, startedAt, lastActivity } = session
   return {
     id,
     sessionId: id,
@@ -29,7 +29,8 @@ function present (session: Session): SessionView {
     metadata,
     status,
     branchId: branchId ?? id,
-    messageCount: nextSeq - 1 - clearedSeq,
+    messageCount: session.nextSeq - 1 - session.clearedSeq,
+    ...(upkeep && { upkeep }),
     startedAt: startedAt.toISOString(),
     lastActivity: lastActivity.toISOString()
   }
@@ -116,15 +117,16 @@ export class Sessions {
       ...(metadata !== undefined && { metadata }),
       ...(status !== undefined && { status })
     }
-    if (branchId !== undefined) return present(await this.#switch(scope, session, branchId, data))
+    const set = { ...data, ...(title !== undefined && { titleFrom: [] }) }
+    if (branchId !== undefined) return present(await this.#switch(scope, session, branchId, data, set))
     if (Object.keys(data).length === 0) return present(session)
-    const changed = await this.#changes.make(scope, id, { type: 'session.updated', data, set: data })
+    const changed = await this.#changes.make(scope, id, { type: 'session.updated', data, set })
     if (!changed) throw missing(id)
     return present(changed)
   }
 
   /** Goes on with another branch, from its last message. */
-  async #switch (scope: SessionScope, session: Session, wanted: string, data: SessionUpdate): Promise<Session> {
+  async #switch (scope: SessionScope, session: Session, wanted: string, data: SessionUpdate, set: object): Promise<Session> {
     for (let attempt = 0, current = session; attempt < MAX_SWITCH_ATTEMPTS; attempt++) {
       const line = lineOf(current, wanted)
       const [tip] = await this.#messages.history(line, { limit: 1 })
@@ -132,7 +134,7 @@ export class Sessions {
       const changed = await this.#changes.make(scope, session.id, {
         type: 'session.updated',
         data: { ...data, branchId },
-        set: { ...data, branchId: branchId === null ? null : parseId(branchId)!, tipId: tip ? parseId(tip.id)! : null },
+        set: { ...set, branchId: branchId === null ? null : parseId(branchId)!, tipId: tip ? parseId(tip.id)! : null },
         guard: { rev: current.rev, turn: null }
       })
       if (changed) return changed

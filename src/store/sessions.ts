@@ -1,9 +1,11 @@
 import { type Collection, type Db, type Document, type Filter, type ObjectId } from 'mongodb'
+import { type Usage } from '../llm/provider.ts'
 import { type Branch, type BranchDocument, toBranch } from './branches.ts'
 import { type Change, logged, type LogEntry, type LogEntryDocument, toLogEntry } from './changes.ts'
 import { parseId } from './ids.ts'
 import { insertNew } from './insert-new.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
+import { type Summary } from './upkeep.ts'
 
 /** The right to answer in a session; held by one process at a time, until `leaseUntil` by the store's clock. */
 export interface Turn {
@@ -28,6 +30,13 @@ export interface Session {
   readonly userId: string | null
   readonly channel: string | null
   readonly title: string | null
+  /** The messages that the title was made of, by `seq`; none: somebody has given it. */
+  readonly titleFrom: readonly number[]
+  readonly summary: Summary | null
+  /** What title and summaries took. */
+  readonly upkeep?: Usage
+  /** How often a text was taken out of it. */
+  readonly removals: number
   readonly metadata: Record<string, unknown>
   /** `deleted`: gone for every reader; its messages are being purged. */
   readonly status: SessionStatus | 'deleted'
@@ -69,13 +78,18 @@ interface TurnDocument extends Omit<Turn, 'messageId' | 'parentId'> {
 }
 
 type Stored = Omit<
-  Session, 'id' | 'configId' | 'configVersion' | 'clearedSeq' | 'rev' | 'branchId' | 'branches' | 'tipId' | 'log' | 'turn' | 'tickets'
+  Session,
+  'id' | 'configId' | 'configVersion' | 'titleFrom' | 'summary' | 'removals' | 'clearedSeq' | 'rev' | 'branchId' | 'branches' | 'tipId' |
+  'log' | 'turn' | 'tickets'
 >
 
 export interface SessionDocument extends Stored {
   _id: ObjectId
   configId: ObjectId
   configVersion?: number | null
+  titleFrom?: number[]
+  summary?: Summary | null
+  removals?: number
   clearedSeq?: number
   rev?: number
   branchId?: ObjectId | null
@@ -98,13 +112,18 @@ export interface SessionDocument extends Stored {
 /** A session as it is stored, as the core sees it. */
 export function toSession (document: SessionDocument): Session {
   const {
-    _id, configId, configVersion = null, clearedSeq = 0, rev = 0, branchId, branches = [], tipId, log = [], turn, tickets = [],
+    _id, configId, configVersion = null, title, titleFrom = [], summary, removals = 0, clearedSeq = 0, rev = 0, branchId, branches = [], tipId, log = [], turn, tickets = [],
     unsettledSince: _s, clearing: _c, unindexed: _u, indexedSeq: _i, ...rest
   } = document
   return {
     id: _id.toHexString(),
     configId: configId.toHexString(),
     configVersion,
+    // What was made of messages that were cleared is about to be taken away.
+    title: titleFrom.length > 0 && Math.min(...titleFrom) <= clearedSeq ? null : title,
+    titleFrom,
+    summary: summary && summary.throughSeq > clearedSeq ? summary : null,
+    removals,
     clearedSeq,
     rev,
     branchId: branchId?.toHexString() ?? null,

@@ -15,6 +15,7 @@ import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
 import { SpecificationRepository } from './specifications.ts'
 import { TurnRepository } from './turns.ts'
+import { UpkeepRepository } from './upkeep.ts'
 
 /** Everything that is kept, by aggregate. */
 export interface Store {
@@ -28,6 +29,7 @@ export interface Store {
   readonly signals: SignalRepository
   readonly purges: PurgeRepository
   readonly specifications: SpecificationRepository
+  readonly upkeep: UpkeepRepository
   readonly searchSegments: SearchSegmentRepository
   readonly searchSources: SearchSourceRepository
   readonly leases: LeaseRepository
@@ -61,6 +63,7 @@ export async function openStore (db: Db): Promise<Store> {
     signals,
     purges: new PurgeRepository(db),
     specifications,
+    upkeep: new UpkeepRepository(db),
     searchSegments,
     searchSources,
     leases: new LeaseRepository(db),
