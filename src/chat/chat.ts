@@ -8,7 +8,7 @@ import { type Search } from '../search/search.ts'
 import { sessionScope } from '../sessions/access.ts'
 import { type ChangeLog } from '../sessions/change-log.ts'
 import { type Sessions } from '../sessions/sessions.ts'
-import { type SessionScope } from '../store/sessions.ts'
+import { hidden, type SessionScope } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
 import { Branching } from './branching.ts'
 import { ContextReader } from './context.ts'
@@ -158,7 +158,7 @@ export class Chat {
     const scope = sessionScope(principal, 'sessions:write')
     const { sessions, changes } = this.#options
     await sessions.require(scope, sessionId)
-    await changes.make(scope, sessionId, { type: 'session.deleted', data: {}, set: { status: 'deleted' } })
+    await changes.make(scope, sessionId, { type: 'session.deleted', data: {}, set: hidden })
     this.#stopper.abort({ sessionId })
     this.#line.dismiss(sessionId)
     this.#inBackground(this.purge())

@@ -41,7 +41,9 @@ export class Purger {
       this.#again = false
       await this.#purgeSessions()
       for (const configId of await chatbots.deleted(BATCH)) {
-        while (!pace.isClosed && await sessions.markDeletedOf(configId, BATCH)) await this.#purgeSessions()
+        // All of them first: lists walk over those that are not marked.
+        while (!pace.isClosed && await pace.step(async () => await sessions.markDeletedOf(configId, BATCH))) { /* the next ones */ }
+        await this.#purgeSessions()
         if (!await sessions.anyOf(configId)) await chatbots.purge(configId)
       }
       await this.#purgeCleared()

@@ -94,10 +94,13 @@ export class Sessions {
     const filter = { ...scope, ...(userId !== undefined && { userId }), ...(configId !== undefined && { configId }) }
     const data: SessionView[] = []
     let next: string | null | undefined = cursor
+    const deleted: string[] = []
     // A page may lose sessions whose chatbot is deleted and not yet purged; then the next stored page fills it up.
     do {
-      const page: PageOf<Session> = await this.#repository.page(filter, { limit: limit - data.length, cursor: next })
-      const living = await this.#chatbots.living(scope.tenantId, [...new Set(page.data.map((session) => session.configId))])
+      const page: PageOf<Session> = await this.#repository.page(filter, deleted, { limit: limit - data.length, cursor: next })
+      const configIds = [...new Set(page.data.map((session) => session.configId))]
+      const living = await this.#chatbots.living(scope.tenantId, configIds)
+      deleted.push(...configIds.filter((id) => !living.has(id)))
       data.push(...page.data.filter((session) => living.has(session.configId)).map(present))
       next = page.nextCursor ?? null
     } while (data.length < limit && next !== null)

@@ -103,6 +103,9 @@ export function logged (change: Change, set: Document): Document[] {
   ]
 }
 
+// Whoever has followed less recently finds the session gone.
+const DELETION_KEPT_SECONDS = 7 * 24 * 3600
+
 /** The collection `changes`: what was changed in each session, in order. Written behind the sessions' own logs. */
 export class ChangeRepository {
   readonly #collection: Collection<ChangeDocument>
@@ -114,7 +117,9 @@ export class ChangeRepository {
   async createIndexes (): Promise<void> {
     await this.#collection.createIndexes([
       { key: { sessionId: 1, rev: 1 } },
-      { key: { tenantId: 1, publishedAt: 1, _id: 1 } }
+      { key: { tenantId: 1, publishedAt: 1, _id: 1 } },
+      // All that is left of a session that is gone.
+      { key: { publishedAt: 1 }, partialFilterExpression: { type: 'session.deleted' }, expireAfterSeconds: DELETION_KEPT_SECONDS }
     ])
   }
 
@@ -172,9 +177,5 @@ export class ChangeRepository {
     await this.#collection.updateMany(
       { sessionId: parseId(sessionId)!, type: 'message.feedback', messageId: parseId(messageId)! }, erasedFeedback
     )
-  }
-
-  async deleteOf (sessionId: string): Promise<void> {
-    await this.#collection.deleteMany({ sessionId: parseId(sessionId)! })
   }
 }

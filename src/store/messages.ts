@@ -308,8 +308,4 @@ export class MessageRepository {
     const { data, nextCursor } = await findPage(this.#collection, filter, 'ratedAt', request)
     return { data: data.map(toMessage), nextCursor }
   }
-
-  async deleteOf (sessionId: string): Promise<void> {
-    await this.#collection.deleteMany({ sessionId: parseId(sessionId)! })
-  }
 }

@@ -12,12 +12,14 @@ export interface PageOf<T> {
   readonly nextCursor: string | null
 }
 
+// Thirteen digits of milliseconds reach the year 2286; a server may not know dates much beyond.
+const LAST = new Date(9_999_999_999_999)
+
 function encode (time: Date, id: ObjectId): string {
   return Buffer.from(`${time.getTime()}:${id.toHexString()}`).toString('base64url')
 }
 
 function decode (cursor: string): { time: Date, id: ObjectId } {
-  // Thirteen digits of milliseconds reach the year 2286; a server may not know dates much beyond.
   const match = /^(\d{1,13}):([0-9a-f]{24})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'))
   if (!match?.[1] || !match[2]) {
     throw new ApiError('validation_failed', {
@@ -28,14 +30,17 @@ function decode (cursor: string): { time: Date, id: ObjectId } {
   return { time: new Date(Number(match[1])), id: ObjectId.createFromHexString(match[2]) }
 }
 
-/** One page of `collection`, the latest `timeField` first, served by the index that ends in `timeField, _id`. */
+/**
+ * One page of `collection`, the latest `timeField` first, served by the index that ends in `timeField, _id`. What has no
+ * such time is on no page.
+ */
 export async function findPage<T extends Document & { _id: ObjectId }> (
   collection: Collection<T>, filter: Filter<T>, timeField: keyof T & string, { limit, cursor }: PageRequest
 ): Promise<PageOf<T>> {
   const after = cursor === undefined ? undefined : decode(cursor)
-  const from = after && {
-    [timeField]: { ...filter[timeField], $lte: after.time },
-    $or: [{ [timeField]: { $lt: after.time } }, { _id: { $lt: after.id } }]
+  const from = {
+    [timeField]: { ...filter[timeField], $lte: after?.time ?? LAST },
+    ...(after && { $or: [{ [timeField]: { $lt: after.time } }, { _id: { $lt: after.id } }] })
   }
   const documents = await collection
     .find({ ...filter, ...from } as Filter<T>)

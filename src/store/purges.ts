@@ -17,6 +17,10 @@ interface Stored extends Document {
   _id: ObjectId
 }
 
+interface StoredChange extends Document {
+  _id: string
+}
+
 const hex = ({ _id }: Stored) => _id.toHexString()
 const objectIds = (ids: readonly string[]) => ids.map((id) => parseId(id)!)
 
@@ -24,7 +28,7 @@ const objectIds = (ids: readonly string[]) => ids.map((id) => parseId(id)!)
 export class PurgeRepository {
   readonly #sessions: Collection<Stored>
   readonly #messages: Collection<Stored>
-  readonly #changes: Collection<{ _id: string }>
+  readonly #changes: Collection<StoredChange>
 
   constructor (db: Db) {
     this.#sessions = db.collection('sessions')
@@ -54,10 +58,16 @@ export class PurgeRepository {
     await this.#messages.deleteMany({ _id: { $in: messages.map(({ id }) => parseId(id)!) } })
   }
 
-  /** Removes up to `limit` changes of these sessions. True: that were all. */
+  /**
+   * Removes up to `limit` changes of these sessions. That they were deleted stays: who follows is still to be told. True:
+   * that were all.
+   */
   async removeChanges (sessionIds: readonly string[], limit: number): Promise<boolean> {
     const found = await this.#changes
-      .find({ sessionId: { $in: objectIds(sessionIds) } }).project<{ _id: string }>({ _id: 1 }).limit(limit).toArray()
+      .find({ sessionId: { $in: objectIds(sessionIds) }, type: { $ne: 'session.deleted' } })
+      .project<StoredChange>({ _id: 1 })
+      .limit(limit)
+      .toArray()
     if (found.length > 0) await this.#changes.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } })
     return found.length < limit
   }

@@ -139,6 +139,9 @@ export function toSession (document: SessionDocument): Session {
 /** The status of a session that readers see. */
 export const present = { $in: ['active', 'ended'] as SessionStatus[] }
 
+/** What hides a session from every reader. Without its date, no list walks over it for as long as it is still there. */
+export const hidden: Document = { status: 'deleted', lastActivity: null }
+
 /** The collection `sessions`. A session that is deleted is marked first and purged later. */
 export class SessionRepository {
   readonly #collection: Collection<SessionDocument>
@@ -189,10 +192,15 @@ export class SessionRepository {
     return new Map(found.map(({ _id, clearedSeq = 0 }) => [_id.toHexString(), clearedSeq]))
   }
 
-  async page (scope: SessionScope & { configId?: string }, request: PageRequest): Promise<PageOf<Session>> {
+  /** `configId`: of this chatbot only; `butNotOf`: of none of these chatbots. */
+  async page (
+    scope: SessionScope & { configId?: string }, butNotOf: readonly string[], request: PageRequest
+  ): Promise<PageOf<Session>> {
     const { configId, ...rest } = scope
     const filter: Filter<SessionDocument> = { ...rest, status: present }
-    if (configId !== undefined) filter.configId = parseId(configId)!
+    if (configId !== undefined || butNotOf.length > 0) {
+      filter.configId = { ...(configId !== undefined && { $eq: parseId(configId)! }), $nin: butNotOf.map((id) => parseId(id)!) }
+    }
     const { data, nextCursor } = await findPage(this.#collection, filter, 'lastActivity', request)
     return { data: data.map(toSession), nextCursor }
   }
@@ -234,30 +242,20 @@ export class SessionRepository {
   async markDeleted (scope: SessionScope, id: string): Promise<boolean> {
     const _id = parseId(id)
     if (!_id) return false
-    const { matchedCount } = await this.#collection.updateOne({ _id, ...scope, status: present }, { $set: { status: 'deleted' } })
+    const { matchedCount } = await this.#collection.updateOne({ _id, ...scope, status: present }, { $set: hidden })
     return matchedCount === 1
   }
 
   /** Marks up to `limit` sessions of a chatbot as deleted. Tells whether there were any. */
   async markDeletedOf (configId: string, limit: number): Promise<boolean> {
     const found = await this.#ids({ configId: parseId(configId)!, status: present }, limit)
-    if (found.length > 0) await this.#collection.updateMany({ _id: { $in: found } }, { $set: { status: 'deleted' } })
+    if (found.length > 0) await this.#collection.updateMany({ _id: { $in: found }, status: present }, { $set: hidden })
     return found.length > 0
   }
 
   /** Whether sessions of a chatbot are still stored, marked ones included. */
   async anyOf (configId: string): Promise<boolean> {
     return (await this.#ids({ configId: parseId(configId)! }, 1)).length > 0
-  }
-
-  /** Sessions that are marked as deleted and still there. */
-  async deleted (limit: number): Promise<string[]> {
-    return (await this.#ids({ status: 'deleted' }, limit)).map((id) => id.toHexString())
-  }
-
-  /** Removes a session that is marked as deleted. */
-  async purge (id: string): Promise<void> {
-    await this.#collection.deleteOne({ _id: parseId(id)!, status: 'deleted' })
   }
 
   async #ids (filter: Filter<SessionDocument>, limit: number): Promise<ObjectId[]> {
