@@ -66,7 +66,7 @@ t.test('what is kept grows old from the beginning of its reading', async (t) => 
   const chatbot = (await app.store.chatbots.find('default', id))!
   elsewhere.remember(chatbot, performance.now() - 2000)
   t.match(elsewhere.recent('default', id), { id })
-  elsewhere.remember(chatbot, performance.now() - 3001)
+  elsewhere.remember(chatbot, performance.now() - 4000)
   t.equal(elsewhere.recent('default', id), undefined)
 })
 

@@ -1,12 +1,7 @@
-import { ObjectId } from 'mongodb'
 import t from 'tap'
-import { type Client, startApp } from '../helper.ts'
+import { type Client } from '../helper.ts'
 import { startProcesses } from '../replicas.ts'
 import { promptOf } from '../sim.ts'
-
-const MAX_BYTES = 8 * 1024 * 1024
-
-interface DocumentView { config: object, versions: Array<{ version: number }> }
 
 t.test('after a rollback every replica follows within five seconds, in a session that goes on', async (t) => {
   const { sim, clients: [first, second], ledger } = await startProcesses(t, {})
@@ -56,29 +51,4 @@ t.test('changes at once on two processes lose no version', async (t) => {
   const { body: { data } } = await clients[1].ask<{ data: Array<{ version: number }> }>(`${path}/versions?limit=100`)
   t.same(data.map(({ version }) => version), Array.from({ length: made }, (_, i) => made - i))
   for (const { version } of data) t.match(await clients[1].ask(`${path}/versions/${version}`), { status: 200, body: { version } })
-})
-
-t.test('what is exported can be imported, however much there is of it', async (t) => {
-  const { client, db } = await startApp(t)
-  const exportOf = async (id: string) => await (await client.fetch(`/api/configs/${id}/export`)).text()
-  const importOf = async (body: string) => await client.ask<{ id: string, version: number }>('/api/configs/import', { body })
-  const text = 'a'.repeat(20_000)
-  const large = JSON.parse(await exportOf(await client.createConfig())) as DocumentView
-  const many = Array.from({ length: 350 }, (_, i) => ({ ...large.versions[0]!, note: `${i + 1}`, settings: { ...large.config, instructions: text } }))
-  const body = JSON.stringify({ ...large, versions: many })
-  t.ok(body.length > 7_000_000 && body.length < MAX_BYTES)
-  const { status, body: { id } } = await importOf(body)
-  t.equal(status, 201)
-  t.match(await importOf('x'.repeat(9_000_000)), { status: 413 })
-  // More than a document may hold.
-  const collection = db.collection('configVersions')
-  const { _id: _, ...template } = (await collection.findOne({ configId: new ObjectId(id) }))!
-  await db.collection('configs').updateOne({ _id: new ObjectId(id) }, { $set: { version: 500 } })
-  await collection.insertMany(Array.from({ length: 149 }, (_, i) => ({ ...template, version: 351 + i })))
-  const cut = await exportOf(id)
-  t.ok(Buffer.byteLength(cut) <= MAX_BYTES, `${Buffer.byteLength(cut)} bytes`)
-  const document = JSON.parse(cut) as DocumentView
-  t.ok(document.versions.length > 350 && document.versions.length < 500)
-  t.equal(document.versions.at(-1)!.version, 500, 'its newest end')
-  t.match(await importOf(cut), { status: 201, body: { version: document.versions.length } })
 })

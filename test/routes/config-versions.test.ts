@@ -367,16 +367,33 @@ t.test('a document that is none of ours is refused with a word why', async (t) =
   t.equal(await contents(db), before)
 })
 
-t.test('an export holds the newest thousand versions', async (t) => {
+/** Adds versions to a configuration until it has `count`, each like its first one. */
+async function grow (id: string, count: number): Promise<void> {
+  const configId = new ObjectId(id)
+  await patch(id, {})
+  const { _id: _, ...first } = (await db.collection('configVersions').findOne({ configId }))!
+  await db.collection('configs').updateOne({ _id: configId }, { $set: { version: count } })
+  await db.collection('configVersions').insertMany(Array.from({ length: count - 2 }, (_, i) => ({ ...first, version: i + 2 })))
+}
+
+t.test('an export holds the newest thousand versions, and all of them go with their chatbot', async (t) => {
   const id = await client.createConfig()
-  await patch(id, { name: 'x' })
-  const collection = db.collection('configVersions')
-  const { _id: _, ...template } = (await collection.findOne({ configId: new ObjectId(id) }))!
-  await db.collection('configs').updateOne({ _id: new ObjectId(id) }, { $set: { version: 1101 } })
-  await collection.insertMany(Array.from({ length: 1099 }, (_, i) => ({ ...template, version: i + 2 })))
+  await grow(id, 1101)
   const { versions } = await exportOf(id)
   t.same([versions.length, versions[0]!.version, versions.at(-1)!.version], [1000, 102, 1101])
   t.equal((await ask(id, '', { method: 'DELETE' })).status, 204)
   await app.chat.purge()
-  t.equal(await collection.countDocuments({ configId: new ObjectId(id) }), 0)
+  t.equal(await db.collection('configVersions').countDocuments({ configId: new ObjectId(id) }), 0)
+})
+
+t.test('an export is never larger than what can be imported', async (t) => {
+  // Written as JSON, each of these takes six bytes.
+  const id = await client.createConfig({ instructions: '\x01'.repeat(20_000) })
+  await grow(id, 80)
+  const exported = await (await client.fetch(path(id, '/export'))).text()
+  const { versions } = JSON.parse(exported) as DocumentView
+  t.ok(versions.length > 60 && versions.length < 80, `${versions.length} versions`)
+  t.equal(versions.at(-1)!.version, 80, 'the newest ones')
+  t.match(await importOf(exported), { status: 201, body: { version: versions.length } })
+  isProblem(t, await importOf(`${exported}${' '.repeat(8 * 1024 * 1024 - exported.length + 1)}`), 'payload_too_large')
 })
