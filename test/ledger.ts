@@ -103,6 +103,10 @@ function checkSession (session: StoredSession, messages: StoredMessage[], option
 /** Every message follows the one before it on its line, and every line begins where it says. */
 function checkLines (session: StoredSession, messages: StoredMessage[], { live }: LedgerOptions, report: Report): void {
   const { branches = [], branchId, tipId } = session
+  const begins = new Set(branches.map(({ startSeq }) => startSeq))
+  for (const { role, seq, idempotencyKey } of messages) {
+    report(role === 'bot' && idempotencyKey !== undefined && !begins.has(seq), 'a reply that begins no branch bears a key')
+  }
   const byLine = Map.groupBy(messages, (message) => hex(message.branchId ?? undefined))
   const lines = [{ id: undefined, parentId: null, parentSeq: 0, startSeq: undefined, from: null }, ...branches]
   for (const { id, parentId, parentSeq, startSeq, from } of lines) {

@@ -12,22 +12,33 @@ const usage = { promptTokens: 1, completionTokens: 1, totalTokens: 2 }
 const ran = { usage, latency: { totalMs: 1 } }
 const error = { code: 'overloaded', detail: 'Cut off.' }
 
-/** A session in which all is well: a question whose first reply was cut off, and one with a reply that was stopped. */
+/**
+ * A session in which all is well: a question whose first reply was cut off, one with a reply that was stopped, and what was
+ * said instead of that one, with a reply that is erased.
+ */
 function wellKept () {
   const _id = new ObjectId()
-  const place = (seq: number) => ({ _id: new ObjectId(), ...common, sessionId: _id, seq })
-  const first: Document = { ...place(1), role: 'user', status: 'completed', content: 'Hello', idempotencyKey: 'k', requestHash: 'h' }
-  const cut: Document = { ...place(2), role: 'bot', status: 'interrupted', content: 'Good', replyTo: first['_id'], error }
-  const whole: Document = { ...place(3), role: 'bot', status: 'completed', content: 'Good day', replyTo: first['_id'], ...ran }
-  const second: Document = { ...place(4), role: 'user', status: 'completed', content: 'And?' }
-  const last: Document = { ...place(5), role: 'bot', status: 'stopped', content: '', replyTo: second['_id'], ...ran }
-  const session: Document = { _id, ...common, status: 'active', nextSeq: 6, turn: null }
-  return { session, first, cut, whole, second, last }
+  const [ids, line] = [Array.from({ length: 7 }, () => new ObjectId()), new ObjectId()]
+  const place = (seq: number, rev: number, parent = seq - 1) =>
+    ({ _id: ids[seq - 1], ...common, sessionId: _id, seq, rev, parentId: ids[parent - 1] ?? null })
+  const first: Document = { ...place(1, 1), role: 'user', status: 'completed', content: 'Hello', idempotencyKey: 'k', requestHash: 'h' }
+  const cut: Document = { ...place(2, 1), role: 'bot', status: 'interrupted', content: 'Good', replyTo: ids[0], error }
+  const whole: Document = { ...place(3, 2), role: 'bot', status: 'completed', content: 'Good day', replyTo: ids[0], ...ran }
+  const second: Document = { ...place(4, 3), role: 'user', status: 'completed', content: 'And?' }
+  const last: Document = { ...place(5, 3), role: 'bot', status: 'stopped', content: '', replyTo: ids[3], ...ran }
+  const edited: Document = { ...place(6, 5, 3), branchId: line, role: 'user', status: 'completed', content: 'But?', editOf: ids[3] }
+  const erased: Document = { ...place(7, 5), branchId: line, role: 'bot', status: 'deleted', content: '', replyTo: ids[5], ...ran }
+  const branch = { id: line, from: null, parentId: ids[2], parentSeq: 3, startSeq: 6, left: null }
+  const session: Document = {
+    _id, ...common, status: 'active', nextSeq: 8, rev: 6, tipId: ids[6], branchId: line, branches: [branch], log: [], turn: null
+  }
+  const changes = [{ sessionId: _id, rev: 4, type: 'session.updated' }, { sessionId: _id, rev: 6, type: 'message.deleted' }]
+  return { session, first, cut, whole, second, last, edited, erased, changes, branch: branch as Document }
 }
 
 type Kept = ReturnType<typeof wellKept>
 
-async function store ({ session, ...messages }: Kept, test: Test): Promise<[uri: string, database: string]> {
+async function store ({ session, changes, branch: _, ...messages }: Kept, test: Test): Promise<[uri: string, database: string]> {
   const uri = await storeUri()
   const client = new MongoClient(uri)
   const db = client.db(databaseName())
@@ -37,18 +48,19 @@ async function store ({ session, ...messages }: Kept, test: Test): Promise<[uri:
   })
   if (session['gone'] !== true) await db.collection('sessions').insertOne(session)
   await db.collection('messages').insertMany(Object.values(messages))
+  await db.collection('changes').insertMany(changes)
   return [uri, db.databaseName]
 }
 
-const live = { turn: { messageId: new ObjectId() }, nextSeq: 6 }
+const live = { turn: { messageId: new ObjectId() } }
 
 /** How to break it, and what must be said of that. */
 const breaches: Array<[name: string, plant: (kept: Kept) => void, expected: RegExp]> = [
-  ['a gap', ({ second, last, session }) => { second['seq'] = 5; last['seq'] = 6; session['nextSeq'] = 7 }, /numbers are 1, 2, 3, 5, 6/],
-  ['a start that is not 1', ({ first }) => { first['seq'] = 0 }, /numbers are 0, 2/],
-  ['a twin', ({ last }) => { last['seq'] = 4 }, /numbers are 1, 2, 3, 4, 4/],
-  ['a number taken for nothing', ({ session }) => { session['nextSeq'] = 7 }, /next number is 7/],
-  ['a number that is taken already', ({ session }) => { session['nextSeq'] = 5 }, /next number is 5/],
+  ['a gap', ({ edited, erased, session }) => { edited['seq'] = 7; erased['seq'] = 8; session['nextSeq'] = 9 }, /numbers are 1, 2, 3, 4, 5, 7, 8/],
+  ['a start that is not 1', ({ first }) => { first['seq'] = 0 }, /numbers are 2, 3/],
+  ['a twin', ({ last }) => { last['seq'] = 4 }, /numbers are 1, 2, 3, 4, 4, 6, 7/],
+  ['a number taken for nothing', ({ session }) => { session['nextSeq'] = 9 }, /next number is 9/],
+  ['a number that is taken already', ({ session }) => { session['nextSeq'] = 7 }, /next number is 7/],
   ['a turn left behind', ({ session }) => { session['turn'] = live.turn }, /turn is left/],
   ['a ticket left behind', ({ session }) => { session['tickets'] = [{}] }, /still waits/],
   ['a reply that has not ended', ({ cut }) => { cut['status'] = 'streaming'; delete cut['error'] }, /1 replies have not ended/],
@@ -76,10 +88,23 @@ const breaches: Array<[name: string, plant: (kept: Kept) => void, expected: RegE
   ['an empty question', ({ first }) => { first['content'] = '' }, /says something/],
   ['a question that streams', ({ first }) => { first['status'] = 'streaming' }, /complete from the start/],
   ['a question with usage', ({ first }) => { first['usage'] = usage }, /is no reply/],
-  ['a reply with a key', ({ whole }) => { Object.assign(whole, { idempotencyKey: 'x', requestHash: 'h' }) }, /bears no key/],
+  ['a reply with a key', ({ whole }) => { Object.assign(whole, { idempotencyKey: 'x', requestHash: 'h' }) }, /begins no branch/],
   ['a key without its hash', ({ first }) => { delete first['requestHash'] }, /come together/],
   ['an unknown role', ({ last }) => { last['role'] = 'system' }, /role system/],
   ['an unknown status', ({ last }) => { last['status'] = 'lost' }, /status lost/],
+  ['a message behind another', ({ second, first }) => { second['parentId'] = first['_id'] }, /message 4 does not follow/],
+  ['a first message behind something', ({ first, last }) => { first['parentId'] = last['_id'] }, /hangs elsewhere/],
+  ['a branch that begins elsewhere', ({ branch }) => { branch['startSeq'] = 5 }, /begins elsewhere/],
+  ['a branch that hangs elsewhere', ({ branch }) => { branch['parentSeq'] = 2 }, /hangs on a message that is not there/],
+  ['a branch of no line', ({ branch }) => { branch['from'] = new ObjectId() }, /has left another line/],
+  ['a branch without messages', ({ session, branch }) => { session['branches'] = [branch, { ...branch, id: new ObjectId() }] }, /has no messages/],
+  ['a message on no line', ({ session }) => { session['branches'] = [] }, /line that is none/],
+  ['a tip that is not the last', ({ session, last }) => { session['tipId'] = last['_id'] }, /does not go on behind/],
+  ['a text that is left', ({ erased }) => { erased['content'] = 'secret' }, /something is left/],
+  ['a change numbered as a turn', ({ changes }) => { changes[0]!.rev = 3 }, /the same number/],
+  ['a change that is not counted', ({ session }) => { session['rev'] = 5 }, /counted less/],
+  ['a change left behind', ({ session }) => { session['log'] = [{}] }, /not settled/],
+  ['an order that goes back', ({ second }) => { second['rev'] = 1 }, /numbered lower/],
   ['messages without a session', ({ session }) => { session['gone'] = true }, /is gone and its messages are not/]
 ]
 
