@@ -165,6 +165,14 @@ export class MessageRepository {
     return document ? toMessage(document) : undefined
   }
 
+  /** Those of some messages that are there, of whatever session. */
+  async some (ids: readonly string[]): Promise<Message[]> {
+    const documents = await this.#collection
+      .find({ _id: { $in: ids.map((id) => parseId(id)!) } }, { batchSize: ids.length + 1 })
+      .toArray()
+    return documents.map(toMessage)
+  }
+
   async findByKey (sessionId: string, idempotencyKey: string): Promise<Message | undefined> {
     const document = await this.#collection.findOne({ sessionId: parseId(sessionId)!, idempotencyKey })
     return document ? toMessage(document) : undefined

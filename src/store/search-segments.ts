@@ -3,17 +3,17 @@ import { type SegmentFigures, type SegmentTable } from '../search/segment.ts'
 import { newId } from './ids.ts'
 
 /**
- * `building`: its blocks are being written, nobody sees it. `unchecked`: seen; its messages are to be looked at once
- * more. `dropped`: seen by nobody any more, its blocks are being removed.
+ * `building`: its blocks are being written. `unchecked`: they are; its messages are to be looked at once more. `ready`:
+ * it is searched. `replacing`: so is this, in place of those that it replaces. `dropped`: its blocks are being removed.
  */
-export type SegmentState = 'building' | 'unchecked' | 'ready' | 'dropped'
+export type SegmentState = 'building' | 'unchecked' | 'ready' | 'replacing' | 'dropped'
 
 /** A segment of the search index, without its table and blocks. */
 export interface StoredSegment extends SegmentFigures {
   readonly id: string
   readonly tenantId: string
   readonly state: SegmentState
-  /** The segments that it stands for, once it is seen. */
+  /** The segments that it was made from. */
   readonly replaces: readonly string[]
   /** The places of messages that are to leave it. */
   readonly dead: readonly number[]
@@ -57,6 +57,8 @@ function toSegment ({ _id, dead, marked: _, ...rest }: SegmentDocument): StoredS
   return { id: _id, dead: dead.flatMap((places) => [...new Uint32Array(copied(places))]), marks: dead.length, ...rest }
 }
 
+const markable: SegmentState[] = ['unchecked', 'ready', 'replacing']
+
 /** The collections of the search index: `searchSegments`, and for each the table of its messages and the blocks of its terms. */
 export class SearchSegmentRepository {
   readonly #segments: Collection<SegmentDocument>
@@ -77,14 +79,14 @@ export class SearchSegmentRepository {
     ])
   }
 
-  /** The segments of a tenant that are seen, those included that others stand for. */
-  async seen (tenantId: string): Promise<StoredSegment[]> {
-    return await this.#find({ tenantId, state: { $in: ['unchecked', 'ready'] } })
+  /** The segments of a tenant that hold messages for good. */
+  async of (tenantId: string): Promise<StoredSegment[]> {
+    return await this.#find({ tenantId, state: { $in: markable } })
   }
 
   /** Segments that somebody has not done with. */
   async unfinished (): Promise<StoredSegment[]> {
-    return await this.#find({ state: { $in: ['building', 'unchecked', 'dropped'] } })
+    return await this.#find({ state: { $in: ['building', 'unchecked', 'replacing', 'dropped'] } })
   }
 
   /** Segments with messages that are to leave them. */
@@ -126,28 +128,28 @@ export class SearchSegmentRepository {
     return matchedCount === 1
   }
 
-  /** Drops a segment for which another stands. False: more of its messages were marked than `marks` times. */
+  /** Drops a segment. False: its messages were marked more often than `marks` says. */
   async drop (id: string, marks: number): Promise<boolean> {
     const { matchedCount } = await this.#segments.updateOne(
-      { _id: id, state: { $in: ['unchecked', 'ready'] }, dead: { $size: marks } }, { $set: { state: 'dropped' } }
+      { _id: id, state: { $in: markable }, dead: { $size: marks } }, { $set: { state: 'dropped' } }
     )
     return matchedCount === 1
   }
 
-  /** Removes a segment that nobody sees, its table and blocks first. */
-  async remove (id: string, buckets: number): Promise<void> {
+  /** Removes a segment that is not searched, its blocks first. */
+  async remove ({ id, buckets }: Pick<StoredSegment, 'id' | 'buckets'>): Promise<void> {
     for (let from = 0; from < buckets; from += BLOCKS_AT_ONCE) {
       const count = Math.min(BLOCKS_AT_ONCE, buckets - from)
       await this.#blocks.deleteMany({ _id: { $in: Array.from({ length: count }, (_, i) => blockId(id, from + i)) } })
     }
     await this.#tables.deleteOne({ _id: id })
-    await this.#segments.deleteOne({ _id: id, state: { $in: ['building', 'dropped'] } })
+    await this.#segments.deleteOne({ _id: id, state: { $nin: ['ready', 'replacing'] } })
   }
 
-  /** Notes that messages are to leave a segment. False: it is not seen any more; another may stand for it. */
+  /** Notes that messages are to leave a segment. False: it was dropped; another may have them. */
   async mark (id: string, places: readonly number[]): Promise<boolean> {
     const { matchedCount } = await this.#segments.updateOne(
-      { _id: id, state: { $in: ['unchecked', 'ready'] } },
+      { _id: id, state: { $in: markable } },
       { $push: { dead: binary(Uint32Array.from(places)) }, $set: { marked: true } }
     )
     return matchedCount === 1
