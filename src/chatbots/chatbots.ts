@@ -26,8 +26,7 @@ const versionKey = ({ id }: Chatbot, version: number) => `${id}/${version}`
 const asOf = (chatbot: Chatbot, { version, note, createdAt, settings }: ChatbotVersion): Chatbot =>
   ({ ...chatbot, ...settings, version, note, updatedAt: createdAt })
 
-/** A chatbot as clients see it. */
-export function presentConfig ({ tenantId: _, createdAt, updatedAt, ...rest }: Chatbot): ChatbotConfig {
+function present ({ tenantId: _, createdAt, updatedAt, ...rest }: Chatbot): ChatbotConfig {
   return { ...rest, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }
 }
 
@@ -55,16 +54,16 @@ export class Chatbots {
   /** Adds a chatbot with the versions before its current one. One with its id that is there already is returned instead. */
   async insert (chatbot: Chatbot, earlier: readonly ChatbotVersion[] = []): Promise<ChatbotConfig> {
     const inserted = await this.#repository.insert(chatbot, earlier)
-    return presentConfig(inserted ? this.remember(inserted) : await this.require(chatbot.tenantId, chatbot.id))
+    return present(inserted ? this.remember(inserted) : await this.require(chatbot.tenantId, chatbot.id))
   }
 
   async list (tenantId: string, request: PageRequest): Promise<PageOf<ChatbotConfig>> {
     const { data, nextCursor } = await this.#repository.page(tenantId, request)
-    return { data: data.map(presentConfig), nextCursor }
+    return { data: data.map(present), nextCursor }
   }
 
   async get (tenantId: string, id: string): Promise<ChatbotConfig> {
-    return presentConfig(await this.require(tenantId, id))
+    return present(await this.require(tenantId, id))
   }
 
   /** Replaces all settings. `ifMatch`: only where the version is one of these, else `version_mismatch`. */
@@ -169,7 +168,7 @@ export class Chatbots {
       const changed = await this.#repository.change(current, await changeOf(current), new Date())
       if (!changed) continue
       this.#recent.tellChanged(changed)
-      return presentConfig(this.remember(changed))
+      return present(this.remember(changed))
     }
     throw new ApiError('conflict', { detail: 'The configuration is being changed by too many at once.' })
   }

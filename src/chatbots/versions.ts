@@ -1,8 +1,7 @@
 import { type ConfigDiff, type ConfigVersion, type ConfigVersionHead } from '../../schemas/config-version.ts'
-import { ApiError } from '../errors.ts'
 import { type ChatbotVersion, type ChatbotVersionHead, type ChatbotVersionRepository } from '../store/chatbot-versions.ts'
 import { currentVersion } from '../store/chatbots.ts'
-import { type PageOf, type PageRequest } from '../store/page.ts'
+import { type PageOf, type PageRequest, wrongCursor } from '../store/page.ts'
 import { type Chatbots } from './chatbots.ts'
 import { changesBetween } from './settings-diff.ts'
 
@@ -15,10 +14,7 @@ export const presentVersion = (version: ChatbotVersion): ConfigVersion => ({ ...
 /** The cursor of this list is the number of the last version on the page. */
 function numberIn (cursor: string): number {
   if (/^[1-9]\d{0,9}$/.test(cursor)) return Number(cursor)
-  throw new ApiError('validation_failed', {
-    detail: 'The cursor is not one of this list.',
-    members: { errors: [{ path: '/cursor', message: 'must be the nextCursor of an earlier page' }] }
-  })
+  throw wrongCursor()
 }
 
 /** What chatbots were before, and how that differs from what they became. */

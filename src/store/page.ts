@@ -19,14 +19,15 @@ function encode (time: Date, id: ObjectId): string {
   return Buffer.from(`${time.getTime()}:${id.toHexString()}`).toString('base64url')
 }
 
+/** For a cursor that no page has given. */
+export const wrongCursor = () => new ApiError('validation_failed', {
+  detail: 'The cursor is not one of this list.',
+  members: { errors: [{ path: '/cursor', message: 'must be the nextCursor of an earlier page' }] }
+})
+
 function decode (cursor: string): { time: Date, id: ObjectId } {
   const match = /^(\d{1,13}):([0-9a-f]{24})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'))
-  if (!match?.[1] || !match[2]) {
-    throw new ApiError('validation_failed', {
-      detail: 'The cursor is not one of this list.',
-      members: { errors: [{ path: '/cursor', message: 'must be the nextCursor of an earlier page' }] }
-    })
-  }
+  if (!match?.[1] || !match[2]) throw wrongCursor()
   return { time: new Date(Number(match[1])), id: ObjectId.createFromHexString(match[2]) }
 }
 

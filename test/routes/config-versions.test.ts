@@ -1,39 +1,16 @@
 import { ObjectId } from 'mongodb'
 import t from 'tap'
-import { contents, isProblem, nobody, pages, type ConfigView, type PageView, type SessionView } from '../edge.ts'
-import { type RequestOptions } from '../helper.ts'
+import { configRequests, path, type DiffView, type HeadView } from '../configs.ts'
+import { contents, isProblem, nobody, pages, type PageView, type SessionView } from '../edge.ts'
 import { promptOf, startAppWithSim } from '../sim.ts'
 
 const { app, client, clientFor, db, sim } = await startAppWithSim(t)
+const { ask, put, patch, rollback, versionsOf, versionOf, numbersOf, changed } = configRequests(client)
 
-interface HeadView { version: number, note: string | null, createdAt: string }
-interface VersionView extends HeadView { settings: Partial<ConfigView> }
-interface DiffView { version: number, with: number | null, changes: Array<{ path: string, from?: unknown, to?: unknown }> }
-interface DocumentView { format: string, formatVersion: number, exportedAt: string, config: Partial<ConfigView>, versions: VersionView[] }
-
-const path = (id: string, rest = '') => `/api/configs/${id}${rest}`
-const ask = async <T = ConfigView>(id: string, rest = '', options?: RequestOptions) => await client.ask<T>(path(id, rest), options)
-const put = async (id: string, body: unknown) => await ask(id, '', { method: 'PUT', body })
-const patch = async (id: string, body: unknown) => await ask(id, '', { method: 'PATCH', body })
-const rollback = async (id: string, body: unknown, headers: Record<string, string> = {}) => await ask(id, '/rollback', { body, headers })
-const versionOf = async (id: string, version: number) => (await ask<VersionView>(id, `/versions/${version}`)).body
-const versionsOf = async (id: string) => (await ask<PageView<HeadView>>(id, '/versions?limit=100')).body.data
-const numbersOf = async (id: string) => (await versionsOf(id)).map(({ version }) => version)
 const diff = async (id: string, rest: string) => (await ask<DiffView>(id, `/versions/${rest}`)).body
-const exportOf = async (id: string) => (await ask<DocumentView>(id, '/export')).body
-const importOf = async (body: unknown) => await client.ask<ConfigView>('/api/configs/import', { body })
 const say = async (session: string) => {
   const { body } = await client.ask<{ botMessage: { configVersion: number } }>(`/api/sessions/${session}/messages`, { body: { message: 'Hello' } })
   return { configVersion: body.botMessage.configVersion, system: promptOf(sim, sim.requests().length - 1)[0]!.content }
-}
-
-/** A configuration that has been changed in each of the four ways. */
-async function changed (): Promise<string> {
-  const id = await client.createConfig({ purpose: 'One.', note: 'The first.', domain: ['a'] })
-  await put(id, { purpose: 'Two.', note: 'Rewritten.', model: { temperature: 1 } })
-  await patch(id, { tone: { style: 'formal' }, model: { temperature: null, maxTokens: 5 } })
-  await rollback(id, { version: 1, note: 'Back.' })
-  return id
 }
 
 t.test('every change makes a version, which stays as it was', async (t) => {
@@ -178,7 +155,6 @@ t.test('another tenant finds nothing, and nothing that tells more than an unknow
       : [['/rollback', { version: 1 }]] as const
     for (const [rest, body] of requests) isProblem(t, await who.ask(path(id, rest), { body }), 'forbidden', `${scope} ${rest}`)
   }
-  isProblem(t, await (await clientFor('default', 'configs:read')).ask('/api/configs/import', { body: await exportOf(id) }), 'forbidden')
 })
 
 t.test('changes at once lose no version', async (t) => {
@@ -280,120 +256,4 @@ t.test('a session that keeps to a version is not moved by changes', async (t) =>
   }
   await ask(id, '', { method: 'DELETE' })
   isProblem(t, await client.ask(`/api/sessions/${pinned.body.id}/messages`, { body: { message: 'Hello' } }), 'not_found')
-})
-
-t.test('a configuration goes elsewhere with its history', async (t) => {
-  const id = await changed()
-  const exported = await client.fetch(path(id, '/export'))
-  t.equal(exported.headers.get('content-disposition'), `attachment; filename="config-${id}.json"`)
-  const document = await exported.json() as DocumentView
-  t.match(document, { format: 'parley.config', formatVersion: 1, exportedAt: /Z$/, config: { purpose: 'One.' }, versions: { length: 4 } })
-  t.same(document.versions.map(({ version }) => version), [1, 2, 3, 4])
-  for (const version of document.versions) t.same(version, await versionOf(id, version.version))
-
-  const elsewhere = await clientFor('elsewhere', 'admin')
-  const imported = await elsewhere.ask<ConfigView>('/api/configs/import', { body: document })
-  t.equal(imported.status, 201)
-  t.equal(imported.headers.get('location'), path(imported.body.id))
-  t.equal(imported.headers.get('etag'), '"4"')
-  t.match(imported.body, { ...document.config, version: 4, note: 'Back.', specificationId: null, createdAt: document.versions[0]!.createdAt })
-  t.same((await elsewhere.ask(path(imported.body.id))).body, imported.body)
-  const { body: again } = await elsewhere.ask<DocumentView>(path(imported.body.id, '/export'))
-  t.same({ ...again, exportedAt: '' }, { ...document, exportedAt: '' }, 'an export of it is the same document')
-  t.match(await elsewhere.ask(path(imported.body.id, '/rollback'), { body: { version: 2 } }), { body: { version: 5, purpose: 'Two.' } })
-})
-
-t.test('a history that has lost its beginning is numbered anew', async (t) => {
-  const id = await changed()
-  const document = await exportOf(id)
-  const { body } = await importOf({ ...document, versions: document.versions.slice(2) })
-  t.match(body, { version: 2, purpose: 'One.' })
-  t.same((await versionsOf(body.id)).map(({ version, note }) => [version, note]), [[2, 'Back.'], [1, null]])
-  t.match(await versionOf(body.id, 1), { settings: document.versions[2]!.settings })
-})
-
-t.test('a document may have no history, or settings that are newer than it', async (t) => {
-  const document = await exportOf(await changed())
-  const { versions, ...bare } = document
-  for (const body of [bare, { ...bare, versions: [] }]) {
-    const { body: imported } = await importOf(body)
-    t.match(imported, { purpose: 'One.', version: 1, note: null })
-    t.ok(imported.createdAt >= document.exportedAt)
-  }
-  const { body: edited } = await importOf({ ...document, config: { purpose: 'Edited.', tone: { language: 'German' } } })
-  t.match(edited, { purpose: 'Edited.', tone: { language: 'de' }, version: 5, note: null })
-  t.same(await versionOf(edited.id, 4), versions[3])
-})
-
-t.test('an import is made once for its key', async (t) => {
-  const document = await exportOf(await changed())
-  const headers = { 'idempotency-key': 'import' }
-  const first = await client.ask<ConfigView>('/api/configs/import', { body: document, headers })
-  await db.collection('idempotencyRecords').updateOne({ resourceId: first.body.id }, { $set: { answer: null } })
-  await db.collection('configs').deleteOne({ _id: new ObjectId(first.body.id) })
-  const second = await client.ask<ConfigView>('/api/configs/import', { body: document, headers })
-  t.same(second.body, first.body, 'what a crash left behind is taken up')
-  t.equal(second.headers.get('idempotency-replayed'), 'true')
-  t.same(await numbersOf(first.body.id), [4, 3, 2, 1])
-})
-
-t.test('a document that is none of ours is refused with a word why', async (t) => {
-  const document = await exportOf(await changed())
-  const before = await contents(db)
-  const [first, ...others] = document.versions
-  const withFirst = (change: object) => ({ ...document, versions: [{ ...first, ...change }, ...others] })
-  const cases: Array<[object, string, RegExp?]> = [
-    [{ name: 'something else' }, '/format', /another kind/],
-    [{ ...document, format: 'other.config' }, '/format', /another kind/],
-    [{ ...document, format: null }, '/format'],
-    [{ ...document, formatVersion: 2 }, '/formatVersion', /known here/],
-    [{ ...document, formatVersion: '1' }, '/formatVersion'],
-    [{ ...document, config: undefined }, '/config'],
-    [{ ...document, config: { ...document.config, tone: { language: 'Elvish tongue' } } }, '/config/tone/language'],
-    [{ ...document, secret: 1 }, '/secret'],
-    [withFirst({ settings: { ...first!.settings, tone: { language: 'xx' } } }), '/versions/0/settings/tone/language'],
-    [withFirst({ settings: {} }), '/versions/0/settings/purpose'],
-    [withFirst({ createdAt: 'yesterday' }), '/versions/0/createdAt'],
-    [withFirst({ createdAt: '2016-12-31T23:59:60Z' }), '/versions/0/createdAt', /between 1970 and now/],
-    [withFirst({ createdAt: '1969-12-31T23:59:59Z' }), '/versions/0/createdAt'],
-    [withFirst({ createdAt: '9999-12-31T23:59:59Z' }), '/versions/0/createdAt'],
-    [{ ...document, versions: Array.from({ length: 1001 }, () => first) }, '/versions', /1000/]
-  ]
-  for (const [body, path, message = /./] of cases) {
-    const refused = await importOf(body)
-    isProblem(t, refused, 'validation_failed', path)
-    t.match(refused.body, { errors: [{ path, message }] })
-  }
-  t.equal(await contents(db), before)
-})
-
-/** Adds versions to a configuration until it has `count`, each like its first one. */
-async function grow (id: string, count: number): Promise<void> {
-  const configId = new ObjectId(id)
-  await patch(id, {})
-  const { _id: _, ...first } = (await db.collection('configVersions').findOne({ configId }))!
-  await db.collection('configs').updateOne({ _id: configId }, { $set: { version: count } })
-  await db.collection('configVersions').insertMany(Array.from({ length: count - 2 }, (_, i) => ({ ...first, version: i + 2 })))
-}
-
-t.test('an export holds the newest thousand versions, and all of them go with their chatbot', async (t) => {
-  const id = await client.createConfig()
-  await grow(id, 1101)
-  const { versions } = await exportOf(id)
-  t.same([versions.length, versions[0]!.version, versions.at(-1)!.version], [1000, 102, 1101])
-  t.equal((await ask(id, '', { method: 'DELETE' })).status, 204)
-  await app.chat.purge()
-  t.equal(await db.collection('configVersions').countDocuments({ configId: new ObjectId(id) }), 0)
-})
-
-t.test('an export is never larger than what can be imported', async (t) => {
-  // Written as JSON, each of these takes six bytes.
-  const id = await client.createConfig({ instructions: '\x01'.repeat(20_000) })
-  await grow(id, 80)
-  const exported = await (await client.fetch(path(id, '/export'))).text()
-  const { versions } = JSON.parse(exported) as DocumentView
-  t.ok(versions.length > 60 && versions.length < 80, `${versions.length} versions`)
-  t.equal(versions.at(-1)!.version, 80, 'the newest ones')
-  t.match(await importOf(exported), { status: 201, body: { version: versions.length } })
-  isProblem(t, await importOf(`${exported}${' '.repeat(8 * 1024 * 1024 - exported.length + 1)}`), 'payload_too_large')
 })
