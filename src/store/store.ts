@@ -5,9 +5,11 @@ import {
 import { ApiKeyRepository } from './api-keys.ts'
 import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
+import { ErasureRepository } from './erasures.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
 import { LeaseRepository } from './leases.ts'
 import { MessageRepository } from './messages.ts'
+import { migrate } from './migrations.ts'
 import { PurgeRepository } from './purges.ts'
 import { SearchSegmentRepository } from './search-segments.ts'
 import { SearchSourceRepository } from './search-sources.ts'
@@ -28,6 +30,7 @@ export interface Store {
   readonly idempotency: IdempotencyRepository
   readonly signals: SignalRepository
   readonly purges: PurgeRepository
+  readonly erasures: ErasureRepository
   readonly specifications: SpecificationRepository
   readonly upkeep: UpkeepRepository
   readonly searchSegments: SearchSegmentRepository
@@ -37,7 +40,7 @@ export interface Store {
   ping (): Promise<void>
 }
 
-/** Makes the indexes, where they are missing, and hands out the repositories. */
+/** Makes the indexes, where they are missing, brings old data up to date, and hands out the repositories. */
 export async function openStore (db: Db): Promise<Store> {
   const apiKeys = new ApiKeyRepository(db)
   const chatbots = new ChatbotRepository(db)
@@ -45,6 +48,7 @@ export async function openStore (db: Db): Promise<Store> {
   const messages = new MessageRepository(db)
   const changes = new ChangeRepository(db)
   const idempotency = new IdempotencyRepository(db)
+  const erasures = new ErasureRepository(db)
   const signals = new SignalRepository(db)
   const specifications = new SpecificationRepository(db)
   const searchSegments = new SearchSegmentRepository(db)
@@ -52,6 +56,7 @@ export async function openStore (db: Db): Promise<Store> {
   await Promise.all([
     apiKeys, chatbots, sessions, messages, changes, idempotency, signals, specifications, searchSegments, searchSources
   ].map((repository) => repository.createIndexes()))
+  await migrate(db)
   return {
     apiKeys,
     chatbots,
@@ -62,6 +67,7 @@ export async function openStore (db: Db): Promise<Store> {
     idempotency,
     signals,
     purges: new PurgeRepository(db),
+    erasures,
     specifications,
     upkeep: new UpkeepRepository(db),
     searchSegments,

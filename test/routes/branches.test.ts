@@ -1,7 +1,7 @@
-import { ObjectId } from 'mongodb'
+import { MongoClient, ObjectId } from 'mongodb'
 import t from 'tap'
 import { type Message as MessageView } from '../../schemas/message.ts'
-import { allOf, type Client, storeUri } from '../helper.ts'
+import { allOf, type Client, databaseName, startApp, storeUri } from '../helper.ts'
 import { checkLedger } from '../ledger.ts'
 import { promptOf, StepClock, startAppWithSim, type TestAppWithSim } from '../sim.ts'
 
@@ -292,4 +292,60 @@ t.test('replies are rated, and the ratings are listed by configuration and time'
   t.same(await ids(''), all.slice(1))
   await client.ask(`/api/sessions/${rated[1]!.sessionId}`, { method: 'DELETE' })
   t.same(await ids('&limit=1'), [rated[0]!.id])
+})
+
+t.test('conversations of earlier versions know what follows what, and go on', async (t) => {
+  const database = databaseName()
+  const mongo = new MongoClient(await storeUri())
+  t.teardown(async () => await mongo.close())
+  const db = mongo.db(database)
+  const [configId, sessionId] = [new ObjectId(), new ObjectId()]
+  const ids = Array.from({ length: 1203 }, () => new ObjectId())
+  const common = { tenantId: 'default', configId, userId: null, channel: null }
+  const place = (seq: number) => ({ _id: ids[seq - 1]!, ...common, sessionId, seq, timestamp: new Date() })
+  const ended = { usage: { promptTokens: 1, completionTokens: 1, totalTokens: 2 }, latency: { totalMs: 1 } }
+  await db.collection('configs').insertOne({
+    _id: configId,
+    tenantId: 'default',
+    name: 'Old',
+    purpose: 'Help.',
+    domain: [],
+    tone: { style: '', language: 'en' },
+    channels: [],
+    integrations: [],
+    instructions: '',
+    model: {},
+    historyLimit: 4,
+    version: 1,
+    createdAt: new Date(),
+    updatedAt: new Date(),
+    deletedAt: null
+  })
+  await db.collection('sessions').insertMany([sessionId, new ObjectId()].map((_id) => ({
+    _id,
+    ...common,
+    title: null,
+    metadata: {},
+    status: 'active',
+    startedAt: new Date(),
+    lastActivity: new Date(),
+    nextSeq: _id === sessionId ? ids.length + 1 : 1,
+    turn: null
+  })))
+  // The first reply failed and was run again.
+  await db.collection('messages').insertMany(ids.map((_, i) => {
+    if (i === 1) return { ...place(2), role: 'bot', status: 'failed', content: '', replyTo: ids[0], error: { code: 'internal', detail: '' }, ...ended }
+    if (i === 2) return { ...place(3), role: 'bot', status: 'completed', content: 'b', replyTo: ids[0], ...ended }
+    return i % 2 === 1 || i === 0
+      ? { ...place(i + 1), role: 'user', status: 'completed', content: `u${i}` }
+      : { ...place(i + 1), role: 'bot', status: 'completed', content: `b${i}`, replyTo: ids[i - 1], ...ended }
+  }))
+  const { client } = await startApp(t, { MONGODB_DATABASE: database })
+  t.same(await checkLedger(await storeUri(), database), [])
+  const { send, texts, edit } = talk(client, sessionId.toHexString())
+  t.match((await send('more')).body.userMessage, { seq: 1204, parentId: ids.at(-1)!.toHexString() })
+  t.match((await edit(ids[3]!.toHexString(), 'instead')).body.userMessage, { parentId: ids[2]!.toHexString() })
+  t.same((await texts()).slice(0, 4), ['u0', '> ', '> b', 'instead'])
+  t.same(await checkLedger(await storeUri(), database), [])
+  t.same((await db.collection('migrations').find().toArray()).map(({ _id }) => String(_id)), ['lines'])
 })

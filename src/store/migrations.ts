@@ -1,0 +1,56 @@
+import { type AnyBulkWriteOperation, type Collection, type Db, type Document, type ObjectId } from 'mongodb'
+import { insertNew } from './insert-new.ts'
+
+const BATCH = 500
+
+/**
+ * What has to be done once to data of earlier versions, in order. Each may be cut off and begun again, and done by several
+ * processes at once. So they need no lock, and no library: the one there is for this looks for its lock before it takes it, and
+ * fails where another process has it, instead of waiting.
+ */
+const migrations: ReadonlyArray<readonly [name: string, migrate: (db: Db) => Promise<void>]> = [
+  ['lines', addLines]
+]
+
+interface MigrationDocument {
+  _id: string
+  doneAt: Date
+}
+
+/** Brings the data up to what this version expects. */
+export async function migrate (db: Db): Promise<void> {
+  const done: Collection<MigrationDocument> = db.collection('migrations')
+  for (const [name, work] of migrations) {
+    if (await done.findOne({ _id: name })) continue
+    await work(db)
+    await insertNew(done, { _id: name, doneAt: new Date() })
+  }
+}
+
+/** Earlier, messages did not know the one before them, sessions had no order of events, and there was no search. */
+async function addLines (db: Db): Promise<void> {
+  const sessions = db.collection<Document & { _id: ObjectId }>('sessions')
+  for await (const { _id } of sessions.find({ rev: { $exists: false } }, { projection: { _id: 1 } })) {
+    await sessions.updateOne({ _id, rev: { $exists: false } }, { $set: await addLine(db, _id) })
+  }
+}
+
+/** Links the messages of a session, and answers what the session then is. */
+async function addLine (db: Db, sessionId: ObjectId): Promise<Document> {
+  const messages = db.collection<Document & { _id: ObjectId }>('messages')
+  let writes: Array<AnyBulkWriteOperation<Document & { _id: ObjectId }>> = []
+  let [previous, rev]: [Document & { _id: ObjectId } | undefined, number] = [undefined, 0]
+  for await (const message of messages.find({ sessionId }).sort({ seq: 1 }).project<Document & { _id: ObjectId }>({ replyTo: 1 })) {
+    // A reply begins together with what it answers, except where that was answered before.
+    if (!previous || !(message['replyTo'] as ObjectId | undefined)?.equals(previous._id)) rev++
+    writes.push({
+      updateOne: { filter: { _id: message._id, rev: { $exists: false } }, update: { $set: { parentId: previous?._id ?? null, rev } } }
+    })
+    previous = message
+    if (writes.length < BATCH) continue
+    await messages.bulkWrite(writes)
+    writes = []
+  }
+  if (writes.length > 0) await messages.bulkWrite(writes)
+  return { rev, tipId: previous?._id ?? null, ...(previous && { unindexed: true }) }
+}
