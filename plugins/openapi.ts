@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
 import { Branch, BranchPage } from '../schemas/branch.ts'
 import { ChatbotSettings } from '../schemas/chatbot-settings.ts'
+import { Erasure, ErasurePage } from '../schemas/erasure.ts'
 import { Feedback, FeedbackInput } from '../schemas/feedback.ts'
 import { ConfigExport, ConfigImport } from '../schemas/config-export.ts'
 import { ConfigDiff, ConfigVersion, ConfigVersionHead, ConfigVersionPage, RollbackInput } from '../schemas/config-version.ts'
@@ -20,6 +21,7 @@ import { type Config } from '../src/config.ts'
 const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage, ChatbotSettings,
   ConfigVersion, ConfigVersionHead, ConfigVersionPage, ConfigDiff, RollbackInput, ConfigExport, ConfigImport,
+  Erasure, ErasurePage,
   Session, SessionInput, SessionPatch, SessionPage,
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage,
@@ -84,6 +86,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'specifications', description: 'Briefs, and configurations drafted from them.' },
         { name: 'sessions', description: 'Conversations.' },
         { name: 'messages', description: 'What is said in them.' },
+        { name: 'end users', description: 'Erasing what is kept of them.' },
         { name: 'operations', description: 'How the server is.' }
       ],
       security: [{ bearerAuth: [] }, { apiKey: [] }],

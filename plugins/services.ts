@@ -5,6 +5,7 @@ import { Chatbots } from '../src/chatbots/chatbots.ts'
 import { ChatbotTransfer } from '../src/chatbots/transfer.ts'
 import { ChatbotVersions } from '../src/chatbots/versions.ts'
 import { type Config } from '../src/config.ts'
+import { Erasures } from '../src/portability/erasures.ts'
 import { Search } from '../src/search/search.ts'
 import { ChangeLog } from '../src/sessions/change-log.ts'
 import { Sessions } from '../src/sessions/sessions.ts'
@@ -18,6 +19,7 @@ declare module 'fastify' {
     messageSearch: Search
     chat: Chat
     specifications: Specifications
+    erasures: Erasures
   }
 }
 
@@ -48,10 +50,12 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('messageSearch', search)
   fastify.decorate('chat', chat)
   fastify.decorate('specifications', specifications)
+  const erasures = new Erasures({ store, removal: chat.removal, log: fastify.log })
+  fastify.decorate('erasures', erasures)
   fastify.addHook('preClose', async () => specifications.close())
   // Before the server waits for its connections: those who follow a message would hold it up.
   fastify.addHook('preClose', async () => {
     // Whatever a hook returns is taken for a failure.
-    await Promise.all([chat.close(), search.close()])
+    await Promise.all([chat.close(), search.close(), erasures.close()])
   })
 }, { name: 'services', dependencies: ['mongo', 'bus', 'model'] })

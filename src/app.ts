@@ -24,6 +24,7 @@ import { buildSerializer } from '../plugins/serialization.ts'
 import { buildValidator } from '../plugins/validation.ts'
 import configVersions from '../routes/config-versions.ts'
 import configs from '../routes/configs.ts'
+import erasures from '../routes/erasures.ts'
 import feedback from '../routes/feedback.ts'
 import messages from '../routes/messages.ts'
 import operations from '../routes/operations.ts'
@@ -61,7 +62,7 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
     keepAliveTimeout: 5000,
     // What comes while the server closes is answered like anything else; what it cannot do any more says so itself.
     return503OnClosing: false,
-    routerOptions: { maxParamLength: 500 }
+    routerOptions: { maxParamLength: 600 }
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(mongo, { config, monitorCommands })
@@ -96,6 +97,7 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
   await app.register(messages, { maxMessageChars: config.MAX_MESSAGE_CHARS })
   await app.register(transcript)
   await app.register(feedback)
+  await app.register(erasures)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

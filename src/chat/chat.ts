@@ -47,6 +47,7 @@ export interface ChatOptions {
 /** Conversations: sending, reading, following and stopping messages, and cleaning up after what ended badly. */
 export class Chat {
   readonly transcript: Transcript
+  readonly removal: SessionRemoval
   readonly #branching: Branching
   readonly #options: ChatOptions
   readonly #live = new LiveMessages()
@@ -80,8 +81,8 @@ export class Chat {
     this.#stopper = stopper
     this.#sender = new Sender({ messages, turns, line, starter, stopper, followers, leaseMs })
     this.#reaper = new Reaper(messages, turns)
-    const removal = new SessionRemoval({ purges: store.purges, messages, turns, search: options.search })
-    this.#purger = new Purger({ chatbots: store.chatbots, sessions, purges: store.purges, removal })
+    this.removal = new SessionRemoval({ purges: store.purges, messages, turns, search: options.search, stopper, line })
+    this.#purger = new Purger({ chatbots: store.chatbots, sessions, purges: store.purges, removal: this.removal })
     tellLiveText(bus, live)
     this.#timers = [
       setInterval(() => { this.#inBackground(this.reap()) }, leaseMs / 2),

@@ -2,7 +2,9 @@ import { type Search } from '../search/search.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type PurgeRepository } from '../store/purges.ts'
 import { Pace } from './pace.ts'
+import { type Stopper } from './stopper.ts'
 import { type TurnTaking } from './turn-taking.ts'
+import { type WaitingLine } from './waiting-line.ts'
 
 const MESSAGES = 500
 const TURN_CHECK_MS = 50
@@ -12,6 +14,8 @@ interface Dependencies {
   readonly messages: MessageRepository
   readonly turns: TurnTaking
   readonly search: Search
+  readonly stopper: Stopper
+  readonly line: WaitingLine
 }
 
 /** Removes sessions that no reader sees any more, in small steps. It can be cut off after any of them and starts over. */
@@ -22,6 +26,15 @@ export class SessionRemoval {
 
   constructor (deps: Dependencies) {
     this.#deps = deps
+  }
+
+  /** Tells whoever replies or waits in these sessions, here or elsewhere, that they are gone. */
+  async callOff (sessionIds: readonly string[]): Promise<void> {
+    const { purges, stopper, line } = this.#deps
+    for (const sessionId of await purges.held(sessionIds)) {
+      stopper.abort({ sessionId })
+      line.dismiss(sessionId)
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ApiError } from '../errors.ts'
+import { subjectOf } from '../portability/subject.ts'
 import { newId } from '../store/ids.ts'
 import { type IdempotencyRecord, type IdempotencyRepository, type StoredAnswer } from '../store/idempotency-records.ts'
 
@@ -25,6 +26,12 @@ function sorted (_name: string, value: unknown): unknown {
   return isObject ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)) : value
 }
 
+/** Whom a request is about: the user it names, else the one who sends it. */
+function subjectIn ({ tenantId, userId: sender, body }: Pick<KeyedRequest, 'tenantId' | 'userId' | 'body'>): string | null {
+  const named = typeof body === 'object' && body !== null && 'userId' in body ? body.userId : sender
+  return typeof named === 'string' ? subjectOf({ tenantId, userId: named }) : null
+}
+
 const hash = (value: unknown) => createHash('sha256').update(JSON.stringify(value, sorted)).digest('base64url')
 
 /**
@@ -45,6 +52,7 @@ export class Idempotency {
       requestHash: hash([body]),
       resourceId: newId(),
       createdAt: new Date(),
+      subject: subjectIn({ tenantId, userId, body }),
       released: false,
       answer: null
     }

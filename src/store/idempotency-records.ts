@@ -22,6 +22,8 @@ export interface IdempotencyRecord {
   readonly createdAt: Date
   /** A request with it was refused and made nothing: it may come with another body. */
   readonly released: boolean
+  /** Stands for the person that it is about; null: it is about nobody. */
+  readonly subject: string | null
   /** Null: no request with it has got as far as its answer. */
   readonly answer: StoredAnswer | null
 }
@@ -41,7 +43,10 @@ export class IdempotencyRepository {
   }
 
   async createIndexes (): Promise<void> {
-    await this.#collection.createIndexes([{ key: { createdAt: 1 }, expireAfterSeconds: KEPT_SECONDS }])
+    await this.#collection.createIndexes([
+      { key: { createdAt: 1 }, expireAfterSeconds: KEPT_SECONDS },
+      { key: { subject: 1 } }
+    ])
   }
 
   /** False: there is a record with this id already. */
@@ -69,5 +74,10 @@ export class IdempotencyRepository {
 
   async release ({ id, resourceId }: IdempotencyRecord): Promise<void> {
     await this.#collection.updateOne({ _id: id, resourceId, answer: null }, { $set: { released: true } })
+  }
+
+  /** Removes what is about a person. */
+  async erase (subject: string): Promise<void> {
+    await this.#collection.deleteMany({ subject })
   }
 }

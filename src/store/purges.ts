@@ -36,9 +36,9 @@ export class PurgeRepository {
     this.#changes = db.collection('changes')
   }
 
-  /** Sessions that are marked as deleted and still there. */
+  /** Sessions that are marked as deleted and still there, without those that an erasure removes. */
   async deletedSessions (limit: number): Promise<string[]> {
-    return (await this.#find(this.#sessions, { status: 'deleted' }, limit)).map(hex)
+    return (await this.#find(this.#sessions, { status: 'deleted', erasing: null }, limit)).map(hex)
   }
 
   /** Which of these sessions have a turn. */
@@ -52,6 +52,11 @@ export class PurgeRepository {
     const filter = { sessionId: { $in: objectIds(sessionIds) }, ...(throughSeq !== undefined && { seq: { $lte: throughSeq } }) }
     const found = await this.#find(this.#messages, filter, limit, { tenantId: 1 })
     return found.map((message) => ({ id: hex(message), tenantId: String(message['tenantId']) }))
+  }
+
+  /** How many messages these sessions have. */
+  async countMessages (sessionIds: readonly string[]): Promise<number> {
+    return await this.#messages.countDocuments({ sessionId: { $in: objectIds(sessionIds) } })
   }
 
   async removeMessages (messages: readonly LeavingMessage[]): Promise<void> {

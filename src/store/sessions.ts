@@ -100,6 +100,8 @@ export interface SessionDocument extends Stored {
   unsettledSince?: Date | null
   /** Messages were cleared that are still there. */
   clearing?: true
+  /** Its user is being erased, which counts what goes. */
+  erasing?: true
   /** What was said in it is not yet all in the search index. */
   unindexed?: true
   /** Messages up to this `seq` are in it. */
@@ -113,7 +115,7 @@ export interface SessionDocument extends Stored {
 export function toSession (document: SessionDocument): Session {
   const {
     _id, configId, configVersion = null, title, titleFrom = [], summary, removals = 0, clearedSeq = 0, rev = 0, branchId, branches = [], tipId, log = [], turn, tickets = [],
-    unsettledSince: _s, clearing: _c, unindexed: _u, indexedSeq: _i, ...rest
+    unsettledSince: _s, clearing: _c, erasing: _e, unindexed: _u, indexedSeq: _i, ...rest
   } = document
   return {
     id: _id.toHexString(),
@@ -155,7 +157,7 @@ export class SessionRepository {
       { key: { tenantId: 1, lastActivity: -1, _id: -1 } },
       { key: { configId: 1, lastActivity: -1, _id: -1 } },
       { key: { tenantId: 1, userId: 1, lastActivity: -1, _id: -1 } },
-      { key: { status: 1 }, partialFilterExpression: { status: 'deleted' } },
+      { key: { status: 1, erasing: 1 }, partialFilterExpression: { status: 'deleted' } },
       { key: { unsettledSince: 1 }, partialFilterExpression: { unsettledSince: { $type: 'date' } } },
       { key: { clearing: 1 }, partialFilterExpression: { clearing: true } }
     ])

@@ -54,7 +54,8 @@ export async function openStore (db: Db): Promise<Store> {
   const searchSegments = new SearchSegmentRepository(db)
   const searchSources = new SearchSourceRepository(db)
   await Promise.all([
-    apiKeys, chatbots, sessions, messages, changes, idempotency, signals, specifications, searchSegments, searchSources
+    apiKeys, chatbots, sessions, messages, changes, idempotency, erasures, signals, specifications, searchSegments,
+    searchSources
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {

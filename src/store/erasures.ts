@@ -1,0 +1,154 @@
+import { type Collection, type Db, type Document, type Filter, type ObjectId } from 'mongodb'
+import { newId, parseId } from './ids.ts'
+import { insertNew } from './insert-new.ts'
+import { findPage, type PageOf, type PageRequest } from './page.ts'
+import { hidden, present, type SessionDocument } from './sessions.ts'
+
+/** An end user of a tenant. */
+export interface Person {
+  readonly tenantId: string
+  readonly userId: string
+}
+
+/** Sessions that were counted and are being removed. */
+export interface CountedBatch {
+  readonly sessionIds: readonly string[]
+  readonly messages: number
+}
+
+/** The removal of all that is kept of a person, and what was removed so far. */
+export interface Erasure {
+  readonly id: string
+  readonly tenantId: string
+  /** Stands for the person without naming them. */
+  readonly subject: string
+  /** The person, until nothing of them is left. */
+  readonly userId: string | null
+  readonly status: 'running' | 'completed'
+  readonly removed: { readonly sessions: number, readonly messages: number }
+  /** What is to be added to `removed` once it is gone. */
+  readonly batch: CountedBatch | null
+  /** Counts the writes: whoever has read an older one must look again. */
+  readonly step: number
+  readonly requestedAt: Date
+  readonly completedAt: Date | null
+}
+
+type Progress = Partial<Pick<Erasure, 'userId' | 'status' | 'removed' | 'batch' | 'completedAt'>>
+
+interface ErasureDocument extends Omit<Erasure, 'id'> {
+  _id: ObjectId
+}
+
+const toErasure = ({ _id, ...rest }: ErasureDocument): Erasure => ({ id: _id.toHexString(), ...rest })
+const hex = ({ _id }: { _id: ObjectId }) => _id.toHexString()
+
+/** The collection `erasures`, and the sessions of the people in it. */
+export class ErasureRepository {
+  readonly #erasures: Collection<ErasureDocument>
+  readonly #sessions: Collection<SessionDocument>
+  readonly #changes: Collection<Document>
+
+  constructor (db: Db) {
+    this.#erasures = db.collection('erasures')
+    this.#sessions = db.collection('sessions')
+    this.#changes = db.collection('changes')
+  }
+
+  async createIndexes (): Promise<void> {
+    const running = { partialFilterExpression: { status: 'running' } }
+    await this.#erasures.createIndexes([
+      { key: { tenantId: 1, requestedAt: -1, _id: -1 } },
+      { key: { status: 1 }, ...running },
+      { key: { subject: 1 }, unique: true, ...running }
+    ])
+  }
+
+  /** Begins an erasure, or has the one that runs for this person look once more. */
+  async begin ({ tenantId, userId }: Person, subject: string, now: Date): Promise<Erasure> {
+    const fresh: ErasureDocument = {
+      _id: parseId(newId())!,
+      tenantId,
+      subject,
+      userId,
+      status: 'running',
+      removed: { sessions: 0, messages: 0 },
+      batch: null,
+      step: 0,
+      requestedAt: now,
+      completedAt: null
+    }
+    for (;;) {
+      const running = await this.#erasures.findOneAndUpdate({ subject, status: 'running' }, { $inc: { step: 1 } }, { returnDocument: 'after' })
+      if (running) return toErasure(running)
+      if (await insertNew(this.#erasures, fresh)) return toErasure(fresh)
+    }
+  }
+
+  async find (tenantId: string, id: string): Promise<Erasure | undefined> {
+    const _id = parseId(id)
+    const document = _id && await this.#erasures.findOne({ _id, tenantId })
+    return document ? toErasure(document) : undefined
+  }
+
+  /** Newest first. */
+  async page (tenantId: string, request: PageRequest): Promise<PageOf<Erasure>> {
+    const { data, nextCursor } = await findPage(this.#erasures, { tenantId }, 'requestedAt', request)
+    return { data: data.map(toErasure), nextCursor }
+  }
+
+  async running (limit: number): Promise<Erasure[]> {
+    return (await this.#erasures.find({ status: 'running' }).limit(limit).toArray()).map(toErasure)
+  }
+
+  async isRunning (subject: string): Promise<boolean> {
+    return await this.#erasures.findOne({ subject, status: 'running' }) !== null
+  }
+
+  /** Goes on with an erasure. Undefined: somebody else has, so it is not as it was read. */
+  async advance ({ id, step }: Erasure, progress: Progress): Promise<Erasure | undefined> {
+    const document = await this.#erasures.findOneAndUpdate(
+      { _id: parseId(id)!, status: 'running', step }, { $set: progress, $inc: { step: 1 } }, { returnDocument: 'after' }
+    )
+    return document ? toErasure(document) : undefined
+  }
+
+  /** Hides up to `limit` sessions of a person from every reader. Answers which. */
+  async hide (person: Person, limit: number): Promise<string[]> {
+    const found = await this.#find({ ...person, status: present }, limit)
+    await this.#sessions.updateMany(
+      { _id: { $in: found.map(({ _id }) => _id) }, status: present }, { $set: { ...hidden, erasing: true } }
+    )
+    return found.map(hex)
+  }
+
+  /** Sessions of a person that are hidden and still there. */
+  async hiddenOf (person: Person, limit: number): Promise<string[]> {
+    return (await this.#find({ ...person, status: 'deleted', erasing: true }, limit)).map(hex)
+  }
+
+  /** Whether a session of a person is still there that no reader sees, whoever removes it. */
+  async anyGoing (person: Person): Promise<boolean> {
+    return (await this.#find({ ...person, status: 'deleted' }, 1)).length > 0
+  }
+
+  /** Somebody whose sessions are hidden for an erasure, if there is anybody. */
+  async someone (): Promise<Person | undefined> {
+    const found = await this.#sessions.findOne({ status: 'deleted', erasing: true })
+    return found ? { tenantId: found.tenantId, userId: found.userId! } : undefined
+  }
+
+  /** Leaves what is hidden of a person to the ordinary removal. */
+  async disown (person: Person): Promise<void> {
+    await this.#sessions.updateMany({ ...person, status: 'deleted', erasing: true }, { $unset: { erasing: '' } })
+  }
+
+  /** Removes the notes that sessions of a person were deleted. */
+  async removeDeletions (person: Person): Promise<void> {
+    await this.#changes.deleteMany({ ...person, type: 'session.deleted' })
+  }
+
+  async #find (filter: Filter<SessionDocument>, limit: number): Promise<Array<{ _id: ObjectId }>> {
+    return await this.#sessions.find(filter).project<{ _id: ObjectId }>({ _id: 1 }).limit(limit).toArray()
+  }
+}
