@@ -14,8 +14,10 @@ import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../sch
 import { Accepted, Exchange, History, Message, MessageInput, MessagePage, RatedMessage, RatedMessagePage } from '../schemas/message.ts'
 import { Problem } from '../schemas/problem.ts'
 import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
+import { SearchHit, SearchPage } from '../schemas/search.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
 import { Specification, SpecificationInput, SpecificationPage, Draft } from '../schemas/specification.ts'
+import { Summary } from '../schemas/summary.ts'
 import { type Config } from '../src/config.ts'
 
 const components = [
@@ -24,8 +26,8 @@ const components = [
   Erasure, ErasurePage,
   Session, SessionInput, SessionPatch, SessionPage,
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
-  Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage,
-  SpecificationInput, Draft, Specification, SpecificationPage,
+  Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,
+  SpecificationInput, Draft, Specification, SpecificationPage, Summary,
   Problem, Health, Liveness
 ]
 

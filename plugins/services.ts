@@ -1,5 +1,7 @@
 import fp from 'fastify-plugin'
 import { Specifications } from '../src/assist/specifications.ts'
+import { Summaries } from '../src/assist/summaries.ts'
+import { Upkeep } from '../src/assist/upkeep.ts'
 import { Chat } from '../src/chat/chat.ts'
 import { Chatbots } from '../src/chatbots/chatbots.ts'
 import { ChatbotTransfer } from '../src/chatbots/transfer.ts'
@@ -20,6 +22,8 @@ declare module 'fastify' {
     chat: Chat
     specifications: Specifications
     erasures: Erasures
+    summaries: Summaries
+    upkeep: Upkeep
   }
 }
 
@@ -27,10 +31,12 @@ declare module 'fastify' {
 export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { store } = fastify
   const chatbots = new Chatbots(store.chatbots, fastify.bus)
-  const search = new Search()
+  const search = new Search(store, fastify.log)
   const changes = new ChangeLog(store, search)
   const specifications = new Specifications(store.specifications, fastify.model)
   const sessions = new Sessions(store.sessions, store.messages, changes, chatbots)
+  const summaries = new Summaries({ sessions, store, provider: fastify.model })
+  const upkeep = new Upkeep({ upkeep: store.upkeep, summaries, provider: fastify.model, log: fastify.log })
   const chat = new Chat({
     store,
     bus: fastify.bus,
@@ -39,6 +45,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     changes,
     search,
     provider: fastify.model,
+    onEnd: (turn) => upkeep.after(turn),
     log: fastify.log,
     leaseMs: config.TURN_LEASE_MS,
     flushMs: config.STREAM_FLUSH_MS
@@ -52,10 +59,13 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('specifications', specifications)
   const erasures = new Erasures({ store, removal: chat.removal, log: fastify.log })
   fastify.decorate('erasures', erasures)
-  fastify.addHook('preClose', async () => specifications.close())
+  fastify.decorate('summaries', summaries)
+  fastify.decorate('upkeep', upkeep)
   // Before the server waits for its connections: those who follow a message would hold it up.
   fastify.addHook('preClose', async () => {
     // Whatever a hook returns is taken for a failure.
     await Promise.all([chat.close(), search.close(), erasures.close()])
+    specifications.close()
+    await upkeep.close()
   })
 }, { name: 'services', dependencies: ['mongo', 'bus', 'model'] })

@@ -28,9 +28,11 @@ import erasures from '../routes/erasures.ts'
 import feedback from '../routes/feedback.ts'
 import messages from '../routes/messages.ts'
 import operations from '../routes/operations.ts'
+import search from '../routes/search.ts'
 import sessions from '../routes/sessions.ts'
 import transcript from '../routes/transcript.ts'
 import specifications from '../routes/specifications.ts'
+import summaries from '../routes/summaries.ts'
 import { type Config } from './config.ts'
 import { version } from './version.ts'
 
@@ -94,10 +96,12 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
   await app.register(configVersions)
   await app.register(specifications)
   await app.register(sessions)
+  await app.register(summaries)
   await app.register(messages, { maxMessageChars: config.MAX_MESSAGE_CHARS })
   await app.register(transcript)
   await app.register(feedback)
   await app.register(erasures)
+  await app.register(search)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

@@ -3,8 +3,8 @@ const words = new Intl.Segmenter(undefined, { granularity: 'word' })
 const ELLIPSIS = '…'
 
 /**
- * A text of at most `maxChars` code points: as it is, or its start up to the end of a word, with an ellipsis. A first word
- * that is too long is cut between two characters.
+ * A text of at most `maxChars` code points: as it is, or its start up to the end of a word, with an ellipsis. Where that
+ * would take away more than half, the last word is cut between two characters.
  */
 export function shorten (text: string, maxChars: number): string {
   // A code point has one or two units.
@@ -17,5 +17,5 @@ export function shorten (text: string, maxChars: number): string {
     // The last word may go on behind the cut.
     if (isWordLike === true && index + segment.length < start.length) end = index + segment.length
   }
-  return (end > 0 ? start.slice(0, end) : characters.slice(0, maxChars - 1).join('')) + ELLIPSIS
+  return (end >= start.length / 2 ? start.slice(0, end) : characters.slice(0, maxChars - 1).join('')) + ELLIPSIS
 }

@@ -12,6 +12,7 @@ import { hidden, type SessionScope } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
 import { Branching } from './branching.ts'
 import { ContextReader } from './context.ts'
+import { type EndedTurn } from './ended-turn.ts'
 import { type FollowedMessage, untilEnd } from './followed-message.ts'
 import { Followers } from './followers.ts'
 import { LiveMessages } from './live-messages.ts'
@@ -39,6 +40,8 @@ export interface ChatOptions {
   readonly changes: ChangeLog
   readonly search: Search
   readonly provider: ChatProvider
+  /** Is told of every turn that is over. */
+  readonly onEnd: (turn: EndedTurn) => void
   readonly log: Log
   readonly leaseMs: number
   readonly flushMs: number
@@ -61,13 +64,13 @@ export class Chat {
   readonly #closing = new AbortController()
 
   constructor (options: ChatOptions) {
-    const { store: { sessions, messages, ...store }, bus, chatbots, provider, log, leaseMs, flushMs } = options
+    const { store: { sessions, messages, ...store }, bus, chatbots, provider, onEnd, log, leaseMs, flushMs } = options
     const live = this.#live
     const line = this.#line = new WaitingLine(bus)
     const turns = new TurnTaking(store.turns, messages, line, leaseMs)
     const runner = new TurnRunner({ messages, turns, provider, log, leaseMs, flushMs })
     const followers = new Followers(bus, live, messages, flushMs)
-    const starter = new TurnStarter({ messages, context: new ContextReader(chatbots, messages), turns, runner, live, followers })
+    const starter = new TurnStarter({ messages, context: new ContextReader(chatbots, messages), turns, runner, live, followers, provider, onEnd })
     const stopper = new Stopper(bus, live, messages, turns)
     this.#options = options
     this.transcript = new Transcript({

@@ -1,13 +1,18 @@
 import { ApiError } from '../errors.ts'
+import { type ChatProvider } from '../llm/provider.ts'
+import { summaryOf } from '../sessions/lines.ts'
+import { type Chatbot } from '../store/chatbots.ts'
 import { newId } from '../store/ids.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
+import { contextBudget, fills } from './context-budget.ts'
+import { type ContextReader } from './context.ts'
+import { type EndedTurn } from './ended-turn.ts'
 import { type FollowedMessage } from './followed-message.ts'
 import { type Followers } from './followers.ts'
 import { type EarlierSend, findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
-import { type ContextReader } from './context.ts'
 import { buildPrompt } from './prompt.ts'
 import { type TurnRunner } from './turn-runner.ts'
 import { type TurnTaking } from './turn-taking.ts'
@@ -27,6 +32,9 @@ interface Dependencies {
   readonly runner: TurnRunner
   readonly live: LiveMessages
   readonly followers: Followers
+  readonly provider: Pick<ChatProvider, 'windowOf'>
+  /** Is told of every turn that is over. */
+  readonly onEnd: (turn: EndedTurn) => void
 }
 
 /** What a turn is to be: `fresh`, what it says; `userMessage`, what it replies to; `replyKey`, what the reply bears. */
@@ -140,7 +148,7 @@ export class TurnStarter {
    * with the key or the numbers was there already; the turn is still ours.
    */
   async #begin ({ session, userMessage, fresh, replyKey, stream }: Beginning): Promise<Sent | undefined> {
-    const { messages, context, runner, live } = this.#deps
+    const { messages, context, runner, live, onEnd } = this.#deps
     const { tenantId, id: sessionId } = session
     const botMessage: Message = {
       ...place(session),
@@ -161,9 +169,16 @@ export class TurnStarter {
     if (!inserted) return undefined
     const { version, model, fallback, instructions, tone: { language } } = chatbot
     const reply = new LiveMessage({ ...botMessage, configVersion: version })
-    const prompt = buildPrompt(chatbot, history, userMessage)
+    const prompt = buildPrompt(chatbot, history, userMessage, this.#earlier(session, chatbot, history))
     const request = { tenantId, sessionId, messages: prompt, model, fallback, instructions, language }
     void live.during(reply, runner.run(reply, request, stream))
+      .then(() => onEnd({ session, chatbot, history, userMessage, reply: reply.botMessage }))
     return { userMessage, reply, replayed: false }
+  }
+
+  /** What stands for messages before the history, where there may be any that the prompt does not hold. */
+  #earlier (session: Session, { summaries, historyLimit, model }: Chatbot, history: Message[]): string | undefined {
+    const budget = contextBudget(historyLimit, this.#deps.provider.windowOf(model.name))
+    return summaries && fills(history, budget) ? summaryOf(session)?.text : undefined
   }
 }

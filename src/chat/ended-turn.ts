@@ -1,0 +1,15 @@
+import { type Chatbot } from '../store/chatbots.ts'
+import { type Message } from '../store/messages.ts'
+import { type Session } from '../store/sessions.ts'
+
+/** A turn that is over, with what it knew. */
+export interface EndedTurn {
+  /** As it was when the turn was taken. */
+  readonly session: Session
+  readonly chatbot: Chatbot
+  /** What was said before on the line, as far as the prompt could hold it. */
+  readonly history: readonly Message[]
+  readonly userMessage: Message
+  /** As it ended. */
+  readonly reply: Message
+}
