@@ -88,6 +88,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'specifications', description: 'Briefs, and configurations drafted from them.' },
         { name: 'sessions', description: 'Conversations.' },
         { name: 'messages', description: 'What is said in them.' },
+        { name: 'feedback', description: 'What readers think of replies.' },
         { name: 'end users', description: 'Erasing what is kept of them.' },
         { name: 'operations', description: 'How the server is.' }
       ],
