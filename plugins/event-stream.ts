@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { delta, ended, heartbeat, offsetIn, reconnect, started } from '../src/chat/events.ts'
 import { type FollowedMessage } from '../src/chat/followed-message.ts'
 import { ApiError } from '../src/errors.ts'
+import { type Feed } from '../src/feeds/feeds.ts'
 import { type Message } from '../src/store/messages.ts'
 
 /** Where a reader comes in. `begin`: at the very start, with `message.started`, which tells the message answered, too. */
@@ -16,7 +17,16 @@ declare module 'fastify' {
      * it has not been sent yet is read from the message itself. Throws `validation_failed` for a foreign `Last-Event-ID`.
      */
     streamMessage: (followed: FollowedMessage, position: StreamPosition) => FastifyReply
+    /** Sends a feed as server-sent events until it is over or the reader has left; only as fast as they are taken. */
+    streamFeed: (feed: Feed) => FastifyReply
   }
+}
+
+export interface EventStreamOptions {
+  /** How often a silent stream gets a comment line. */
+  readonly heartbeatMs: number
+  /** After this long, the reader of a feed must come back: then its credential is looked at again. */
+  readonly feedMs: number
 }
 
 function offsetOf (followed: FollowedMessage, position: StreamPosition): number {
@@ -33,65 +43,115 @@ function offsetOf (followed: FollowedMessage, position: StreamPosition): number 
   return fromId
 }
 
-/** Own writer instead of @fastify/sse: that one waits for ever for a reader that leaves under backpressure. */
-export default fp<{ heartbeatMs: number }>(async (fastify, { heartbeatMs }) => {
-  fastify.decorateReply('streamMessage', function (this: FastifyReply, followed: FollowedMessage, position: StreamPosition) {
-    const { raw, request } = this
-    let sent = offsetOf(followed, position)
-    let blocked = false
-    let done = false
+/** A response that has begun as a stream of events. */
+interface EventStream {
+  /** The socket takes no more for now. */
+  isBlocked: boolean
+  /** The last of it is written, or the reader has left. */
+  isDone: boolean
+  write: (text: string) => void
+  finish: (last: string) => void
+  /** Asks the reader to come back. */
+  leave: () => void
+}
 
-    this.hijack()
-    // Left while its turn was waited for: there will be no 'close' any more to clean up after.
-    if (raw.destroyed) return this
-    this.headers({
+/** Own writer instead of @fastify/sse: that one waits for ever for a reader that leaves under backpressure. */
+export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) => {
+  const { chat } = fastify
+
+  /** `resumed`: the socket takes more again; `closed`: there is nobody to write to any more. Undefined: nor is there now. */
+  function begin (reply: FastifyReply, on: { resumed: () => void, closed: () => void }): EventStream | undefined {
+    const { raw } = reply
+    reply.hijack()
+    // Left before anything was to be said: there will be no 'close' any more to clean up after.
+    if (raw.destroyed) return undefined
+    reply.headers({
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache, no-transform',
       'x-accel-buffering': 'no'
     })
-    raw.writeHead(200, this.getHeaders() as OutgoingHttpHeaders)
+    raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders)
     raw.flushHeaders()
 
-    const write = (text: string) => { blocked = !raw.write(text) }
-    const finish = (last: string) => {
-      done = true
-      raw.end(last)
-    }
-    const pump = () => {
-      if (blocked || done) return
-      const { length } = followed.text
-      if (sent < length) {
-        write(delta(followed, sent))
-        sent = length
-      }
-      if (!followed.ended && followed.failure === undefined) return
-      const goingAway = fastify.chat.isDraining && followed.botMessage.status === 'interrupted'
-      finish(ended(followed, request.occurrence()) + (goingAway ? reconnect : ''))
+    const stream: EventStream = {
+      isBlocked: false,
+      isDone: false,
+      write (text) { stream.isBlocked = !raw.write(text) },
+      finish (last) {
+        stream.isDone = true
+        raw.end(last)
+      },
+      leave () { if (!stream.isDone) stream.finish(reconnect) }
     }
     const beat = () => {
       // Nothing was taken for a whole beat, or not even the end: the reader is gone or stuck.
-      if (blocked || done) raw.destroy()
-      else write(heartbeat)
+      if (stream.isBlocked || stream.isDone) raw.destroy()
+      else stream.write(heartbeat)
     }
-    const leave = () => { if (!done) finish(reconnect) }
-
-    const unsubscribe = followed.subscribe(pump)
     const timer = setInterval(beat, heartbeatMs)
-    fastify.chat.closing.addEventListener('abort', leave)
+    chat.closing.addEventListener('abort', stream.leave)
     raw.on('drain', () => {
-      blocked = false
-      pump()
+      stream.isBlocked = false
+      on.resumed()
     })
     raw.on('close', () => {
-      done = true
-      unsubscribe()
+      stream.isDone = true
       clearInterval(timer)
-      fastify.chat.closing.removeEventListener('abort', leave)
+      chat.closing.removeEventListener('abort', stream.leave)
+      on.closed()
     })
+    return stream
+  }
 
-    if ('begin' in position) write(started(position.begin, followed))
+  fastify.decorateReply('streamMessage', function (this: FastifyReply, followed: FollowedMessage, position: StreamPosition) {
+    let sent = offsetOf(followed, position)
+    const stream = begin(this, { resumed: () => pump(), closed: () => unsubscribe() })
+    if (!stream) return this
+    const pump = () => {
+      if (stream.isBlocked || stream.isDone) return
+      const { length } = followed.text
+      if (sent < length) {
+        stream.write(delta(followed, sent))
+        sent = length
+      }
+      if (!followed.ended && followed.failure === undefined) return
+      const goingAway = chat.isDraining && followed.botMessage.status === 'interrupted'
+      stream.finish(ended(followed, this.request.occurrence()) + (goingAway ? reconnect : ''))
+    }
+    const unsubscribe = followed.subscribe(pump)
+    if ('begin' in position) stream.write(started(position.begin, followed))
     pump()
-    if (fastify.chat.closing.aborted) leave()
+    if (chat.closing.aborted) stream.leave()
+    return this
+  })
+
+  fastify.decorateReply('streamFeed', function (this: FastifyReply, feed: Feed) {
+    const left = new AbortController()
+    let proceed = () => {}
+    const stream = begin(this, {
+      resumed: () => proceed(),
+      closed: () => {
+        clearTimeout(timer)
+        left.abort()
+        proceed()
+      }
+    })
+    if (!stream) return this
+    const timer = setTimeout(stream.leave, feedMs)
+    const tell = async () => {
+      for await (const frame of feed(left.signal)) {
+        if (stream.isDone) return
+        stream.write(frame)
+        if (stream.isBlocked) await new Promise<void>((resolve) => { proceed = resolve })
+      }
+      if (!stream.isDone) stream.finish('')
+    }
+    tell().catch((error: unknown) => {
+      // The reader knows where it was; when it comes back, it is told what is wrong.
+      this.log.warn({ err: error }, 'a feed could not go on')
+      stream.leave()
+    })
+    if (chat.closing.aborted) stream.leave()
     return this
   })
 }, { name: 'event-stream', dependencies: ['services', 'errors'] })

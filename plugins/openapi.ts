@@ -9,6 +9,9 @@ import { Erasure, ErasurePage } from '../schemas/erasure.ts'
 import { Feedback, FeedbackInput } from '../schemas/feedback.ts'
 import { ConfigExport, ConfigImport } from '../schemas/config-export.ts'
 import { ConfigDiff, ConfigVersion, ConfigVersionHead, ConfigVersionPage, RollbackInput } from '../schemas/config-version.ts'
+import {
+  FeedStarted, MessageDeleted, MessageRated, SessionCleared, SessionDeleted, SessionEvent, SessionUpdated, TenantEvent, TurnStarted
+} from '../schemas/feed-event.ts'
 import { Health, Liveness } from '../schemas/health.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
 import { Accepted, Exchange, History, Message, MessageInput, MessagePage, RatedMessage, RatedMessagePage } from '../schemas/message.ts'
@@ -28,6 +31,7 @@ const components = [
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,
   SpecificationInput, Draft, Specification, SpecificationPage, Summary,
+  FeedStarted, TurnStarted, MessageDeleted, MessageRated, SessionUpdated, SessionCleared, SessionDeleted, SessionEvent, TenantEvent,
   Problem, Health, Liveness
 ]
 
@@ -89,6 +93,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'sessions', description: 'Conversations.' },
         { name: 'messages', description: 'What is said in them.' },
         { name: 'feedback', description: 'What readers think of replies.' },
+        { name: 'events', description: 'What happens in conversations, as it happens.' },
         { name: 'end users', description: 'Erasing what is kept of them.' },
         { name: 'operations', description: 'How the server is.' }
       ],

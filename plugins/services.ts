@@ -7,9 +7,11 @@ import { Chatbots } from '../src/chatbots/chatbots.ts'
 import { ChatbotTransfer } from '../src/chatbots/transfer.ts'
 import { ChatbotVersions } from '../src/chatbots/versions.ts'
 import { type Config } from '../src/config.ts'
+import { Feeds } from '../src/feeds/feeds.ts'
 import { Erasures } from '../src/portability/erasures.ts'
 import { Search } from '../src/search/search.ts'
 import { ChangeLog } from '../src/sessions/change-log.ts'
+import { SessionWatch } from '../src/sessions/session-watch.ts'
 import { Sessions } from '../src/sessions/sessions.ts'
 
 declare module 'fastify' {
@@ -20,6 +22,7 @@ declare module 'fastify' {
     sessions: Sessions
     messageSearch: Search
     chat: Chat
+    feeds: Feeds
     specifications: Specifications
     erasures: Erasures
     summaries: Summaries
@@ -32,7 +35,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { store } = fastify
   const chatbots = new Chatbots(store.chatbots, fastify.bus)
   const search = new Search(store, fastify.log)
-  const changes = new ChangeLog(store, search)
+  const watch = new SessionWatch(store.sessions)
+  const changes = new ChangeLog(store, search, watch)
   const specifications = new Specifications(store.specifications, fastify.model)
   const sessions = new Sessions(store.sessions, store.messages, changes, chatbots)
   const summaries = new Summaries({ sessions, store, provider: fastify.model })
@@ -44,6 +48,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     sessions,
     changes,
     search,
+    watch,
     provider: fastify.model,
     onEnd: (turn) => upkeep.after(turn),
     log: fastify.log,
@@ -56,6 +61,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('sessions', sessions)
   fastify.decorate('messageSearch', search)
   fastify.decorate('chat', chat)
+  fastify.decorate('feeds', new Feeds({ store, sessions, watch, followers: chat.followers }))
   fastify.decorate('specifications', specifications)
   const erasures = new Erasures({ store, removal: chat.removal, log: fastify.log })
   fastify.decorate('erasures', erasures)

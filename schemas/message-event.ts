@@ -26,6 +26,7 @@ export const MessageEnded = Type.Object({
   $id: 'MessageEnded',
   description: '`data` of the events `message.completed`, `message.stopped`, `message.failed` and `message.interrupted`, each the last of its message.'
 })
+export type MessageEnded = Static<typeof MessageEnded>
 
 /** What an event stream of one message carries; the `event` field says which. `stream.reconnect` has the data `{}`. */
 export const MessageEvent = Type.Union([Ref(MessageStarted), Ref(MessageDelta), Ref(MessageEnded)], {

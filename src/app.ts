@@ -25,6 +25,7 @@ import { buildValidator } from '../plugins/validation.ts'
 import configVersions from '../routes/config-versions.ts'
 import configs from '../routes/configs.ts'
 import erasures from '../routes/erasures.ts'
+import events from '../routes/events.ts'
 import feedback from '../routes/feedback.ts'
 import messages from '../routes/messages.ts'
 import operations from '../routes/operations.ts'
@@ -43,6 +44,8 @@ export interface Overrides {
   readonly monitorCommands?: boolean
   /** How often a silent event stream gets a comment line. */
   readonly heartbeatMs?: number
+  /** How long a feed may be read before its reader has to come back. */
+  readonly feedMs?: number
 }
 
 /**
@@ -50,7 +53,8 @@ export interface Overrides {
  * factory, so that what is tested is what runs. The order of registration is behaviour: what comes first is closed last,
  * and hooks run in the order they are added.
  */
-export async function buildApp (config: Config, { logger = false, monitorCommands = false, heartbeatMs = 15_000 }: Overrides = {}): Promise<FastifyInstance> {
+export async function buildApp (config: Config, overrides: Overrides = {}): Promise<FastifyInstance> {
+  const { logger = false, monitorCommands = false, heartbeatMs = 15_000, feedMs = 3_600_000 } = overrides
   const app = fastify({
     logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -84,7 +88,7 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
   await app.register(requestLog)
   await app.register(readiness)
   await app.register(shutdown)
-  await app.register(eventStream, { heartbeatMs })
+  await app.register(eventStream, { heartbeatMs, feedMs })
 
   const methodsByUrl = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
@@ -100,6 +104,7 @@ export async function buildApp (config: Config, { logger = false, monitorCommand
   await app.register(messages, { maxMessageChars: config.MAX_MESSAGE_CHARS })
   await app.register(transcript)
   await app.register(feedback)
+  await app.register(events)
   await app.register(erasures)
   await app.register(search)
   await app.register(operations, { version })

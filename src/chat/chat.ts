@@ -7,6 +7,7 @@ import { type ChatProvider } from '../llm/provider.ts'
 import { type Search } from '../search/search.ts'
 import { sessionScope } from '../sessions/access.ts'
 import { type ChangeLog } from '../sessions/change-log.ts'
+import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type Sessions } from '../sessions/sessions.ts'
 import { hidden, type SessionScope } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
@@ -39,6 +40,7 @@ export interface ChatOptions {
   readonly sessions: Sessions
   readonly changes: ChangeLog
   readonly search: Search
+  readonly watch: SessionWatch
   readonly provider: ChatProvider
   /** Is told of every turn that is over. */
   readonly onEnd: (turn: EndedTurn) => void
@@ -50,12 +52,12 @@ export interface ChatOptions {
 /** Conversations: sending, reading, following and stopping messages, and cleaning up after what ended badly. */
 export class Chat {
   readonly transcript: Transcript
+  readonly followers: Followers
   readonly removal: SessionRemoval
   readonly #branching: Branching
   readonly #options: ChatOptions
   readonly #live = new LiveMessages()
   readonly #line: WaitingLine
-  readonly #followers: Followers
   readonly #stopper: Stopper
   readonly #sender: Sender
   readonly #reaper: Reaper
@@ -64,13 +66,15 @@ export class Chat {
   readonly #closing = new AbortController()
 
   constructor (options: ChatOptions) {
-    const { store: { sessions, messages, ...store }, bus, chatbots, provider, onEnd, log, leaseMs, flushMs } = options
+    const { store: { sessions, messages, ...store }, bus, chatbots, watch, provider, onEnd, log, leaseMs, flushMs } = options
     const live = this.#live
     const line = this.#line = new WaitingLine(bus)
-    const turns = new TurnTaking(store.turns, messages, line, leaseMs)
+    const turns = new TurnTaking(store.turns, messages, line, watch, leaseMs)
     const runner = new TurnRunner({ messages, turns, provider, log, leaseMs, flushMs })
     const followers = new Followers(bus, live, messages, flushMs)
-    const starter = new TurnStarter({ messages, context: new ContextReader(chatbots, messages), turns, runner, live, followers, provider, onEnd })
+    const starter = new TurnStarter({
+      messages, context: new ContextReader(chatbots, messages), turns, runner, live, followers, watch, provider, onEnd
+    })
     const stopper = new Stopper(bus, live, messages, turns)
     this.#options = options
     this.transcript = new Transcript({
@@ -80,7 +84,7 @@ export class Chat {
       stop: async (sessionId, messageId) => await stopper.stop(sessionId, messageId)
     })
     this.#branching = new Branching(options.sessions, messages)
-    this.#followers = followers
+    this.followers = followers
     this.#stopper = stopper
     this.#sender = new Sender({ messages, turns, line, starter, stopper, followers, leaseMs })
     this.#reaper = new Reaper(messages, turns)
@@ -145,7 +149,7 @@ export class Chat {
   /** A message to follow from any offset; one that has ended is given as it is. */
   async follow (principal: Principal, sessionId: string, messageId: string): Promise<FollowedMessage> {
     const { message } = await this.#options.sessions.requireMessage(sessionScope(principal, 'sessions:read'), sessionId, messageId)
-    return this.#followers.of(message)
+    return this.followers.of(message)
   }
 
   /** Ends a running reply with the text it has; any other message is returned as it is. */

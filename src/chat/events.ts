@@ -1,11 +1,13 @@
-import { type MessageDelta } from '../../schemas/message-event.ts'
+import { type MessageDelta, type MessageEnded } from '../../schemas/message-event.ts'
+import { type Message as MessageView } from '../../schemas/message.ts'
 import { ApiError } from '../errors.ts'
 import { type Occurrence, problemOf } from '../problem.ts'
 import { type Message } from '../store/messages.ts'
 import { type FollowedMessage } from './followed-message.ts'
 import { presentMessage } from './present.ts'
 
-function frame (event: string, data: object, id?: string): string {
+/** A server-sent event. */
+export function frame (event: string, data: object, id?: string): string {
   return `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`
 }
 
@@ -14,19 +16,30 @@ export const heartbeat = ': keep-alive\n\n'
 /** Asks the reader to come back with `Last-Event-ID`: this server is going away. */
 export const reconnect = frame('stream.reconnect', {})
 
-/** The turn as it began, also to a reader who comes when it is over: the text itself follows as deltas. */
-export function started (userMessage: Message, { botMessage }: FollowedMessage): string {
-  const { usage: _u, model: _m, finishReason: _f, error: _e, ...begun } = botMessage
-  const data = {
-    userMessage: presentMessage(userMessage),
-    botMessage: presentMessage({ ...begun, status: 'streaming', content: '' })
-  }
-  return frame('message.started', data, `${botMessage.seq}:0`)
+/** A bot message as it began, also to a reader who comes when it is over: its text follows as deltas. */
+export function begun (botMessage: Message): MessageView {
+  const { configVersion: _c, usage: _u, model: _m, fallback: _b, finishReason: _r, error: _e, feedback: _f, ...rest } = botMessage
+  return presentMessage({ ...rest, status: 'streaming', content: '' })
 }
 
-export function delta ({ botMessage: { id, seq }, text }: FollowedMessage, offset: number): string {
-  const data: MessageDelta = { messageId: id, seq, offset, delta: text.slice(offset) }
-  return frame('message.delta', data, `${seq}:${text.length}`)
+export function started (userMessage: Message, { botMessage }: FollowedMessage): string {
+  return frame('message.started', { userMessage: presentMessage(userMessage), botMessage: begun(botMessage) }, `${botMessage.seq}:0`)
+}
+
+/** The text of a message from `offset` on. */
+export function restOf ({ botMessage: { id, seq }, text }: FollowedMessage, offset: number): MessageDelta {
+  return { messageId: id, seq, offset, delta: text.slice(offset) }
+}
+
+export function delta (followed: FollowedMessage, offset: number): string {
+  return frame('message.delta', restOf(followed, offset), `${followed.botMessage.seq}:${followed.text.length}`)
+}
+
+/** A message that has ended, and the problem that it has ended with. */
+export function ending (botMessage: Message, occurrence: Occurrence): MessageEnded {
+  const { error } = botMessage
+  const problem = error && problemOf(new ApiError(error.code, { detail: error.detail }), occurrence)
+  return { botMessage: presentMessage(botMessage), ...(problem && { problem }) }
 }
 
 /** The last event of a message that has ended, or that cannot be followed any further. */
@@ -37,9 +50,8 @@ export function ended (followed: FollowedMessage, occurrence: Occurrence): strin
     const failed = { ...botMessage, status: 'failed', content: followed.text } as const
     return frame('message.failed', { botMessage: presentMessage(failed), problem: problemOf(error, occurrence) })
   }
-  const { status, error, content, seq } = botMessage
-  const problem = error && problemOf(new ApiError(error.code, { detail: error.detail }), occurrence)
-  return frame(`message.${status}`, { botMessage: presentMessage(botMessage), ...(problem && { problem }) }, `${seq}:${content.length}`)
+  const { status, content, seq } = botMessage
+  return frame(`message.${status}`, ending(botMessage, occurrence), `${seq}:${content.length}`)
 }
 
 /** The offset that a `Last-Event-ID` of a message names; undefined where it is not one of this message. */

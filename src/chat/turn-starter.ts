@@ -1,6 +1,7 @@
 import { ApiError } from '../errors.ts'
 import { type ChatProvider } from '../llm/provider.ts'
 import { summaryOf } from '../sessions/lines.ts'
+import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type Chatbot } from '../store/chatbots.ts'
 import { newId } from '../store/ids.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
@@ -32,6 +33,7 @@ interface Dependencies {
   readonly runner: TurnRunner
   readonly live: LiveMessages
   readonly followers: Followers
+  readonly watch: SessionWatch
   readonly provider: Pick<ChatProvider, 'windowOf'>
   /** Is told of every turn that is over. */
   readonly onEnd: (turn: EndedTurn) => void
@@ -148,7 +150,7 @@ export class TurnStarter {
    * with the key or the numbers was there already; the turn is still ours.
    */
   async #begin ({ session, userMessage, fresh, replyKey, stream }: Beginning): Promise<Sent | undefined> {
-    const { messages, context, runner, live, onEnd } = this.#deps
+    const { messages, context, runner, live, watch, onEnd } = this.#deps
     const { tenantId, id: sessionId } = session
     const botMessage: Message = {
       ...place(session),
@@ -173,6 +175,7 @@ export class TurnStarter {
     const request = { tenantId, sessionId, messages: prompt, model, fallback, instructions, language }
     void live.during(reply, runner.run(reply, request, stream))
       .then(() => onEnd({ session, chatbot, history, userMessage, reply: reply.botMessage }))
+    watch.ring(sessionId)
     return { userMessage, reply, replayed: false }
   }
 

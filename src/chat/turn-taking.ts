@@ -1,4 +1,5 @@
 import { ApiError } from '../errors.ts'
+import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type Session, type SessionScope, type Turn } from '../store/sessions.ts'
 import { type Restored, type TurnRepository, type TurnWish } from '../store/turns.ts'
@@ -18,12 +19,14 @@ export class TurnTaking {
   readonly #turns: TurnRepository
   readonly #messages: MessageRepository
   readonly #line: WaitingLine
+  readonly #watch: SessionWatch
   readonly #leaseMs: number
 
-  constructor (turns: TurnRepository, messages: MessageRepository, line: WaitingLine, leaseMs: number) {
+  constructor (turns: TurnRepository, messages: MessageRepository, line: WaitingLine, watch: SessionWatch, leaseMs: number) {
     this.#turns = turns
     this.#messages = messages
     this.#line = line
+    this.#watch = watch
     this.#leaseMs = leaseMs
   }
 
@@ -46,7 +49,9 @@ export class TurnTaking {
 
   /** Ends a turn; who is next is told. */
   async release (sessionId: string, messageId: string, restore?: Restored): Promise<void> {
-    this.#call(await this.#turns.release(sessionId, messageId, restore))
+    const next = await this.#turns.release(sessionId, messageId, restore)
+    this.#watch.ring(sessionId)
+    this.#call(next)
   }
 
   /** Ends a turn whose messages may be missing; numbers that no message bears are given back, and a line that none begins. */

@@ -3,6 +3,7 @@ import { type Change, type ChangeRepository } from '../store/changes.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type RecordedChange, type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
 import { type UpkeepRepository } from '../store/upkeep.ts'
+import { type SessionWatch } from './session-watch.ts'
 
 const BATCH = 100
 
@@ -21,16 +22,20 @@ interface Repositories {
 export class ChangeLog {
   readonly #repositories: Repositories
   readonly #search: Search
+  readonly #watch: SessionWatch
 
-  constructor (repositories: Repositories, search: Search) {
+  constructor (repositories: Repositories, search: Search, watch: SessionWatch) {
     this.#repositories = repositories
     this.#search = search
+    this.#watch = watch
   }
 
   /** Makes a change. Undefined: there is no such session in `scope`, or the change's `guard` says no. */
   async make (scope: SessionScope, sessionId: string, change: RecordedChange): Promise<Session | undefined> {
     const session = await this.#repositories.sessions.record(scope, sessionId, change)
-    if (session) await this.#settle(session)
+    if (!session) return undefined
+    this.#watch.ring(sessionId)
+    await this.#settle(session)
     return session
   }
 

@@ -36,6 +36,13 @@ function present (session: Session): SessionView {
   }
 }
 
+/** Where something was said, or, without a `seq`, a session itself. */
+export interface Place {
+  readonly sessionId: string
+  readonly configId: string
+  readonly seq?: number | undefined
+}
+
 /** The user a new session belongs to: the caller, unless they may speak for others and name one. */
 function ownerOf (principal: Principal, named: string | undefined): string | null {
   if (named === undefined || named === principal.userId) return principal.userId
@@ -167,14 +174,17 @@ export class Sessions {
 
   /** Those of some messages that are still there for a reader: neither they, nor what they are in, have been deleted. */
   async readable (scope: SessionScope, messages: readonly Message[]): Promise<Message[]> {
+    const isThere = await this.presence(scope, messages)
+    return messages.filter((message) => message.status !== 'deleted' && isThere(message))
+  }
+
+  /** Tells whether a place that is among `places` has been neither cleared nor deleted with what it is in. */
+  async presence (scope: SessionScope, places: readonly Place[]): Promise<(place: Place) => boolean> {
     const [clearedSeqs, living] = await Promise.all([
-      this.#repository.clearedSeqs(scope, [...new Set(messages.map(({ sessionId }) => sessionId))]),
-      this.#chatbots.living(scope.tenantId, [...new Set(messages.map(({ configId }) => configId))])
+      this.#repository.clearedSeqs(scope, [...new Set(places.map(({ sessionId }) => sessionId))]),
+      this.#chatbots.living(scope.tenantId, [...new Set(places.map(({ configId }) => configId))])
     ])
-    return messages.filter(({ sessionId, configId, seq, status }) => {
-      const clearedSeq = clearedSeqs.get(sessionId)
-      return status !== 'deleted' && clearedSeq !== undefined && seq > clearedSeq && living.has(configId)
-    })
+    return ({ sessionId, configId, seq = Infinity }) => seq > (clearedSeqs.get(sessionId) ?? Infinity) && living.has(configId)
   }
 
   /** The chatbot that a new session is to talk to, in the version that it is to keep to. */

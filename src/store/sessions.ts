@@ -185,6 +185,21 @@ export class SessionRepository {
     return document ? toSession(document) : undefined
   }
 
+  /** A session as it is stored, whoever it belongs to and even if it is deleted. */
+  async inspect (id: string): Promise<Session | undefined> {
+    const document = await this.#collection.findOne({ _id: parseId(id)! })
+    return document ? toSession(document) : undefined
+  }
+
+  /** Of those of `ids` that are stored: what differs whenever something has happened in them. */
+  async marks (ids: string[]): Promise<Map<string, string>> {
+    const found = await this.#collection
+      .find({ _id: { $in: ids.map((id) => parseId(id)!) } }, { batchSize: ids.length + 1 })
+      .project<Pick<SessionDocument, '_id' | 'rev' | 'status' | 'turn'>>({ rev: 1, status: 1, 'turn.rev': 1 })
+      .toArray()
+    return new Map(found.map(({ _id, rev = 0, status, turn }) => [_id.toHexString(), `${rev} ${turn?.rev ?? 'free'} ${status}`]))
+  }
+
   /** Of those of `ids` that are there: up to which `seq` they were cleared. */
   async clearedSeqs (scope: SessionScope, ids: string[]): Promise<Map<string, number>> {
     const found = await this.#collection

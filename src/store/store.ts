@@ -38,6 +38,8 @@ export interface Store {
   readonly leases: LeaseRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
+  /** The time by the store's clock. */
+  now (): Promise<Date>
 }
 
 /** Makes the indexes, where they are missing, brings old data up to date, and hands out the repositories. */
@@ -76,6 +78,9 @@ export async function openStore (db: Db): Promise<Store> {
     leases: new LeaseRepository(db),
     async ping () {
       await db.command({ ping: 1 })
+    },
+    async now () {
+      return (await db.command({ hello: 1 }))['localTime'] as Date
     }
   }
 }

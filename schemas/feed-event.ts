@@ -1,0 +1,104 @@
+import { Feedback } from './feedback.ts'
+import { MessageDelta, MessageEnded } from './message-event.ts'
+import { Message } from './message.ts'
+import { Id, StoredMetadata, Timestamp, UserId } from './text.ts'
+import { Ref, Type, closed, type Static } from './type.ts'
+
+const ends = ['message.completed', 'message.stopped', 'message.failed', 'message.interrupted']
+const changes = ['message.deleted', 'message.feedback', 'session.updated', 'session.cleared', 'session.deleted']
+// What a list of types may name; the order is that of the life of a session.
+const eventTypes = ['message.started', ...ends, ...changes]
+const quoted = (names: string[]) => names.map((name) => `\`${name}\``).join(', ')
+
+const place = { sessionId: Id, at: Timestamp }
+
+/** `data` of `feed.started`. */
+export const FeedStarted = Type.Object({
+  cursor: Type.String({ description: 'Where the feed begins; opaque.' })
+}, { $id: 'FeedStarted', description: '`data` of the event `feed.started`: from here on nothing is left out.' })
+export type FeedStarted = Static<typeof FeedStarted>
+
+/** `data` of `message.started` in a feed. */
+export const TurnStarted = Type.Object({
+  userMessage: Type.Optional(Ref(Message)),
+  botMessage: Type.Optional(Ref(Message)),
+  branchId: Type.String({ description: 'The branch that the session goes on with.' })
+}, {
+  $id: 'TurnStarted',
+  description: '`data` of the event `message.started` in a feed: a reply has begun, still without a text. `userMessage` is what it ' +
+    'answers, which an earlier reply may have answered already; absent, where it is not there any more. `botMessage` is absent ' +
+    'where the server died before there was a reply.'
+})
+export type TurnStarted = Static<typeof TurnStarted>
+
+/** `data` of `message.deleted`. */
+export const MessageDeleted = Type.Object({
+  ...place, messageId: Id, seq: Type.Integer({ minimum: 1, description: 'The place of the message, which stays.' })
+}, { $id: 'MessageDeleted', description: '`data` of the event `message.deleted`: the text of a message is gone.' })
+
+/** `data` of `message.feedback`. */
+export const MessageRated = Type.Object({
+  ...place, messageId: Id, feedback: Type.Union([Ref(Feedback), Type.Null()])
+}, { $id: 'MessageRated', description: '`data` of the event `message.feedback`: what a reader thinks of a reply now; null: nothing.' })
+
+/** `data` of `session.updated`. */
+export const SessionUpdated = Type.Object({
+  ...place,
+  title: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  metadata: Type.Optional(StoredMetadata),
+  status: Type.Optional(Type.String({ description: '`active` or `ended`. Open to growth.' })),
+  branchId: Type.Optional(Type.String({ description: 'The branch that the session goes on with.' }))
+}, { $id: 'SessionUpdated', description: '`data` of the event `session.updated`: what was set; absent members stayed as they were.' })
+
+/** `data` of `session.cleared`. */
+export const SessionCleared = Type.Object({
+  ...place, throughSeq: Type.Integer({ minimum: 1, description: 'All messages up to this `seq` are gone.' })
+}, { $id: 'SessionCleared', description: '`data` of the event `session.cleared`: the history was erased.' })
+
+/** `data` of `session.deleted`. */
+export const SessionDeleted = Type.Object(place, {
+  $id: 'SessionDeleted', description: '`data` of the event `session.deleted`, the last one of a session.'
+})
+
+const reconnecting = '`stream.reconnect` (data `{}`) asks you to come back with `Last-Event-ID`. A comment line every 15 s keeps ' +
+  'the connection open. Open to growth: pass over events that you do not know.'
+
+/** What the feed of a session carries; the `event` field says which. */
+export const SessionEvent = Type.Union([
+  Ref(FeedStarted), Ref(TurnStarted), Ref(MessageDelta), Ref(MessageEnded), Ref(MessageDeleted), Ref(MessageRated),
+  Ref(SessionUpdated), Ref(SessionCleared), Ref(SessionDeleted)
+], {
+  $id: 'SessionEvent',
+  description: `The \`data\` of one server-sent event. \`event\` names it: \`feed.started\`, \`message.started\`, \`message.delta\`, ${
+    quoted([...ends, ...changes])}. ${reconnecting}`
+})
+
+/** What the feed of a tenant carries; the `event` field says which. */
+export const TenantEvent = Type.Union([
+  Ref(FeedStarted), Ref(TurnStarted), Ref(MessageEnded), Ref(MessageDeleted), Ref(MessageRated),
+  Ref(SessionUpdated), Ref(SessionCleared), Ref(SessionDeleted)
+], {
+  $id: 'TenantEvent',
+  description: `The \`data\` of one server-sent event. \`event\` names it: \`feed.started\`, ${quoted(eventTypes)}. ${reconnecting}`
+})
+
+const cursor = Type.Optional(Type.String({
+  maxLength: 200, description: 'Go on after this: the `id` of an event, or the `cursor` of `feed.started`. `Last-Event-ID` comes before it.'
+}))
+
+export const SessionEventsQuery = Type.Object({ cursor }, closed)
+
+export const TenantEventsQuery = Type.Object({
+  configId: Type.Optional(Type.String({ pattern: '^[0-9a-f]{24}$', description: 'Only of sessions with this chatbot.' })),
+  userId: Type.Optional(UserId),
+  types: Type.Optional(Type.String({
+    pattern: `^(${eventTypes.join('|')})(,(${eventTypes.join('|')}))*$`.replaceAll('.', '\\.'),
+    description: `Only these events, separated by commas: ${quoted(eventTypes)}.`
+  })),
+  cursor
+}, closed)
+export type TenantEventsQuery = Static<typeof TenantEventsQuery>
+
+export const EventsHeaders = Type.Object({
+  'last-event-id': Type.Optional(Type.String({ maxLength: 200, description: 'The `id` of the last event received; the feed goes on after it.' }))
+})
