@@ -51,7 +51,7 @@ const specify = async (client: Client, body: object, headers: Record<string, str
 const fitsDraft = new Ajv({ strict: false }).compile(Draft)
 
 t.test('with a model', async (t) => {
-  const { client, sim, clientFor } = await startAppWithSim(t)
+  const { client, sim, db, clientFor } = await startAppWithSim(t)
   t.afterEach(() => sim.reset())
 
   t.test('a brief becomes a draft that the model writes in JSON mode, and a configuration remembers it', async (t) => {
@@ -175,6 +175,8 @@ t.test('with a model', async (t) => {
     t.notOk(again.body.error)
     const calls = sim.requests().length
     t.strictSame((await specify(client, { brief, language: 'fr' }, headers)).body, again.body, 'and then no more')
+    await db.collection('idempotencyRecords').updateMany({}, { $set: { answer: null } })
+    t.strictSame((await specify(client, { brief, language: 'fr' }, headers)).body, again.body, 'even where the answer was lost')
     t.equal(sim.requests().length, calls)
     t.equal((await client.ask<Problem>(path, { body: { brief: 'Another.' }, headers })).body.code, 'idempotency_conflict')
   })

@@ -230,7 +230,7 @@ t.test('summaries', async (t) => {
   })
 
   t.test('a summary is made when it is asked for, of what was said since the last one', async (t) => {
-    const { path, say, summarise, summary, get } = await converse(started, { historyLimit: 100 })
+    const { path, say, summarise, summary, get } = await converse(started, { summaries: true, historyLimit: 100 })
     t.equal((await summary()).status, 404)
     const nothing = await client.ask<Problem>(`${path}/summary`, { method: 'POST' })
     t.equal(nothing.status, 409)
@@ -357,6 +357,18 @@ t.test('summaries', async (t) => {
       t.equal((await conversation.summary()).status, takeAway === 'erase' ? 200 : 404)
       sim.reset()
     }
+  })
+
+  t.test('of two summaries that are made at once, the first one counts', async (t) => {
+    const { say, summarise, summary } = await converse(started, {})
+    await say('one')
+    before(app, 'keepSummary', async () => {
+      record('the first')
+      t.equal((await summarise()).body.text, 'the first')
+    })
+    t.equal((await summarise()).body.text, 'the first')
+    t.equal((await summary()).body.text, 'the first')
+    t.equal(recordings().length, 2)
   })
 
   t.test('who finds the session changed each time is told so', async (t) => {
