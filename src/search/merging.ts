@@ -143,7 +143,7 @@ function joined (parts: readonly Part[]): { table: SegmentTable, places: Int32Ar
 }
 
 const MERGED_AT_ONCE = 8
-const MAX_MESSAGES = 65_536
+const MAX_MESSAGES = 131_072
 
 const tierOf = ({ count }: StoredSegment) => Math.floor(Math.log2(count) / Math.log2(MERGED_AT_ONCE))
 

@@ -43,18 +43,23 @@ export function encodeBlock (terms: Iterable<readonly [term: string, postings: P
 /** Finds a term in a block. Undefined: it is not there. */
 export function findTerm (block: Uint8Array, term: string): Entry | undefined {
   const wanted = Buffer.from(term)
-  for (const { at, length, entry } of entriesOf(block)) {
-    if (length === wanted.length && wanted.equals(block.subarray(at, at + length))) return entry
+  const entries = new EntryReader(block)
+  while (entries.next()) {
+    if (entries.termLength === wanted.length && wanted.compare(block, entries.termStart, entries.termStart + wanted.length) === 0) {
+      return entries.entry
+    }
   }
   return undefined
 }
 
 /** All that a block holds. */
 export function * decodeBlock (block: Uint8Array): Iterable<[term: string, postings: Postings]> {
-  for (const { at, length, entry } of entriesOf(block)) {
+  const entries = new EntryReader(block)
+  while (entries.next()) {
+    const term = Buffer.from(block.buffer, block.byteOffset + entries.termStart, entries.termLength).toString()
     const postings: Postings = []
-    eachPosting(entry, (place, count) => { postings.push(place, count) })
-    yield [Buffer.from(block.buffer, block.byteOffset + at, length).toString(), postings]
+    eachPosting(entries.entry, (place, count) => { postings.push(place, count) })
+    yield [term, postings]
   }
 }
 
@@ -84,25 +89,44 @@ export function eachPosting ({ block, start, end }: Entry, onPosting: (place: nu
   }
 }
 
-function * entriesOf (block: Uint8Array): Iterable<{ at: number, length: number, entry: Entry }> {
-  let at = 0
-  const number = () => {
-    let byte = block[at++]!
+/** Goes from entry to entry of a block. */
+class EntryReader {
+  readonly #block: Uint8Array
+  termStart = 0
+  termLength = 0
+  #messages = 0
+  #start = 0
+  #end = 0
+
+  constructor (block: Uint8Array) {
+    this.#block = block
+  }
+
+  /** The entry that `next` went to. */
+  get entry (): Entry {
+    return { messages: this.#messages, block: this.#block, start: this.#start, end: this.#end }
+  }
+
+  /** False: there is no further one. */
+  next (): boolean {
+    if (this.#end >= this.#block.length) return false
+    this.#start = this.#end
+    this.termLength = this.#number()
+    this.termStart = this.#start
+    this.#start += this.termLength
+    this.#messages = this.#number()
+    const length = this.#number()
+    this.#end = this.#start + length
+    return true
+  }
+
+  #number (): number {
+    let byte = this.#block[this.#start++]!
     let value = byte & 127
     for (let shift = 7; byte > 127; shift += 7) {
-      byte = block[at++]!
+      byte = this.#block[this.#start++]!
       value |= (byte & 127) << shift
     }
     return value
-  }
-  while (at < block.length) {
-    const length = number()
-    const term = at
-    at += length
-    const messages = number()
-    const bytes = number()
-    const start = at
-    at += bytes
-    yield { at: term, length, entry: { messages, block, start, end: at } }
   }
 }

@@ -1,3 +1,4 @@
+import { Best } from './best.ts'
 import { eachPosting, type Entry } from './postings.ts'
 import { idAt, type SegmentFigures, type SegmentTable } from './segment.ts'
 
@@ -19,11 +20,6 @@ export interface Wanted {
   readonly to: number
 }
 
-export interface Candidate {
-  readonly id: string
-  readonly score: number
-}
-
 /** How common words are among all messages of a tenant. */
 export interface Statistics {
   readonly messages: number
@@ -33,87 +29,93 @@ export interface Statistics {
   readonly withTerm: ReadonlyMap<string, number>
 }
 
-interface Ranked extends Candidate {
+/** A message that matches. Its id is made when it is asked for: few of the candidates are ever looked at. */
+export class Candidate {
+  readonly score: number
   readonly time: number
+  readonly #ids: Uint8Array
+  readonly #place: number
+
+  constructor (score: number, { times, ids }: SegmentTable, place: number) {
+    this.score = score
+    this.time = times[place]!
+    this.#ids = ids
+    this.#place = place
+  }
+
+  get id (): string {
+    return idAt(this.#ids, this.#place)
+  }
+}
+
+interface Weighted {
+  readonly entry: Entry
+  /** What the word can add to a score at most. */
+  readonly weight: number
 }
 
 // Okapi BM25 with the constants that its authors recommend.
 const K1 = 1.2
 const B = 0.75
 
-/** The best matches, at most `limit`, the best first; of equal ones the newest. */
+/** The newest of equal ones first: what was said last is most likely what is meant. */
+const compare = (a: Candidate, b: Candidate) => b.score - a.score || b.time - a.time || (a.id < b.id ? 1 : -1)
+
+/** What was being indexed meanwhile may be there twice. */
+const isSame = (a: Candidate, b: Candidate | undefined) => a.score === b?.score && a.time === b.time && a.id === b.id
+
+/** The best matches, at most `limit`, the best first. */
 export function rank (segments: readonly SearchedSegment[], wanted: Wanted, statistics: Statistics, limit: number): Candidate[] {
-  const best = new Best(limit)
+  const best = new Best<Candidate>(limit, compare)
+  const scores = new Float64Array(segments.reduce((largest, { count }) => Math.max(largest, count), 0))
   for (const segment of segments) {
     if (!wanted.filters.every((filter) => segment.entries.has(filter))) continue
-    collect(segment, wanted, scoresOf(segment, wanted, statistics), best)
+    const words = weighted(segment, wanted.words, statistics)
+    scores.fill(0, 0, segment.count)
+    for (const word of words) addScores(word, segment.table, statistics, scores)
+    for (const place of segment.dead) scores[place] = 0
+    collect(segment, words, wanted, scores, best)
   }
-  return best.sorted()
+  return best.sorted().filter((candidate, i, all) => !isSame(candidate, all[i - 1]))
 }
 
-function scoresOf ({ count, table, entries }: SearchedSegment, { words }: Wanted, statistics: Statistics): Float64Array {
-  const scores = new Float64Array(count)
-  const { lengths } = table
-  const { messages, averageLength, withTerm } = statistics
-  for (const word of words) {
+/** The words that a segment has, the most telling one first. */
+function weighted ({ entries }: SearchedSegment, words: readonly string[], { messages, withTerm }: Statistics): Weighted[] {
+  const found = words.flatMap((word) => {
     const entry = entries.get(word)
-    if (!entry) continue
-    const having = withTerm.get(word)!
-    const weight = Math.log(1 + (messages - having + 0.5) / (having + 0.5)) * (K1 + 1)
-    const perWord = K1 * B / averageLength
-    eachPosting(entry, (place, count) => {
-      scores[place]! += weight * count / (count + K1 * (1 - B) + perWord * lengths[place]!)
+    const having = withTerm.get(word) ?? 0
+    return entry ? [{ entry, weight: Math.log(1 + (messages - having + 0.5) / (having + 0.5)) * (K1 + 1) }] : []
+  })
+  return found.sort((a, b) => b.weight - a.weight)
+}
+
+function addScores ({ entry, weight }: Weighted, { lengths }: SegmentTable, { averageLength }: Statistics, scores: Float64Array): void {
+  const perWord = K1 * B / averageLength
+  eachPosting(entry, (place, count) => {
+    scores[place]! += weight * count / (count + K1 * (1 - B) + perWord * lengths[place]!)
+  })
+}
+
+function collect (
+  { table, entries, count }: SearchedSegment, words: readonly Weighted[], { filters, from, to }: Wanted, scores: Float64Array,
+  best: Best<Candidate>
+): void {
+  const passed = new Uint8Array(filters.length > 0 ? count : 0)
+  for (const filter of filters) eachPosting(entries.get(filter)!, (place) => { passed[place]!++ })
+  let least = best.worst?.score ?? 0
+  let possible = words.reduce((sum, { weight }) => sum + weight, 0)
+  for (const { entry, weight } of words) {
+    // The words from here on are too common to make a message one of the best that has none of those before.
+    if (possible < least) return
+    possible -= weight
+    eachPosting(entry, (place) => {
+      const score = scores[place]!
+      if (score === 0 || score < least) return
+      scores[place] = 0
+      const time = table.times[place]!
+      if (time < from || time >= to || (filters.length > 0 && passed[place] !== filters.length)) return
+      best.add(new Candidate(score, table, place))
+      least = best.worst?.score ?? 0
     })
-  }
-  return scores
-}
-
-function collect ({ table, dead, entries }: SearchedSegment, wanted: Wanted, scores: Float64Array, best: Best): void {
-  for (const place of dead) scores[place] = 0
-  const isAllowed = allowedBy(wanted.filters, entries, scores.length)
-  const { ids, times } = table
-  for (let place = 0; place < scores.length; place++) {
-    const score = scores[place]!
-    if (score === 0 || score < best.threshold || !isAllowed(place)) continue
-    const time = times[place]!
-    if (time >= wanted.from && time < wanted.to) best.add({ id: idAt(ids, place), score, time })
-  }
-}
-
-function allowedBy (filters: readonly string[], entries: ReadonlyMap<string, Entry>, count: number): (place: number) => boolean {
-  if (filters.length === 0) return () => true
-  const passed = new Uint8Array(count)
-  for (const filter of filters) {
-    eachPosting(entries.get(filter)!, (place) => { passed[place]!++ })
-  }
-  return (place) => passed[place] === filters.length
-}
-
-/** The best of many, without keeping them all. */
-class Best {
-  readonly #limit: number
-  #found: Ranked[] = []
-  /** What scores less is not among them. */
-  threshold = 0
-
-  constructor (limit: number) {
-    this.#limit = limit
-  }
-
-  add (ranked: Ranked): void {
-    this.#found.push(ranked)
-    if (this.#found.length >= this.#limit * 2) this.#cut()
-  }
-
-  sorted (): Candidate[] {
-    this.#cut()
-    // What was being indexed meanwhile may be there twice.
-    return this.#found.filter(({ id }, i) => id !== this.#found[i - 1]?.id)
-  }
-
-  #cut (): void {
-    this.#found.sort((a, b) => b.score - a.score || b.time - a.time || (a.id < b.id ? 1 : -1))
-    this.#found.length = Math.min(this.#found.length, this.#limit)
-    if (this.#found.length === this.#limit) this.threshold = this.#found.at(-1)!.score
   }
 }

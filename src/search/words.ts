@@ -19,7 +19,7 @@ const ARABIC_ARTICLE = /^(?:[وبكف]?ال|لل)(?=.{3})/
 
 // What is longer is no word; its beginning stands for it.
 const MAX_WORD_CHARS = 40
-const MAX_REMEMBERED = 50_000
+const MAX_REMEMBERED = 20_000
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'word' })
 const remembered = new Map<string, readonly string[]>()
