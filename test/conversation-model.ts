@@ -8,8 +8,8 @@ export interface Said {
   status: string
 }
 
-/** What a feed tells of a change, as far as it is compared. */
-export type Told = readonly [event: string, ...rest: Array<string | number | undefined>]
+/** What a feed tells, as far as it is compared: the event, and what it is about. */
+export type Told = readonly [event: string, ...about: unknown[]]
 
 const wasSaid = ({ role, status, content }: Said) => content !== '' && (role === 'user' || ['completed', 'stopped'].includes(status))
 
@@ -56,15 +56,34 @@ export class ConversationModel {
     return said
   }
 
+  /** What a feed tells one who comes now, from the beginning on: what was cleared has never been said. */
+  toldLater (): Told[] {
+    const left = new Set(this.messages.map(({ id }) => id))
+    const isOfTurn = (event: string) => event.startsWith('message.') && event !== 'message.deleted'
+    return this.told.filter(([event, ...about]) => !isOfTurn(event) || left.has(String(about.at(-1))))
+  }
+
   tip (): Said | null {
     return this.tips.get(this.active) ?? null
   }
 
+  /** What a feed tells of a turn that has ended: its beginning, and its end. */
+  tellTurn (userMessage: Said, reply: Said): void {
+    this.told.push(['message.started', userMessage.id, reply.id], [`message.${reply.status}`, reply.id])
+  }
+
+  switchTo (branch: string): void {
+    this.active = branch
+    this.told.push(['session.updated', branch])
+  }
+
   erase (message: Said): void {
+    if (message.status !== 'deleted') this.told.push(['message.deleted', message.id])
     Object.assign(message, { content: '', status: 'deleted' })
   }
 
   clear (): void {
+    if (this.messages.length > 0) this.told.push(['session.cleared', this.nextSeq - 1])
     this.messages = []
     this.active = this.#first
     this.tips = new Map([[this.#first, null]])

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { type Message as MessageView } from '../../schemas/message.ts'
-import { ConversationModel, type Said } from '../conversation-model.ts'
-import { type Client, storeUri } from '../helper.ts'
+import { ConversationModel, type Said, type Told } from '../conversation-model.ts'
+import { type Client, type SentEvent, storeUri } from '../helper.ts'
 import { checkLedger } from '../ledger.ts'
 import { promptOf, startAppWithSim, type TestAppWithSim } from '../sim.ts'
 
@@ -26,6 +26,7 @@ const viewed = ({ id, seq, content, status, role, parentId }: MessageView) => ({
 /** One session and its model, and everything that can be done to both. */
 class Run {
   readonly model: ConversationModel
+  readonly live = new FeedReader()
   readonly #app: TestAppWithSim
   readonly #client: Client
   readonly #session: string
@@ -66,8 +67,10 @@ class Run {
     } else if (kind === 'switch') {
       const branchId = pick([...model.tips.keys()])!
       await this.#client.ask(`/api/sessions/${this.#session}`, { method: 'PATCH', body: { branchId } })
-      model.active = branchId
+      model.switchTo(branchId)
     } else {
+      // What is cleared before it was told will not be told any more.
+      await this.live.upTo(model.told.length)
       await this.#client.ask(this.#path, { method: 'DELETE' })
       model.clear()
     }
@@ -79,7 +82,7 @@ class Run {
     const said = isAnswered ? parent : this.model.say({ ...userMessage, role: 'user' }, parent, userMessage.branchId)
     const prompt = promptOf(this.#app.sim, this.#app.sim.requests().length - 1).slice(1).map(({ content }) => content)
     same(prompt, this.model.promptFor(said), 'the prompt')
-    this.model.say({ ...botMessage, role: 'bot' }, said, botMessage.branchId)
+    this.model.tellTurn(said, this.model.say({ ...botMessage, role: 'bot' }, said, botMessage.branchId))
   }
 
   async #stop (message: string): Promise<void> {
@@ -108,6 +111,51 @@ class Run {
   }
 }
 
+/** Reads the feed of a session, from the beginning on. */
+class FeedReader {
+  readonly told: Told[] = []
+  readonly #leaving = new AbortController()
+  #arrived = Promise.withResolvers<void>()
+
+  async open (client: Client, session: string): Promise<void> {
+    const path = `/api/sessions/${session}/events?cursor=${session}:0:0:end`
+    const { events } = await client.events(path, { signal: this.#leaving.signal })
+    void this.#read(events).catch(() => {})
+  }
+
+  /** Waits until so much was told. */
+  async upTo (count: number): Promise<void> {
+    while (this.told.length < count) await this.#arrived.promise
+  }
+
+  leave (): void {
+    this.#leaving.abort()
+  }
+
+  async #read (events: AsyncIterable<SentEvent>): Promise<void> {
+    for await (const { event, data } of events) {
+      if (event === 'message.delta') continue
+      this.told.push([event, ...aboutOf(data)])
+      this.#arrived.resolve()
+      this.#arrived = Promise.withResolvers()
+    }
+  }
+}
+
+/** What a reader is told who comes only now. */
+async function feedOf (client: Client, session: string, count: number): Promise<Told[]> {
+  const reader = new FeedReader()
+  await reader.open(client, session)
+  await reader.upTo(count)
+  reader.leave()
+  return reader.told
+}
+
+function aboutOf ({ userMessage, botMessage, messageId, branchId, throughSeq }: Record<string, unknown>): unknown[] {
+  const ids = [userMessage, botMessage].filter((message) => message !== undefined).map((message) => (message as MessageView).id)
+  return ids.length > 0 ? ids : [messageId ?? throughSeq ?? branchId]
+}
+
 /** Compares, and says what differs: what is thrown makes the sequence that led to it smaller. */
 function same (actual: unknown, expected: unknown, what: string): void {
   const [found, wanted] = [JSON.stringify(actual), JSON.stringify(expected)]
@@ -120,13 +168,23 @@ t.test(`${SEQUENCES} random conversations are what they are in the model`, async
   let steps = 0
   await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), async (sequence) => {
     app.sim.reset()
-    const run = new Run(app, await app.client.createSession(config))
+    const session = await app.client.createSession(config)
+    const run = new Run(app, session)
+    await run.live.open(app.client, session)
     for (const next of sequence) {
       app.sim.reset()
       await run.do(next)
       steps++
     }
     await run.check()
+    // The last thing there is to tell: whatever is told too much comes before it.
+    run.model.told.push(['session.updated', undefined])
+    await app.client.ask(`/api/sessions/${session}`, { method: 'PATCH', body: { title: 'The end' } })
+    await run.live.upTo(run.model.told.length)
+    run.live.leave()
+    same(run.live.told, run.model.told, 'the feed')
+    const later = run.model.toldLater()
+    same(await feedOf(app.client, session, later.length), later, 'the feed, read later')
     same(await checkLedger(await storeUri(), app.db.databaseName), [], 'the ledger')
     // The ledger reads all there is.
     await Promise.all(['sessions', 'messages', 'changes'].map(async (name) => await app.db.collection(name).deleteMany({})))
