@@ -16,8 +16,9 @@ const specificationRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     schema: {
       operationId: 'createSpecification',
       summary: 'Have a configuration drafted from a brief',
-      description: 'The brief is kept, whatever becomes of the draft: where the model fails, the problem names the specification in ' +
-        '`specificationId`, and the same request with the same `Idempotency-Key` tries again. Without a model, the draft is made by rules.',
+      description: 'The brief is kept, whatever becomes of the draft: where the model fails, the problem names the ' +
+        'specification in `specificationId`, and the same request with the same `Idempotency-Key` tries again. ' +
+        'Without a model, the draft is made by rules.',
       tags,
       body: Ref(SpecificationInput),
       response: { 201: Ref(Specification), ...guarded(), ...problems(413, 415, 502, 504) }

@@ -16,7 +16,8 @@ const summaryRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     schema: {
       operationId: 'summariseSession',
       summary: 'Bring the summary of the active branch up to its newest message',
-      description: 'Where nothing was said since the stored summary, that one is the answer. A session in which nothing was said has none: 409.',
+      description: 'Where nothing was said since the stored summary, that one is the answer. A session in which ' +
+        'nothing was said has none: 409.',
       tags,
       params,
       response: { 200: Ref(Summary), ...guarded(), ...problems(404, 409, 413, 415, 502, 504) }

@@ -6,14 +6,14 @@ import { Ref, Type, closed, type Static } from './type.ts'
 
 const { name, purpose, domain, tone, instructions } = settings
 const brief = NonBlankText({ maxLength: 20_000, description: 'What the bot is to be, in plain words.' })
-const exampleBrief = 'A friendly bot for our parcel customers. It answers questions about delivery times and returns. ' +
+const exampleBrief = 'A friendly bot for our parcel customers. It answers questions about delivery and returns. ' +
   'Returns are free for 30 days.'
 
 export const SpecificationInput = Type.Object({
   brief,
   language: Type.Optional(NonBlankText({
     maxLength: 60,
-    description: 'What the bot speaks: a BCP 47 tag, or the English name of a language. Default: the language of the brief.'
+    description: 'What the bot speaks: a BCP 47 tag, or the English name of a language. Default: that of the brief.'
   }))
 }, {
   ...closed,
@@ -25,19 +25,23 @@ export type SpecificationInput = Static<typeof SpecificationInput>
 
 /** What is drafted: members of a configuration, within the limits of a configuration. */
 export const Draft = Type.Object({ name, purpose, domain, tone, instructions }, {
-  ...closed, $id: 'SpecificationDraft', description: 'A draft of a configuration; with anything you change in it, the body of `POST /api/configs`.'
+  ...closed,
+  $id: 'SpecificationDraft',
+  description: 'A draft of a configuration; with anything you change in it, the body of `POST /api/configs`.'
 })
 export type Draft = Static<typeof Draft>
 
 export const Specification = Type.Object({
   id: Id,
   brief: Type.String({ description: 'As it was posted.' }),
-  language: Type.String({ description: 'A BCP 47 tag: what was asked for, else the language that the brief seems to be written in.' }),
+  language: Type.String({ description: 'A BCP 47 tag: what was asked for, else what the brief seems to be in.' }),
   status: Type.String({
-    description: '`drafted`, `failed`, or `pending`: being drafted, or cut off when its server went down. Open to growth.'
+    description: '`drafted`, `failed`, or `pending`: being drafted, or cut off as its server went down. Open to growth.'
   }),
   draft: Type.Union([Ref(Draft), Type.Null()], { description: 'Null while there is none.' }),
-  source: Type.Optional(Type.String({ description: 'Who drafted it: `model`, or `rules` where there is no model. Open to growth.' })),
+  source: Type.Optional(Type.String({
+    description: 'Who drafted it: `model`, or `rules` where there is no model. Open to growth.'
+  })),
   model: Type.Optional(Type.String({ description: 'The model that drafted it, as it names itself.' })),
   usage: Type.Optional(Usage),
   error: Type.Optional(Type.Object({

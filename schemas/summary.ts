@@ -7,7 +7,9 @@ export const Summary = Type.Object({
   throughSeq: Type.Integer({ minimum: 1, description: 'The last message that it covers, by `seq`.' }),
   messageCount: Type.Integer({ minimum: 1, description: 'How many messages it covers.' }),
   source: Type.String({ description: 'Who wrote it: `model`, or `rules` where there is no model. Open to growth.' }),
-  model: Type.Union([Type.String(), Type.Null()], { description: 'The model that wrote it, as it names itself. Null: made by rules.' }),
+  model: Type.Union([Type.String(), Type.Null()], {
+    description: 'The model that wrote it, as it names itself. Null: made by rules.'
+  }),
   usage: Type.Optional(Usage),
   createdAt: Timestamp
 }, {

@@ -20,7 +20,13 @@ export interface Answer {
 export async function ask (provider: ChatProvider, question: Question, signal: AbortSignal): Promise<Answer> {
   const { tenantId, subject, messages, format, maxTokens } = question
   const request = {
-    tenantId, sessionId: subject, messages, model: { temperature: 0, maxTokens }, instructions: '', language: 'en', ...(format && { format })
+    tenantId,
+    sessionId: subject,
+    messages,
+    model: { temperature: 0, maxTokens },
+    instructions: '',
+    language: 'en',
+    ...(format && { format })
   }
   let text = ''
   for await (const event of provider.generate(request, { stream: false, signal })) {

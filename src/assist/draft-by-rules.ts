@@ -29,8 +29,8 @@ interface Outline {
 }
 
 /**
- * A draft without a model: nothing in it but what the brief says, and the defaults of a configuration. The first sentence
- * becomes the purpose, all that follows it the instructions.
+ * A draft without a model: nothing in it but what the brief says, and the defaults of a configuration. The first
+ * sentence becomes the purpose, all that follows it the instructions.
  */
 export async function draftByRules (brief: string, tag: string): Promise<Draft> {
   const locale = localeOf(tag)
@@ -46,7 +46,8 @@ export async function draftByRules (brief: string, tag: string): Promise<Draft> 
 
 function outline (brief: string, locale: Intl.Locale): Outline {
   const [line, below] = splitLine(brief.trim())
-  const isHeading = HEADING_MARK.test(line) || (below !== '' && line.length <= HEADING_CHARS && !SENTENCE_END.test(line))
+  const looksLikeOne = line.length <= HEADING_CHARS && !SENTENCE_END.test(line)
+  const isHeading = HEADING_MARK.test(line) || (below !== '' && looksLikeOne)
   const heading = line.replace(HEADING_MARK, '').replace(EMPHASIS, '$2').trim()
   if (!isHeading || heading === '') return firstSentence(brief.trim(), locale)
   return below === '' ? { first: heading, rest: '' } : { heading, ...firstSentence(below, locale) }
@@ -66,7 +67,7 @@ function firstSentence (text: string, locale: Intl.Locale): Outline {
   return { first: first === '' ? sentence.trim() : first, rest }
 }
 
-/** The content words that come up most, as they are written where they come up first. `foremost`: where they count more. */
+/** The content words that come up most, written as where they come up first. `foremost`: where they count more. */
 function tellingTerms (text: string, foremost: string, language: Language): string[] {
   const termsIn = createTermExtractor(language)
   const counts = new Map<string, { count: number, word: string }>()
@@ -81,7 +82,8 @@ function tellingTerms (text: string, foremost: string, language: Language): stri
     if (known) known.count += FOREMOST
   }
   // A stable sort: of two terms that come up as often, the first one comes first.
-  return [...counts.values()].sort((a, b) => b.count - a.count).slice(0, MAX_TERMS).map(({ word }) => shorten(word, TERM_CHARS))
+  const ranked = [...counts.values()].sort((a, b) => b.count - a.count)
+  return ranked.slice(0, MAX_TERMS).map(({ word }) => shorten(word, TERM_CHARS))
 }
 
 /** Words of one or two letters tell little where words are written with letters; where they are not, two are a word. */

@@ -12,14 +12,18 @@ const NAME_CHARS = 60
 const CODE_FENCE = /^```\w*\s*([\s\S]*?)\s*```$/u
 
 /**
- * Makes a draft of what a model wrote, as far as that is possible without guessing: what is around the JSON is left out,
- * and members that nobody asked for; what is too long is cut, lists and texts that stand for each other are taken.
+ * Makes a draft of what a model wrote, as far as that is possible without guessing: what is around the JSON is left
+ * out, and members that nobody asked for; what is too long is cut, lists and texts that stand for each other are taken.
  * `language`: what the bot speaks where the model names no language that there is.
  */
 export function fitDraft (answer: string, language: string): FittedDraft {
   const written = readObject(answer)
   if (!written) return { problem: 'it is not one JSON object' }
-  const said = { name: textOf(written['name']), purpose: textOf(written['purpose']), instructions: textOf(written['instructions'], '\n') }
+  const said = {
+    name: textOf(written['name']),
+    purpose: textOf(written['purpose']),
+    instructions: textOf(written['instructions'], '\n')
+  }
   if (!said.purpose) return { problem: 'the member "purpose" is not a text, or it is blank' }
   if (said.instructions === undefined) return { problem: 'the member "instructions" is not a text' }
   return {

@@ -1,6 +1,6 @@
 import { stopWordsOf } from '../llm/offline/stop-words.ts'
 
-// A language that nearly alone writes with its script; Japanese comes first, because it writes with Chinese characters, too.
+// A language that nearly alone writes with its script. Japanese comes first: it writes with Chinese characters, too.
 const SCRIPTS: ReadonlyArray<readonly [RegExp, string]> = [
   [/[\p{scx=Hiragana}\p{scx=Katakana}]/gu, 'ja'],
   [/\p{sc=Han}/gu, 'zh'],
@@ -11,7 +11,9 @@ const SCRIPTS: ReadonlyArray<readonly [RegExp, string]> = [
   [/\p{sc=Arabic}/gu, 'ar'],
   [/\p{sc=Devanagari}/gu, 'hi']
 ]
-const SHARED = ['en', 'de', 'fr', 'es', 'it', 'pt', 'nl', 'pl', 'sv', 'da', 'nb', 'fi', 'cs', 'hu', 'ro', 'tr', 'id', 'vi', 'ru', 'uk']
+const SHARED = [
+  'en', 'de', 'fr', 'es', 'it', 'pt', 'nl', 'pl', 'sv', 'da', 'nb', 'fi', 'cs', 'hu', 'ro', 'tr', 'id', 'vi', 'ru', 'uk'
+]
 const FALLBACK = 'en'
 
 // The language of a text shows in its beginning.

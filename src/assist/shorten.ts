@@ -3,8 +3,8 @@ const words = new Intl.Segmenter(undefined, { granularity: 'word' })
 const ELLIPSIS = '…'
 
 /**
- * A text of at most `maxChars` code points: as it is, or its start up to the end of a word, with an ellipsis. Where that
- * would take away more than half, the last word is cut between two characters.
+ * A text of at most `maxChars` code points: as it is, or its start up to the end of a word, with an ellipsis. Where
+ * that would take away more than half, the last word is cut between two characters.
  */
 export function shorten (text: string, maxChars: number): string {
   // A code point has one or two units.

@@ -1,4 +1,5 @@
 import { type Specification as SpecificationView, type SpecificationInput } from '../../schemas/specification.ts'
+import { goingDown } from '../chat/followed-message.ts'
 import { languageTag } from '../chatbots/language.ts'
 import { ApiError } from '../errors.ts'
 import { type ChatProvider } from '../llm/provider.ts'
@@ -41,8 +42,8 @@ export class Specifications {
   }
 
   /**
-   * Keeps a brief and drafts a configuration from it. `id`: where an earlier attempt with it has got through, its draft is
-   * returned; where it has not, it is made again. Throws what the model failed with; the problem names the specification.
+   * Keeps a brief and drafts a configuration from it. `id`: where an earlier attempt with it has got through, its draft
+   * is returned; else it is made again. Throws what the model failed with; the problem names the specification.
    */
   async create (tenantId: string, { brief, language }: SpecificationInput, id = newId()): Promise<SpecificationView> {
     const tag = language === undefined ? guessLanguage(brief) : tagOf(language)
@@ -70,13 +71,14 @@ export class Specifications {
   async expect (tenantId: string, id: string | undefined): Promise<void> {
     if (id === undefined || await this.#repository.find(tenantId, id)) return
     throw new ApiError('validation_failed', {
-      detail: 'There is no such specification.', members: { errors: [{ path: '/specificationId', message: 'must be the id of a specification' }] }
+      detail: 'There is no such specification.',
+      members: { errors: [{ path: '/specificationId', message: 'must be the id of a specification' }] }
     })
   }
 
   /** Ends what is being drafted here. */
   close (): void {
-    this.#closing.abort(new ApiError('overloaded', { detail: 'The server is going down.', headers: { 'retry-after': '1' } }))
+    this.#closing.abort(goingDown())
   }
 
   async #draft (specification: Specification, isGiven: boolean): Promise<Specification> {
@@ -93,7 +95,9 @@ export class Specifications {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       await this.#repository.fail(id, { code: error.code, detail: error.message })
-      throw new ApiError(error.code, { detail: error.message, headers: error.headers, members: { specificationId: id }, cause: error })
+      throw new ApiError(error.code, {
+        detail: error.message, headers: error.headers, members: { specificationId: id }, cause: error
+      })
     }
   }
 

@@ -1,5 +1,6 @@
 import { type Summary as SummaryView } from '../../schemas/summary.ts'
 import { type Principal } from '../auth/principal.ts'
+import { goingDown } from '../chat/followed-message.ts'
 import { wasSaid } from '../chat/prompt.ts'
 import { ApiError } from '../errors.ts'
 import { type ChatProvider } from '../llm/provider.ts'
@@ -16,8 +17,8 @@ import { shorten } from './shorten.ts'
 import { summariseByModel } from './summary-by-model.ts'
 import { summariseByRules } from './summary-by-rules.ts'
 
-// What one summary is made of, beside the one before it: the newest so many messages, and of those as many as have so many
-// tokens, or half of the model's window. For twice the messages that a prompt may hold at most.
+// What one summary is made of, beside the one before it: the newest so many messages, twice what a prompt may hold, and
+// of those as many as have so many tokens, or half of the model's window.
 const MAX_MESSAGES = 200
 const MAX_TOKENS = 20_000
 const SHARE_OF_WINDOW = 0.5
@@ -57,8 +58,8 @@ export class Summaries {
   }
 
   /**
-   * Brings the summary up to the newest message. Throws `conflict` where nothing has been said, or where texts are taken
-   * away all the time, and what the model failed with.
+   * Brings the summary up to the newest message. Throws `conflict` where nothing has been said, or where texts are
+   * taken away all the time, and what the model failed with.
    */
   async make (principal: Principal, sessionId: string): Promise<SummaryView> {
     const scope = sessionScope(principal, 'sessions:write')
@@ -81,7 +82,7 @@ export class Summaries {
 
   /** Ends what is being made for those who wait for it. */
   close (): void {
-    this.#closing.abort(new ApiError('overloaded', { detail: 'The server is going down.', headers: { 'retry-after': '1' } }))
+    this.#closing.abort(goingDown())
   }
 
   /** The summary with what was said since; the same one where nothing was, and none where nothing was ever said. */
@@ -104,7 +105,8 @@ export class Summaries {
   ): Promise<Pick<Summary, 'text' | 'source' | 'model' | 'usage'>> {
     const { provider } = this.#deps
     if (provider.isModel) {
-      return { source: 'model', ...await summariseByModel(provider, { sessionId: id, tenantId, earlier, messages }, signal) }
+      const conversation = { sessionId: id, tenantId, earlier, messages }
+      return { source: 'model', ...await summariseByModel(provider, conversation, signal) }
     }
     const texts = [earlier, ...messages.map(({ content }) => content)]
     return { source: 'rules', model: null, text: await summariseByRules(texts, guessLanguage(texts.join('\n'))) }

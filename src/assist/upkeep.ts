@@ -14,7 +14,7 @@ interface Dependencies {
   readonly log: { warn (details: object, message: string): void }
 }
 
-/** What is done for a session behind its turns: its title, and the summary of what its prompts are about to leave out. */
+/** What is done for a session behind its turns: its title, and a summary of what its prompts are about to leave out. */
 export class Upkeep {
   readonly #deps: Dependencies
   readonly #background: Background
@@ -28,9 +28,12 @@ export class Upkeep {
   after (turn: EndedTurn): void {
     const { session: { id, tenantId, title }, chatbot, reply: { status } } = turn
     if (status !== 'completed' && status !== 'stopped') return
-    if (chatbot.titles && title === null) this.#background.add(`title of ${id}`, async (signal) => await this.#title(turn, signal))
+    if (chatbot.titles && title === null) {
+      this.#background.add(`title of ${id}`, async (signal) => await this.#title(turn, signal))
+    }
     if (chatbot.summaries && this.#isDue(turn)) {
-      this.#background.add(`summary of ${id}`, async (signal) => await this.#deps.summaries.roll({ tenantId }, id, signal))
+      const { summaries } = this.#deps
+      this.#background.add(`summary of ${id}`, async (signal) => await summaries.roll({ tenantId }, id, signal))
     }
   }
 
@@ -55,8 +58,8 @@ export class Upkeep {
   }
 
   /**
-   * Whether the summary must be brought up to date now: one more exchange, and the turn after it would lack messages that no
-   * summary covers. So there is the time of a whole turn for it.
+   * Whether the summary must be brought up to date now: one more exchange, and the turn after it would lack messages
+   * that no summary covers. So there is the time of a whole turn for it.
    */
   #isDue ({ session, chatbot: { historyLimit, model }, history, userMessage, reply }: EndedTurn): boolean {
     const through = summaryOf(session)?.throughSeq ?? 0

@@ -26,10 +26,12 @@ function promptMessage ({ role, content }: Message): PromptMessage {
 }
 
 /**
- * What the model is given: the system text, what was said before the history in short, where that is known, the history in
- * the order of `seq`, the new message.
+ * What the model is given: the system text, what was said before the history in short, where that is known, the history
+ * in the order of `seq`, the new message.
  */
-export function buildPrompt (chatbot: ChatbotSettings, history: Message[], userMessage: Message, earlier?: string): PromptMessage[] {
+export function buildPrompt (
+  chatbot: ChatbotSettings, history: Message[], userMessage: Message, earlier?: string
+): PromptMessage[] {
   return [
     { role: 'system', content: systemText(chatbot) },
     ...(earlier === undefined ? [] : [{ role: 'system', content: `${EARLIER}\n${earlier}` } as const]),

@@ -64,8 +64,9 @@ export class SpecificationRepository {
 
   /** Keeps the first draft that there is. */
   async keep (id: string, drafted: Drafted): Promise<void> {
+    const { language } = drafted.draft.tone
     await this.#collection.updateOne(
-      { _id: parseId(id)!, draft: { $exists: false } }, { $set: { ...drafted, language: drafted.draft.tone.language }, $unset: { error: 1 } }
+      { _id: parseId(id)!, draft: { $exists: false } }, { $set: { ...drafted, language }, $unset: { error: 1 } }
     )
   }
 

@@ -34,8 +34,8 @@ function charged (usage: Usage | undefined): UpdateFilter<SessionDocument> {
 }
 
 /**
- * What is made of a session's messages and kept in the session: its title and its summary. Whenever a text is taken away,
- * what was made of it goes, and `removals` is counted up: what is still being made of it finds that and is not kept.
+ * What is made of a session's messages and kept in the session: its title and its summary. Whenever a text is taken
+ * away, what was made of it goes, and `removals` is counted up: what is still being made of it is not kept then.
  */
 export class UpkeepRepository {
   readonly #collection: Collection<SessionDocument>
@@ -49,7 +49,7 @@ export class UpkeepRepository {
     return await this.#keep(session, { title: null }, { ...made }, usage)
   }
 
-  /** Keeps a summary and what it took. False: there is another one by now, or a text is gone since the session was read. */
+  /** Keeps a summary and what it took. False: there is another by now, or a text is gone since the session was read. */
   async keepSummary (session: Session, summary: Summary): Promise<boolean> {
     const unchanged = session.summary ? { 'summary.createdAt': session.summary.createdAt } : { summary: null }
     return await this.#keep(session, unchanged, { summary }, summary.usage)
@@ -57,15 +57,19 @@ export class UpkeepRepository {
 
   /** Takes away what was made of a message that is erased. */
   async forgetMessage (sessionId: string, seq: number): Promise<void> {
-    await this.#forget(sessionId, { $in: [seq, titleFrom] }, { $gte: [{ $ifNull: ['$summary.throughSeq', 0] }, seq] })
+    const throughSeq = { $ifNull: ['$summary.throughSeq', 0] }
+    await this.#forget(sessionId, { $in: [seq, titleFrom] }, { $gte: [throughSeq, seq] })
   }
 
   /** Takes away what was made of messages up to a `seq`, which are cleared. */
   async forgetThrough (sessionId: string, seq: number): Promise<void> {
-    await this.#forget(sessionId, { $and: [{ $ne: [titleFrom, []] }, { $lte: [{ $min: titleFrom }, seq] }] }, true)
+    const isTitled = { $and: [{ $ne: [titleFrom, []] }, { $lte: [{ $min: titleFrom }, seq] }] }
+    await this.#forget(sessionId, isTitled, true)
   }
 
-  async #keep ({ id, removals }: Session, unchanged: Document, made: Document, usage: Usage | undefined): Promise<boolean> {
+  async #keep (
+    { id, removals }: Session, unchanged: Document, made: Document, usage: Usage | undefined
+  ): Promise<boolean> {
     const { $set, ...rest } = charged(usage)
     const { matchedCount } = await this.#collection.updateOne(
       // The count is absent where nothing has been removed, and never goes down.

@@ -1,13 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { Ajv } from 'ajv'
-import fc from 'fast-check'
 import t from 'tap'
 import { Draft } from '../../schemas/specification.ts'
 import { type Fault } from '../../src/mistral-sim/index.ts'
-import { fitDraft } from '../../src/assist/fit-draft.ts'
-import { guessLanguage } from '../../src/assist/guess-language.ts'
-import { shorten } from '../../src/assist/shorten.ts'
-import { toneIn } from '../../src/assist/tone-words.ts'
 import { type Client, startApp } from '../helper.ts'
 import { promptOf, startAppWithSim, StepClock } from '../sim.ts'
 
@@ -32,7 +27,13 @@ interface Specification {
   createdAt: string
 }
 
-interface Problem { code: string, detail: string, retryable: boolean, specificationId?: string, errors?: Array<{ path: string }> }
+interface Problem {
+  code: string
+  detail: string
+  retryable: boolean
+  specificationId?: string
+  errors?: Array<{ path: string }>
+}
 
 const path = '/api/specifications'
 const brief = 'A friendly bot for our parcel customers. Returns are free for 30 days.'
@@ -60,7 +61,13 @@ t.test('with a model', async (t) => {
     t.equal(status, 201)
     t.equal(headers.get('location'), `${path}/${body.id}`)
     t.match(body, {
-      brief, language: 'en', status: 'drafted', draft: wellWritten, source: 'model', model: 'mistral-small-latest', usage: { costUsd: Number }
+      brief,
+      language: 'en',
+      status: 'drafted',
+      draft: wellWritten,
+      source: 'model',
+      model: 'mistral-small-latest',
+      usage: { costUsd: Number }
     })
     const [request] = sim.requests()
     t.match(request?.json, {
@@ -95,11 +102,14 @@ t.test('with a model', async (t) => {
 
   t.test('what can be repaired is repaired, without a second call', async (t) => {
     const long = 'word '.repeat(500)
+    const many = Array.from({ length: 30 }, (_, n) => `${n} ${long.slice(0, 150)}`)
     const repaired: Array<[string, string | object, object]> = [
       ['a code fence', `\`\`\`json\n${JSON.stringify(wellWritten)}\n\`\`\``, wellWritten],
       ['text around it', `Sure! ${JSON.stringify(wellWritten)} Anything else?`, wellWritten],
       ['members that nobody asked for', { ...wellWritten, model: { name: 'x' }, __proto__: { a: 1 }, id: '1' }, wellWritten],
-      ['a language that there is not', { ...wellWritten, tone: { style: 'dry', language: 'Klingonese' } }, { tone: { style: 'dry', language: 'en' } }],
+      ['a language that there is not', { ...wellWritten, tone: { style: 'dry', language: 'Klingonese' } }, {
+        tone: { style: 'dry', language: 'en' }
+      }],
       ['a language by its name', { ...wellWritten, tone: { style: 'dry', language: 'French' } }, { tone: { language: 'fr' } }],
       ['a tone in one word', { ...wellWritten, tone: 'dry' }, { tone: { style: 'dry', language: 'en' } }],
       ['no tone', { ...wellWritten, tone: null }, { tone: { style: 'friendly', language: 'en' } }],
@@ -110,7 +120,7 @@ t.test('with a model', async (t) => {
       ['no name', { ...wellWritten, name: ' ' }, { name: 'Answer questions about parcels.' }],
       ['a name of two lines', { ...wellWritten, name: 'Parcel\ndesk' }, { name: 'Parcel desk' }],
       ['NUL and half a character', { ...wellWritten, purpose: 'a\0b\ud800' }, { purpose: 'ab\ufffd' }],
-      ['what is too long', { name: long, purpose: long, instructions: long, domain: Array.from({ length: 30 }, (_, n) => `${n} ${long.slice(0, 150)}`), tone: long }, {
+      ['what is too long', { name: long, purpose: long, instructions: long, domain: many, tone: long }, {
         name: /^(word )+word…$/, purpose: /^(word )+word…$/, instructions: long.trim(), tone: { style: /^(word )+word…$/ }
       }]
     ]
@@ -164,7 +174,9 @@ t.test('with a model', async (t) => {
     const headers = { 'idempotency-key': 'again' }
     const { status, body: problem } = await client.ask<Problem>(path, { body: { brief, language: 'fr' }, headers })
     t.equal(status, 502)
-    t.match(problem, { code: 'upstream_failed', retryable: true, specificationId: /^[0-9a-f]{24}$/, detail: /not one JSON object/ })
+    t.match(problem, {
+      code: 'upstream_failed', retryable: true, specificationId: /^[0-9a-f]{24}$/, detail: /not one JSON object/
+    })
     t.match((await client.ask(`${path}/${problem.specificationId}`)).body, {
       brief, language: 'fr', status: 'failed', draft: null, error: { code: 'upstream_failed' }
     })
@@ -201,7 +213,8 @@ t.test('with a model', async (t) => {
   t.test('tenants do not see each other\'s', async (t) => {
     const { body } = await specify(client, { brief })
     const stranger = await clientFor('other', 'configs:read', 'configs:write')
-    const [theirs, unknown] = await Promise.all([body.id, randomBytes(12).toString('hex')].map(async (id) => await stranger.ask<Problem>(`${path}/${id}`)))
+    const ids = [body.id, randomBytes(12).toString('hex')]
+    const [theirs, unknown] = await Promise.all(ids.map(async (id) => await stranger.ask<Problem>(`${path}/${id}`)))
     t.equal(theirs!.status, 404)
     t.equal(theirs!.body.detail.replace(body.id, ''), unknown!.body.detail.replace(/[0-9a-f]{24}/, ''))
     t.strictSame((await stranger.ask<{ data: unknown[] }>(path)).body.data, [])
@@ -266,120 +279,4 @@ t.test('a store that fails while a brief is drafted is told as it is', async (t)
   const { app, client } = await startAppWithSim(t)
   app.store.specifications.keep = async () => { throw new Error('a fault of ours') }
   t.equal((await client.ask<Problem>(path, { body: { brief } })).body.code, 'internal')
-})
-
-t.test('without a model, a draft is made by rules from what the brief says', async (t) => {
-  const { client } = await startApp(t)
-  const drafted = async (text: string, language?: string): Promise<DraftView> => {
-    const { status, body } = await specify(client, { brief: text, ...(language !== undefined && { language }) })
-    t.equal(status, 201)
-    t.match(body, { status: 'drafted', source: 'rules' })
-    t.notOk(body.model ?? body.usage)
-    t.ok(fitsDraft(body.draft), text.slice(0, 40))
-    const made = await client.ask('/api/configs', { body: { ...body.draft, specificationId: body.id } })
-    t.equal(made.status, 201, 'it can be used as it is')
-    return body.draft!
-  }
-
-  t.strictSame(await drafted([
-    '# Parcel desk',
-    '',
-    'Answer questions of our customers about parcels and returns. Be polite and concise, never formal.',
-    '- Parcels leave within two days.',
-    '- Returns are free for 30 days. Parcels abroad take a week.'
-  ].join('\n')), {
-    name: 'Parcel desk',
-    purpose: 'Answer questions of our customers about parcels and returns.',
-    domain: ['Parcel', 'returns', 'desk', 'Answer', 'questions'],
-    tone: { style: 'polite, concise', language: 'en' },
-    instructions: 'Be polite and concise, never formal.\n' +
-      '- Parcels leave within two days.\n- Returns are free for 30 days. Parcels abroad take a week.'
-  })
-  t.match(await drafted('Ein Bot, der unseren Kunden freundlich hilft. Die Rückgabe ist für 30 Tage kostenlos.'), {
-    name: 'Ein Bot, der unseren Kunden freundlich hilft.',
-    tone: { style: 'friendly', language: 'de' },
-    instructions: 'Die Rückgabe ist für 30 Tage kostenlos.'
-  })
-  t.match(await drafted('Help.', 'pt-BR'), { name: 'Help.', purpose: 'Help.', instructions: '', tone: { style: 'friendly', language: 'pt-BR' } })
-  t.match(await drafted('Shipping\nWe ship on Mondays.'), { name: 'Shipping', purpose: 'We ship on Mondays.', instructions: '' })
-  t.match(await drafted('## Only a heading'), { name: 'Only a heading', purpose: 'Only a heading', instructions: '' })
-  t.match(await drafted('**Bold name**\nIt helps.'), { name: 'Bold name', purpose: 'It helps.' })
-  t.match(await drafted('- Help people.\n- Be quick.'), { name: 'Help people.', purpose: 'Help people.', instructions: '- Be quick.' })
-  t.match(await drafted('#\nHelp people.'), { name: '#' })
-  t.match(await drafted('- '), { purpose: '-' })
-  t.match(await drafted('本店的客服机器人。退货三十天内免费。'), {
-    purpose: '本店的客服机器人。', instructions: '退货三十天内免费。', tone: { language: 'zh' }
-  })
-  const long = await drafted('parcel '.repeat(2800).trim())
-  t.match(long, { name: /^(parcel )+parcel…$/, purpose: /^(parcel )+parcel…$/, domain: ['parcel'] })
-})
-
-t.test('the language of a text shows in its script or its commonest words', (t) => {
-  const texts: Record<string, string> = {
-    en: 'We want a bot that helps the customers of our shop with what they need.',
-    de: 'Wir wollen einen Bot, der den Kunden in unserem Laden hilft.',
-    fr: 'Nous voulons un robot qui aide les clients de notre magasin avec ce dont ils ont besoin.',
-    es: 'Queremos un bot que ayude a los clientes de nuestra tienda con lo que necesitan.',
-    it: 'Vogliamo un bot che aiuti i clienti del nostro negozio con quello di cui hanno bisogno.',
-    nl: 'Wij willen een bot die de klanten van onze winkel helpt met wat ze nodig hebben.',
-    ru: 'Мы хотим бота, который помогает клиентам нашего магазина с тем, что им нужно.',
-    uk: 'Ми хочемо бота, який допомагає клієнтам нашого магазину з тим, що їм потрібно.',
-    ja: '当店のお客様の質問に答えるボットです。',
-    zh: '回答我们商店客户问题的机器人。',
-    ko: '우리 가게 손님의 질문에 답하는 봇입니다.',
-    th: 'บอทที่ช่วยลูกค้าของร้านเรา',
-    el: 'Ένα ρομπότ που βοηθά τους πελάτες του καταστήματός μας.',
-    ar: 'روبوت يساعد عملاء متجرنا.',
-    he: 'בוט שעוזר ללקוחות החנות שלנו.',
-    hi: 'एक बॉट जो हमारे ग्राहकों की मदद करता है।'
-  }
-  for (const [language, text] of Object.entries(texts)) t.equal(guessLanguage(text), language, text)
-  t.equal(guessLanguage('xyzzy 123'), 'en')
-  t.equal(guessLanguage('!!!'), 'en')
-  t.end()
-})
-
-t.test('a tone is what a brief says of it, not what it denies', (t) => {
-  t.equal(toneIn('It is friendly, and professional.'), 'friendly, professional')
-  t.equal(toneIn('Never be too formal. Please do not sound playful.'), '')
-  t.equal(toneIn('Sei höflich und knapp, nicht förmlich.'), 'polite, concise')
-  t.equal(toneIn('friendly formal informal professional polite'), 'friendly, formal, informal')
-  t.equal(toneIn(''), '')
-  t.end()
-})
-
-t.test('a text is cut after a word, and never inside a character', (t) => {
-  t.equal(shorten('one two three', 13), 'one two three')
-  t.equal(shorten('one two three', 12), 'one two…')
-  t.equal(shorten('one, two', 5), 'one…')
-  t.equal(shorten('abcdefgh', 4), 'abc…')
-  t.equal(shorten('👩👩👩👩', 4), '👩👩👩👩')
-  t.equal(shorten('👩👩👩👩👩', 4).isWellFormed(), true)
-  fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 60 }), fc.integer({ min: 1, max: 40 }), (text, max) => {
-    const cut = shorten(text, max)
-    return [...cut].length <= max && cut.isWellFormed() && (cut === text || cut.endsWith('…'))
-  }))
-  t.end()
-})
-
-t.test('whatever a model writes, what becomes of it fits', (t) => {
-  const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.constant('word '.repeat(600)), fc.constant('語'.repeat(2500)))
-  const anything = fc.oneof({ weight: 4, arbitrary: text }, fc.array(text, { maxLength: 30 }), fc.anything())
-  const written = fc.record({
-    name: anything,
-    purpose: anything,
-    domain: anything,
-    instructions: anything,
-    tone: fc.oneof(anything, fc.record({ style: anything, language: fc.oneof(anything, fc.constant('de')) }))
-  }, { requiredKeys: [] })
-  t.ok('draft' in fitDraft(JSON.stringify({ purpose: 'a', instructions: '語'.repeat(25_000) }), 'en'))
-  let fitting = 0
-  fc.assert(fc.property(written, (value) => {
-    const fitted = fitDraft(JSON.stringify(value, (_, inner: unknown) => typeof inner === 'bigint' ? 0 : inner), 'en')
-    if ('problem' in fitted) return true
-    fitting++
-    return fitsDraft(fitted.draft) && JSON.stringify(fitted.draft).isWellFormed()
-  }), { numRuns: 200 })
-  t.ok(fitting > 10, `${fitting} could be repaired`)
-  t.end()
 })

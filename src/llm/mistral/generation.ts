@@ -97,7 +97,11 @@ class Generation {
     const windowTokens = this.#windowTokens
     const { dialect } = this.#context
     return buildRequestBody(this.#request, {
-      dialect, model: this.#model, stream: this.#stream, withoutSchema: this.#withoutSchema, ...(windowTokens && { windowTokens })
+      dialect,
+      model: this.#model,
+      stream: this.#stream,
+      withoutSchema: this.#withoutSchema,
+      ...(windowTokens && { windowTokens })
     })
   }
 

@@ -53,8 +53,8 @@ function converse (request: Conversation, name: string, model: Model, call: Call
   const texts = [...extra, ...request.messages.map(billedText)]
   const prompt = countPrompt(texts, request, model, call)
   const guardrails = guard(request.guardrails, lastUserText(request.messages))
-  const { tokenizer } = call.settings
-  const maker = { model: name, reasoning: model.reasoning === true, tokenizer, seed: replyId(call), content: call.content }
+  const { settings: { tokenizer }, content } = call
+  const maker = { model: name, reasoning: model.reasoning === true, tokenizer, seed: replyId(call), content }
   const choices = makeChoices(request, maker)
   const usage = usageOf(prompt, choices, texts, request, call)
   const style = call.cadence.toolStyle ?? (model.foreign === true ? 'fragments' : 'whole')
