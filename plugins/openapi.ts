@@ -21,12 +21,13 @@ import { SearchHit, SearchPage } from '../schemas/search.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
 import { Specification, SpecificationInput, SpecificationPage, Draft } from '../schemas/specification.ts'
 import { Summary } from '../schemas/summary.ts'
+import { ImportReport, SessionExport } from '../schemas/transfer.ts'
 import { type Config } from '../src/config.ts'
 
 const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage, ChatbotSettings,
   ConfigVersion, ConfigVersionHead, ConfigVersionPage, ConfigDiff, RollbackInput, ConfigExport, ConfigImport,
-  Erasure, ErasurePage,
+  Erasure, ErasurePage, SessionExport, ImportReport,
   Session, SessionInput, SessionPatch, SessionPage,
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,
@@ -94,6 +95,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'messages', description: 'What is said in them.' },
         { name: 'feedback', description: 'What readers think of replies.' },
         { name: 'events', description: 'What happens in conversations, as it happens.' },
+        { name: 'transfers', description: 'Taking conversations from one place to another.' },
         { name: 'end users', description: 'Erasing what is kept of them.' },
         { name: 'operations', description: 'How the server is.' }
       ],

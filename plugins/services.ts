@@ -9,10 +9,14 @@ import { ChatbotVersions } from '../src/chatbots/versions.ts'
 import { type Config } from '../src/config.ts'
 import { Feeds } from '../src/feeds/feeds.ts'
 import { Erasures } from '../src/portability/erasures.ts'
+import { Exporter } from '../src/portability/export.ts'
+import { Importer } from '../src/portability/import.ts'
+import { SessionExporter } from '../src/portability/session-export.ts'
 import { Search } from '../src/search/search.ts'
 import { ChangeLog } from '../src/sessions/change-log.ts'
 import { SessionWatch } from '../src/sessions/session-watch.ts'
 import { Sessions } from '../src/sessions/sessions.ts'
+import { compileBody } from './validation.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,6 +29,9 @@ declare module 'fastify' {
     feeds: Feeds
     specifications: Specifications
     erasures: Erasures
+    exporter: Exporter
+    sessionExporter: SessionExporter
+    importer: Importer
     summaries: Summaries
     upkeep: Upkeep
   }
@@ -65,6 +72,10 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('specifications', specifications)
   const erasures = new Erasures({ store, removal: chat.removal, log: fastify.log })
   fastify.decorate('erasures', erasures)
+  const exporter = new Exporter({ store, changes, closing: chat.closing })
+  fastify.decorate('exporter', exporter)
+  fastify.decorate('sessionExporter', new SessionExporter(sessions, exporter))
+  fastify.decorate('importer', new Importer(store, compileBody))
   fastify.decorate('summaries', summaries)
   fastify.decorate('upkeep', upkeep)
   // Before the server waits for its connections: those who follow a message would hold it up.

@@ -30,3 +30,6 @@ export function buildValidator (externalSchemas: Parameters<Build>[0]): ReturnTy
   const rest = build(externalSchemas, { customOptions: fromText })
   return (route) => (route as { httpPart?: string }).httpPart === 'body' ? body(route) : rest(route)
 }
+
+/** Compiles a schema for values that come as bodies do and are not checked by a route, such as the lines of a file. */
+export const compileBody = (schema: object) => AjvCompiler()({}, { customOptions: { ...asSent } })({ schema, httpPart: 'body', method: '', url: '' })

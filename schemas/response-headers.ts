@@ -38,6 +38,7 @@ const byStatus: Readonly<Record<string, readonly ResponseHeader[]>> = {
 const byComponent: Readonly<Record<string, readonly ResponseHeader[]>> = {
   ChatbotConfig: ['etag'],
   ConfigExport: ['content-disposition'],
+  SessionExport: ['content-disposition'],
   Exchange: ['idempotency-replayed']
 }
 

@@ -2,6 +2,7 @@ import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import auth from '../plugins/auth.ts'
 import { answerClientError } from '../plugins/client-error.ts'
+import bodyTime from '../plugins/body-time.ts'
 import bus from '../plugins/bus.ts'
 import cors from '../plugins/cors.ts'
 import errors, { sendError } from '../plugins/errors.ts'
@@ -32,6 +33,7 @@ import operations from '../routes/operations.ts'
 import search from '../routes/search.ts'
 import sessions from '../routes/sessions.ts'
 import transcript from '../routes/transcript.ts'
+import transfers from '../routes/transfers.ts'
 import specifications from '../routes/specifications.ts'
 import summaries from '../routes/summaries.ts'
 import { type Config } from './config.ts'
@@ -44,6 +46,8 @@ export interface Overrides {
   readonly monitorCommands?: boolean
   /** How often a silent event stream gets a comment line. */
   readonly heartbeatMs?: number
+  /** How long a request may take to arrive. */
+  readonly bodyMs?: number
   /** How long a feed may be read before its reader has to come back. */
   readonly feedMs?: number
 }
@@ -54,7 +58,7 @@ export interface Overrides {
  * and hooks run in the order they are added.
  */
 export async function buildApp (config: Config, overrides: Overrides = {}): Promise<FastifyInstance> {
-  const { logger = false, monitorCommands = false, heartbeatMs = 15_000, feedMs = 3_600_000 } = overrides
+  const { logger = false, monitorCommands = false, heartbeatMs = 15_000, bodyMs = 30_000, feedMs = 3_600_000 } = overrides
   const app = fastify({
     logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -63,7 +67,6 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
     frameworkErrors: (error, request, reply) => { sendError(error, request, reply) },
     clientErrorHandler: answerClientError,
     schemaController: { compilersFactory: { buildValidator, buildSerializer } },
-    requestTimeout: 30_000,
     // How long an idle connection may hold the shutdown up.
     keepAliveTimeout: 5000,
     // What comes while the server closes is answered like anything else; what it cannot do any more says so itself.
@@ -75,6 +78,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(bus, { config })
   await app.register(model, { config })
   await app.register(services, { config })
+  await app.register(bodyTime, { arrivalMs: bodyMs })
   await app.register(requestIds)
   await app.register(errors)
   await app.register(jsonBody)
@@ -106,6 +110,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(feedback)
   await app.register(events)
   await app.register(erasures)
+  await app.register(transfers)
   await app.register(search)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })

@@ -35,16 +35,17 @@ export class ChangeLog {
     const session = await this.#repositories.sessions.record(scope, sessionId, change)
     if (!session) return undefined
     this.#watch.ring(sessionId)
-    await this.#settle(session)
+    await this.settle(session)
     return session
   }
 
   /** Does what processes that died have left undone. */
   async settleAll (): Promise<void> {
-    for (const session of await this.#repositories.sessions.unsettled(BATCH)) await this.#settle(session)
+    for (const session of await this.#repositories.sessions.unsettled(BATCH)) await this.settle(session)
   }
 
-  async #settle (session: Session): Promise<void> {
+  /** Does what a session's log says is still to be done. */
+  async settle (session: Session): Promise<void> {
     const { sessions, changes } = this.#repositories
     // First, so that what an entry erases of those before it is not archived behind it.
     await changes.archive(session, session.log)

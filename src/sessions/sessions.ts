@@ -16,7 +16,8 @@ const MAX_SWITCH_ATTEMPTS = 5
 
 const missing = (id: string) => new ApiError('not_found', { detail: `There is no session ${id}.` })
 
-function present (session: Session): SessionView {
+/** A session as clients see it. */
+export function presentSession (session: Session): SessionView {
   const { id, configId, configVersion, userId, channel, title, metadata, status, branchId, upkeep, startedAt, lastActivity } = session
   return {
     id,
@@ -91,7 +92,7 @@ export class Sessions {
       await this.#repository.markDeleted({ tenantId }, id)
       throw new ApiError('not_found', { detail: `There is no configuration ${chatbot.id}.` })
     }
-    return present(inserted ?? await this.require(scope, id))
+    return presentSession(inserted ?? await this.require(scope, id))
   }
 
   /** Newest activity first. */
@@ -108,14 +109,14 @@ export class Sessions {
       const configIds = [...new Set(page.data.map((session) => session.configId))]
       const living = await this.#chatbots.living(scope.tenantId, configIds)
       deleted.push(...configIds.filter((id) => !living.has(id)))
-      data.push(...page.data.filter((session) => living.has(session.configId)).map(present))
+      data.push(...page.data.filter((session) => living.has(session.configId)).map(presentSession))
       next = page.nextCursor ?? null
     } while (data.length < limit && next !== null)
     return { data, nextCursor: next }
   }
 
   async get (principal: Principal, id: string): Promise<SessionView> {
-    return present(await this.require(sessionScope(principal, 'sessions:read'), id))
+    return presentSession(await this.require(sessionScope(principal, 'sessions:read'), id))
   }
 
   /** Throws `session_busy` where another branch is to be spoken on while the session answers a message. */
@@ -128,11 +129,11 @@ export class Sessions {
       ...(status !== undefined && { status })
     }
     const set = { ...data, ...(title !== undefined && { titleFrom: [] }) }
-    if (branchId !== undefined) return present(await this.#switch(scope, session, branchId, data, set))
-    if (Object.keys(data).length === 0) return present(session)
+    if (branchId !== undefined) return presentSession(await this.#switch(scope, session, branchId, data, set))
+    if (Object.keys(data).length === 0) return presentSession(session)
     const changed = await this.#changes.make(scope, id, { type: 'session.updated', data, set })
     if (!changed) throw missing(id)
-    return present(changed)
+    return presentSession(changed)
   }
 
   /** Goes on with another branch, from its last message. */

@@ -106,6 +106,16 @@ export class ChatbotRepository {
     return new Set(found.map(({ _id }) => _id.toHexString()))
   }
 
+  /** All of a tenant, in the order of their making. */
+  async ids (tenantId: string): Promise<string[]> {
+    const found = await this.#collection
+      .find({ tenantId, deletedAt: null })
+      .project<{ _id: ObjectId }>({ _id: 1 })
+      .sort({ _id: 1 })
+      .toArray()
+    return found.map(({ _id }) => _id.toHexString())
+  }
+
   async page (tenantId: string, request: PageRequest): Promise<PageOf<Chatbot>> {
     const { data, nextCursor } = await findPage(this.#collection, { tenantId, deletedAt: null }, 'createdAt', request)
     return { data: data.map(toChatbot), nextCursor }

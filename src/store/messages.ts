@@ -80,7 +80,8 @@ export interface HistoryRequest {
 
 type References = 'configId' | 'sessionId' | 'parentId' | 'branchId' | 'replyTo' | 'editOf'
 
-interface MessageDocument extends Omit<Message, 'id' | References> {
+/** A message as it is stored. */
+export interface MessageDocument extends Omit<Message, 'id' | References> {
   _id: ObjectId
   configId: ObjectId
   sessionId: ObjectId
@@ -95,7 +96,8 @@ interface MessageDocument extends Omit<Message, 'id' | References> {
   feedbackRev?: number
 }
 
-function toMessage (document: MessageDocument): Message {
+/** A message as the core knows it. */
+export function toMessage (document: MessageDocument): Message {
   const { _id, configId, sessionId, parentId, branchId, replyTo, editOf, ratedAt: _a, feedbackRev: _r, ...rest } = document
   return {
     id: _id.toHexString(),
@@ -109,7 +111,8 @@ function toMessage (document: MessageDocument): Message {
   }
 }
 
-function toDocument ({ id, configId, sessionId, parentId, branchId, replyTo, editOf, ...rest }: Message): MessageDocument {
+/** A message as it is to be stored. */
+export function toDocument ({ id, configId, sessionId, parentId, branchId, replyTo, editOf, ...rest }: Message): MessageDocument {
   return {
     _id: parseId(id)!,
     configId: parseId(configId)!,

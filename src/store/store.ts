@@ -16,6 +16,7 @@ import { SearchSourceRepository } from './search-sources.ts'
 import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
 import { SpecificationRepository } from './specifications.ts'
+import { TransferRepository } from './transfers.ts'
 import { TurnRepository } from './turns.ts'
 import { UpkeepRepository } from './upkeep.ts'
 
@@ -31,6 +32,7 @@ export interface Store {
   readonly signals: SignalRepository
   readonly purges: PurgeRepository
   readonly erasures: ErasureRepository
+  readonly transfers: TransferRepository
   readonly specifications: SpecificationRepository
   readonly upkeep: UpkeepRepository
   readonly searchSegments: SearchSegmentRepository
@@ -51,12 +53,13 @@ export async function openStore (db: Db): Promise<Store> {
   const changes = new ChangeRepository(db)
   const idempotency = new IdempotencyRepository(db)
   const erasures = new ErasureRepository(db)
+  const transfers = new TransferRepository(db)
   const signals = new SignalRepository(db)
   const specifications = new SpecificationRepository(db)
   const searchSegments = new SearchSegmentRepository(db)
   const searchSources = new SearchSourceRepository(db)
   await Promise.all([
-    apiKeys, chatbots, sessions, messages, changes, idempotency, erasures, signals, specifications, searchSegments,
+    apiKeys, chatbots, sessions, messages, changes, idempotency, erasures, transfers, signals, specifications, searchSegments,
     searchSources
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
@@ -71,6 +74,7 @@ export async function openStore (db: Db): Promise<Store> {
     signals,
     purges: new PurgeRepository(db),
     erasures,
+    transfers,
     specifications,
     upkeep: new UpkeepRepository(db),
     searchSegments,

@@ -1,0 +1,101 @@
+import { Readable } from 'node:stream'
+import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { guarded, problems } from '../schemas/responses.ts'
+import { Id } from '../schemas/text.ts'
+import { ExportQuery, ImportReport, SessionExport, SessionExportQuery } from '../schemas/transfer.ts'
+import { Ref, Type, type TSchema } from '../schemas/type.ts'
+import { ApiError } from '../src/errors.ts'
+
+const tags = ['transfers']
+const NDJSON = 'application/x-ndjson'
+
+/** What is sent as it is made. */
+const streamed = (schema: TSchema) => Type.Unsafe<Readable>(schema)
+
+/** Pieces are made when they are asked for, so that a slow reader slows the reading down. */
+const streamOf = (pieces: AsyncIterable<string>) => Readable.from(pieces, { highWaterMark: 1 })
+
+/** Taking conversations from one place to another. */
+const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { exporter, importer, sessionExporter } = fastify
+
+  // The lines are read as they come; nothing else is taken here.
+  fastify.removeAllContentTypeParsers()
+  fastify.addContentTypeParser(NDJSON, (_request, payload, done) => { done(null, payload) })
+
+  fastify.get('/api/sessions/:id/export', {
+    config: { scope: ['sessions:read', 'chat'] },
+    exposeHeadRoute: false,
+    schema: {
+      operationId: 'exportSession',
+      summary: 'Export a conversation as one document',
+      description: 'A reply that is still being written is in it as far as it is.',
+      tags,
+      params: Type.Object({ id: Id }),
+      querystring: SessionExportQuery,
+      response: {
+        200: {
+          description: 'The document.',
+          content: {
+            'application/json': { schema: streamed(Ref(SessionExport)) },
+            'text/markdown': { schema: streamed(Type.String({ description: 'The conversation for people.' })) }
+          }
+        },
+        ...guarded(),
+        ...problems(404, 409)
+      }
+    }
+  }, async ({ principal, params, query }, reply) => {
+    const { name, mediaType, text } = await sessionExporter.file(principal, params.id, query)
+    return await reply.type(mediaType).header('content-disposition', `attachment; filename="session-${name}"`).send(streamOf(text))
+  })
+
+  fastify.get('/api/export', {
+    config: { scope: 'admin' },
+    exposeHeadRoute: false,
+    schema: {
+      operationId: 'exportAll',
+      summary: 'Export conversations, of everybody or of one end user, and the configurations they need',
+      description: 'A stream of any size. An export of what has not changed is the same, line by line, except for its time. A failure on the way ' +
+        'ends the stream without its last line.',
+      tags,
+      querystring: ExportQuery,
+      response: {
+        200: {
+          description: 'The lines.',
+          content: {
+            [NDJSON]: { schema: streamed(Type.String({ description: 'JSON, one record on each line; the last one is of the type `end`.' })) }
+          }
+        },
+        ...guarded()
+      }
+    }
+  }, async ({ principal, query }, reply) => await reply
+    .type(NDJSON)
+    .header('content-disposition', 'attachment; filename="parley-export.ndjson"')
+    .send(streamOf(exporter.export(principal, query))))
+
+  fastify.post('/api/import', {
+    config: { scope: 'admin', streamsBody: true },
+    schema: {
+      operationId: 'importAll',
+      summary: 'Import what was exported elsewhere',
+      description: 'Everything keeps its id. What is there already is left as it is, so that an import that was cut off can be sent again. ' +
+        'A line that does not fit ends it with 400 and its number, an id that is taken with 409; what came before stays.',
+      tags,
+      consumes: [NDJSON],
+      body: { content: { [NDJSON]: { schema: Type.Unsafe<AsyncIterable<Buffer>>({ description: 'The lines of an export, of any number.' }) } } },
+      response: { 200: Ref(ImportReport), ...guarded(), ...problems(409, 413, 415) }
+    }
+  }, async ({ principal, body }, reply) => {
+    try {
+      return await importer.import(principal, body as AsyncIterable<Buffer> | undefined ?? Readable.from([]))
+    } catch (error) {
+      // What may still be on its way is not waited for.
+      if (error instanceof ApiError) reply.header('connection', 'close')
+      throw error
+    }
+  })
+}
+
+export default transferRoutes

@@ -1,0 +1,107 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ExportQuery } from '../../schemas/transfer.ts'
+import { type Principal } from '../auth/principal.ts'
+import { ApiError } from '../errors.ts'
+import { type ChangeLog } from '../sessions/change-log.ts'
+import { type Message } from '../store/messages.ts'
+import { type Session, type SessionScope } from '../store/sessions.ts'
+import { type Store } from '../store/store.ts'
+import { type TransferScope } from '../store/transfers.ts'
+import { configLine, configVersionLine, endLine, headerLine, messageLine, sessionLine } from './records.ts'
+
+const SESSIONS = 100
+const MESSAGES = 500
+const TURN_CHECK_MS = 50
+const TURN_CHECKS = 600
+
+interface Dependencies {
+  readonly store: Pick<Store, 'chatbots' | 'sessions' | 'messages' | 'transfers'>
+  readonly changes: ChangeLog
+  /** Aborted when this process goes away. */
+  readonly closing: AbortSignal
+}
+
+/** Conversations as lines, in an order that never changes, in constant memory: what is read next waits for the reader. */
+export class Exporter {
+  readonly #deps: Dependencies
+
+  constructor (deps: Dependencies) {
+    this.#deps = deps
+  }
+
+  /** A tenant's conversations, or a user's, or a chatbot's, with the chatbots that they are with. Pieces of some lines each. */
+  async * export ({ tenantId }: Principal, { userId, configId }: ExportQuery): AsyncIterable<string> {
+    const scope: TransferScope = { tenantId, ...(userId !== undefined && { userId }), ...(configId !== undefined && { configId }) }
+    const counts = { configs: 0, sessions: 0, messages: 0 }
+    yield headerLine(new Date())
+    const configs = new Set<string>()
+    for (const id of await this.#configIds(scope)) {
+      const chatbot = await this.#deps.store.chatbots.find(tenantId, id)
+      if (!chatbot) continue
+      configs.add(id)
+      counts.configs++
+      yield configLine(chatbot)
+      for await (const version of this.#deps.store.chatbots.versions.newest(chatbot, chatbot.version, 0)) yield configVersionLine(id, version)
+    }
+    for await (const session of this.#sessions(scope)) {
+      if (!configs.has(session.configId)) continue
+      counts.sessions++
+      let text = sessionLine(session)
+      for await (const messages of this.messagesOf(session)) {
+        counts.messages += messages.length
+        yield text
+        text = messages.map(messageLine).join('')
+      }
+      yield text
+    }
+    yield endLine(counts)
+  }
+
+  /** The messages of all lines of a session, as it was when it was read, some at a time. */
+  async * messagesOf ({ id, clearedSeq, nextSeq }: Session): AsyncIterable<Message[]> {
+    let after = clearedSeq
+    for (;;) {
+      if (this.#deps.closing.aborted) throw new ApiError('overloaded', { detail: 'The server is going down.' })
+      const messages = await this.#deps.store.transfers.messages(id, after, nextSeq, MESSAGES)
+      if (messages.length > 0) yield messages
+      if (messages.length < MESSAGES) return
+      after = messages.at(-1)!.seq
+    }
+  }
+
+  /** A session as it is once what has begun in it is stored. Undefined: it is gone. */
+  async settled (scope: SessionScope, session: Session): Promise<Session | undefined> {
+    const { store: { sessions, messages }, changes, closing } = this.#deps
+    let current: Session | undefined = session
+    for (let check = 0; current && check < TURN_CHECKS; check++) {
+      const isBegun: boolean = current.turn === null || await messages.find(current.id, current.turn.messageId) !== undefined
+      if (isBegun && current.log.length === 0) return current
+      if (current.log.length > 0) await changes.settle(current)
+      // Between taking a turn and its messages lies no more than a moment, unless its process has died.
+      if (!isBegun) await delay(TURN_CHECK_MS, undefined, { signal: closing })
+      current = await sessions.find(scope, session.id)
+    }
+    if (!current) return undefined
+    throw new ApiError('session_busy', { detail: `Session ${session.id} does not come to rest.` })
+  }
+
+  async #configIds ({ tenantId, userId, configId }: TransferScope): Promise<Iterable<string>> {
+    const { chatbots, transfers } = this.#deps.store
+    if (configId !== undefined) return [configId]
+    if (userId !== undefined) return [...await transfers.configsOf({ tenantId, userId })].sort()
+    return await chatbots.ids(tenantId)
+  }
+
+  async * #sessions (scope: TransferScope): AsyncIterable<Session> {
+    let after: string | undefined
+    for (;;) {
+      const found = await this.#deps.store.transfers.sessions(scope, after, SESSIONS)
+      for (const session of found) {
+        const settled = await this.settled(scope, session)
+        if (settled) yield settled
+      }
+      if (found.length < SESSIONS) return
+      after = found.at(-1)!.id
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import {
+  ConfigRecord, ConfigVersionRecord, type ImportReport, MessageRecord, SessionRecord, TransferEnd, TransferHeader, type TransferRecord
+} from '../../schemas/transfer.ts'
+import { type Principal } from '../auth/principal.ts'
+import { ApiError } from '../errors.ts'
+import { isDeeperThan } from '../json-depth.ts'
+import { type Store } from '../store/store.ts'
+import { type MovedSession } from '../store/transfers.ts'
+import { ImportBatch, taken } from './import-batch.ts'
+import { linesOf, wrongLine } from './lines.ts'
+import { chatbotFrom, messageFrom, sessionFrom, versionFrom } from './records.ts'
+
+const MAX_LINE_BYTES = 8 * 1024 * 1024
+const MAX_DEPTH = 32
+const IDLE_MS = 30_000
+
+/** What a schema makes of a value. */
+export interface Check {
+  (value: unknown): unknown
+  errors?: ReadonlyArray<{ instancePath?: string, message?: string }> | null
+}
+
+/** Compiles a schema as bodies are checked. */
+export type Compile = (schema: object) => Check
+
+type Counts = { -readonly [name in keyof ImportReport['imported']]: number }
+
+const noCounts = (): Counts => ({ configs: 0, sessions: 0, messages: 0 })
+
+/** Takes conversations in that were exported elsewhere. */
+export class Importer {
+  readonly #store: Pick<Store, 'chatbots' | 'transfers'>
+  readonly #checks: ReadonlyMap<string, Check>
+
+  constructor (store: Pick<Store, 'chatbots' | 'transfers'>, compile: Compile) {
+    this.#store = store
+    const schemas = [TransferHeader, ConfigRecord, ConfigVersionRecord, SessionRecord, MessageRecord, TransferEnd]
+    this.#checks = new Map(schemas.map((schema) => [schema.properties.type.const, compile(schema)]))
+  }
+
+  /**
+   * Reads the lines as they come. What is there already, by id, is left as it is. Throws `validation_failed` for a line that
+   * does not fit and `conflict` for an id that is taken; what came before is kept, and the whole can be sent again.
+   */
+  async import ({ tenantId }: Principal, body: AsyncIterable<Buffer>): Promise<ImportReport> {
+    const run = new ImportRun(this.#store, tenantId)
+    let last = 0
+    try {
+      for await (const { number, text } of linesOf(body, { maxBytes: MAX_LINE_BYTES, idleMs: IDLE_MS })) {
+        await run.take(this.#parse(text, number), number)
+        last = number
+      }
+    } finally {
+      await run.flush()
+    }
+    if (!run.isEnded) throw wrongLine(last + 1, 'is missing: the file ends before its last line')
+    return run.report
+  }
+
+  #parse (text: string, number: number): TransferRecord {
+    if (isDeeperThan(MAX_DEPTH, Buffer.from(text))) throw wrongLine(number, `nests deeper than ${MAX_DEPTH} levels`)
+    let record: unknown
+    try {
+      record = JSON.parse(text)
+    } catch {
+      throw wrongLine(number, 'is not JSON')
+    }
+    const type = typeof record === 'object' && record !== null && 'type' in record ? record.type : undefined
+    const check = this.#checks.get(String(type))
+    if (!check) throw wrongLine(number, `must be one of ${[...this.#checks.keys()].join(', ')}`, '/type')
+    if (check(record) !== true) {
+      const [error] = check.errors ?? []
+      throw wrongLine(number, error?.message ?? 'does not match its schema', error?.instancePath)
+    }
+    return record as TransferRecord
+  }
+}
+
+/** One file on its way in. */
+class ImportRun {
+  readonly #store: Pick<Store, 'chatbots' | 'transfers'>
+  readonly #tenantId: string
+  readonly #batch: ImportBatch
+  /** What the file holds so far. */
+  readonly #read = noCounts()
+  readonly #imported = noCounts()
+  #session: MovedSession | undefined
+  #config: { id: string, version: number } | undefined
+  #isBegun = false
+  isEnded = false
+
+  constructor (store: Pick<Store, 'chatbots' | 'transfers'>, tenantId: string) {
+    this.#store = store
+    this.#tenantId = tenantId
+    this.#batch = new ImportBatch(store, tenantId)
+  }
+
+  get report (): ImportReport {
+    const imported = { configs: this.#imported.configs, ...this.#batch.imported }
+    const { configs, sessions, messages } = this.#read
+    return {
+      imported,
+      skipped: { configs: configs - imported.configs, sessions: sessions - imported.sessions, messages: messages - imported.messages }
+    }
+  }
+
+  async take (record: TransferRecord, line: number): Promise<void> {
+    if (this.#isBegun !== (record.type !== 'export')) throw wrongLine(line, this.#isBegun ? 'is a second beginning' : 'comes before the beginning of an export')
+    if (this.isEnded) throw wrongLine(line, 'comes after the end')
+    switch (record.type) {
+      case 'export': this.#isBegun = true; break
+      case 'config': await this.#takeConfig(record, line); break
+      case 'configVersion': await this.#takeVersion(record, line); break
+      case 'session': await this.#takeSession(record, line); break
+      case 'message': await this.#takeMessage(record, line); break
+      case 'end': this.#end(record, line)
+    }
+  }
+
+  async flush (): Promise<void> {
+    await this.#batch.flush()
+    await this.#batch.close()
+  }
+
+  async #takeConfig (record: ConfigRecord, line: number): Promise<void> {
+    const { chatbots } = this.#store
+    const chatbot = atLine(line, () => chatbotFrom(record, this.#tenantId))
+    this.#read.configs++
+    if (await chatbots.insert(chatbot)) this.#imported.configs++
+    const stored = await chatbots.find(this.#tenantId, record.id)
+    if (!stored) throw taken(line)
+    this.#config = stored
+  }
+
+  async #takeVersion (record: ConfigVersionRecord, line: number): Promise<void> {
+    const config = this.#config
+    if (config?.id !== record.configId) throw wrongLine(line, 'must be the configuration before it', '/configId')
+    const version = atLine(line, () => versionFrom(record))
+    if (version.version >= config.version) return
+    await this.#store.chatbots.versions.keep({ id: config.id, tenantId: this.#tenantId }, [version])
+  }
+
+  async #takeSession (record: SessionRecord, line: number): Promise<void> {
+    this.#read.sessions++
+    if (record.clearedSeq >= record.nextSeq) throw wrongLine(line, 'must be before nextSeq', '/clearedSeq')
+    this.#session = sessionFrom(record, this.#tenantId)
+    await this.#batch.addSession(this.#session, line)
+  }
+
+  async #takeMessage (record: MessageRecord, line: number): Promise<void> {
+    const session = this.#session
+    if (session?.id !== record.sessionId) throw wrongLine(line, 'must be the session before it', '/sessionId')
+    if (record.seq <= session.clearedSeq || record.seq >= session.nextSeq) throw wrongLine(line, 'must be within its session', '/seq')
+    this.#read.messages++
+    await this.#batch.addMessage(messageFrom(record, session), line)
+  }
+
+  #end ({ counts }: TransferEnd, line: number): void {
+    const { configs, sessions, messages } = this.#read
+    const isAll = counts.configs === configs && counts.sessions === sessions && counts.messages === messages
+    if (!isAll) throw wrongLine(line, `must be those of the file: ${configs}, ${sessions} and ${messages}`, '/counts')
+    this.isEnded = true
+  }
+}
+
+/** What does not fit in a record, told with its line. */
+function atLine<T> (line: number, convert: () => T): T {
+  try {
+    return convert()
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    const [{ path = '', message = error.message } = {}] = (error.members['errors'] ?? []) as Array<{ path?: string, message?: string }>
+    throw wrongLine(line, message, path)
+  }
+}

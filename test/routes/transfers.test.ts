@@ -1,0 +1,268 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { isProblem, nobody } from '../edge.ts'
+import { startApp, storeUri, type Client } from '../helper.ts'
+import { checkLedger } from '../ledger.ts'
+import { startAppWithSim, StepClock } from '../sim.ts'
+
+type Line = Record<string, unknown> & { type: string, id?: string, seq?: number }
+interface Counts { configs: number, sessions: number, messages: number }
+
+const here = await startApp(t)
+const linesOf = (file: string) => file.trimEnd().split('\n').map((line) => JSON.parse(line) as Line)
+const exported = async (client: Client, query = '') => await (await client.fetch(`/api/export${query}`)).text()
+const imports = async (client: Client, body: string) => await client.ask<{ imported: Counts, skipped: Counts }>('/api/import', {
+  method: 'POST', body, headers: { 'content-type': 'application/x-ndjson' }
+})
+/** Without the line that holds the time. */
+const content = (file: string) => file.slice(file.indexOf('\n'))
+const send = async (client: Client, session: string, message: string) =>
+  (await client.ask<{ userMessage: { id: string }, botMessage: { id: string } }>(`/api/sessions/${session}/messages`, { body: { message } })).body
+
+/** A tenant with conversations that have all there is: branches, variants, ratings, erased and cleared messages. */
+async function populate (tenant: string): Promise<{ client: Client, config: string, rich: string, cleared: string }> {
+  const client = await here.clientFor(tenant, 'admin')
+  const config = await client.createConfig({ name: 'Desk', instructions: 'Parcels arrive on Mondays.', tone: { style: 'formal', language: 'de' } })
+  await client.ask(`/api/configs/${config}`, { method: 'PATCH', body: { instructions: 'Parcels arrive on Tuesdays.', note: 'Later.' } })
+  const rich = await client.createSession(config, { userId: 'anna', channel: 'web', title: 'A parcel 📦', metadata: { order: { id: 17, tags: ['a'] } }, configVersion: 1 })
+  const first = await send(client, rich, 'When does my parcel arrive?')
+  const second = await send(client, rich, 'Sure?\n# No heading\n```')
+  const path = `/api/sessions/${rich}/messages`
+  await client.ask(`${path}/${first.botMessage.id}/feedback`, { method: 'PUT', body: { rating: 'up', comment: 'Good.', tags: ['quick'] } })
+  await client.ask(`${path}/${first.userMessage.id}`, { method: 'PUT', body: { message: 'When does it come?' } })
+  await client.ask(`${path}/${second.botMessage.id}/regenerate`, { method: 'POST', body: {} })
+  await client.ask(`${path}/${second.userMessage.id}`, { method: 'DELETE' })
+  const cleared = await client.createSession(config, { userId: 'berta' })
+  await send(client, cleared, 'Forget this.')
+  await client.ask(`/api/sessions/${cleared}/messages`, { method: 'DELETE' })
+  await send(client, cleared, 'Keep this.')
+  await client.ask(`/api/sessions/${cleared}`, { method: 'PATCH', body: { status: 'ended' } })
+  await client.createSession(config)
+  await here.app.chat.purge()
+  return { client, config, rich, cleared }
+}
+
+t.test('what is exported is imported elsewhere to an equal export', async (t) => {
+  const { client, rich, cleared } = await populate('exporting')
+  const response = await client.fetch('/api/export')
+  t.match(response.headers.get('content-type'), 'application/x-ndjson')
+  t.match(response.headers.get('content-disposition'), 'attachment')
+  const file = await response.text()
+  const lines = linesOf(file)
+  t.match(lines[0], { type: 'export', format: 'parley', formatVersion: 1 })
+  t.match(lines.at(-1), { type: 'end', counts: { configs: 1, sessions: 3 } })
+  const ofType = (type: string) => lines.filter((line) => line.type === type)
+  t.equal(ofType('configVersion').length, 1)
+  t.match(ofType('session').find(({ id }) => id === rich), { metadata: { order: { id: 17 } }, configVersion: 1, branches: [{}, {}] })
+  t.ok(ofType('message').some(({ status, content }) => status === 'deleted' && content === ''))
+  t.ok(ofType('message').some((message) => message['feedback'] !== undefined))
+  t.notMatch(file, /Forget this|exporting/, 'neither what was cleared nor the tenant is in it')
+  t.equal(content(await exported(client)), content(file), 'it is the same each time')
+
+  const there = await startApp(t)
+  const counts = (lines.at(-1) as unknown as { counts: Counts }).counts
+  const none = { configs: 0, sessions: 0, messages: 0 }
+  t.strictSame((await imports(there.client, file)).body, { imported: counts, skipped: none })
+  t.equal(content(await exported(there.client)), content(file), 'and it comes out as it went in')
+  t.strictSame((await imports(there.client, file)).body, { imported: none, skipped: counts }, 'a second time, nothing is added')
+  t.strictSame(await checkLedger(await storeUri(), there.db.databaseName), [])
+  for (const path of [`/api/sessions/${rich}`, `/api/sessions/${rich}/messages`, `/api/sessions/${rich}/branches`, `/api/sessions/${cleared}/messages`, '/api/feedback']) {
+    t.strictSame((await there.client.ask(path)).body, (await client.ask(path)).body, path)
+  }
+  t.strictSame((await there.client.ask('/api/messages/search?q=parcel')).body['data'] instanceof Array, true)
+  t.equal((await there.client.ask(`/api/sessions/${rich}/messages`, { body: { message: 'And now?' } })).status, 200, 'it goes on there')
+  t.strictSame(await checkLedger(await storeUri(), there.db.databaseName), [])
+})
+
+t.test('of one user or one chatbot, only theirs is exported', async (t) => {
+  const { client, config } = await populate('filtered')
+  await client.createConfig({ name: 'Another' })
+  const anna = linesOf(await exported(client, '?userId=anna'))
+  t.strictSame(anna.filter(({ type }) => type === 'session').map((session) => session['userId']), ['anna'])
+  t.strictSame(anna.filter(({ type }) => type === 'config').map(({ id }) => id), [config])
+  const ofConfig = linesOf(await exported(client, `?configId=${config}`))
+  t.match(ofConfig.at(-1), { counts: { configs: 1, sessions: 3 } })
+  t.match(linesOf(await exported(client)).at(-1), { counts: { configs: 2, sessions: 3 } })
+  t.match(linesOf(await exported(client, `?configId=${nobody}`)).at(-1), { counts: { configs: 0, sessions: 0, messages: 0 } })
+  t.match(linesOf(await exported(client, '?userId=nobody')).at(-1), { counts: { configs: 0, sessions: 0, messages: 0 } })
+  const { body: { id } } = await client.ask<{ id: string }>('/api/configs', { body: { purpose: 'Gone soon.' } })
+  await client.createSession(id, { userId: 'anna' })
+  await client.ask(`/api/configs/${id}`, { method: 'DELETE' })
+  t.match(linesOf(await exported(client, '?userId=anna')).at(-1), { counts: { configs: 1, sessions: 1 } }, 'what is deleted is not exported')
+})
+
+t.test('who may', async (t) => {
+  const reader = await here.clientFor('default', 'sessions:read', 'configs:read', 'sessions:write')
+  isProblem(t, await reader.ask('/api/export'), 'forbidden')
+  isProblem(t, await imports(reader, ''), 'forbidden')
+  const { rich } = await populate('private')
+  isProblem(t, await reader.ask(`/api/sessions/${rich}/export`), 'not_found')
+  t.match(linesOf(await exported(await here.clientFor('empty', 'admin'))).map(({ type }) => type), ['export', 'end'])
+})
+
+t.test('a reply that is being written is exported as if it had been interrupted', async (t) => {
+  const clock = new StepClock()
+  const { client, sim } = await startAppWithSim(t, { clock, cadence: { chunkDelayMs: 20 } })
+  const session = await client.converse()
+  const { events } = await client.events(`/api/sessions/${session}/messages`, { body: { message: 'one two three' } })
+  const reading = Array.fromAsync(events)
+  const lines = linesOf(await exported(client))
+  t.match(lines.at(-2), { type: 'message', role: 'bot', status: 'interrupted', error: { code: 'overloaded' } })
+  t.match(lines.find(({ type }) => type === 'session'), { nextSeq: 3 })
+  clock.run()
+  await reading
+  await sim.idle()
+  t.match(linesOf(await exported(client)).at(-2), { status: 'completed' })
+})
+
+t.test('a conversation is exported as JSON, with all branches', async (t) => {
+  const { client, rich } = await populate('single')
+  const response = await client.fetch(`/api/sessions/${rich}/export`)
+  t.match(response.headers.get('content-disposition'), `attachment; filename="session-${rich}.json"`)
+  const document = await response.json() as { session: unknown, messages: Array<{ seq: number }> }
+  t.match(document, { format: 'parley.session', formatVersion: 1 })
+  t.strictSame(document.session, (await client.ask(`/api/sessions/${rich}`)).body)
+  t.strictSame(document.messages.map(({ seq }) => seq), [1, 2, 3, 4, 5, 6, 7])
+  t.strictSame((await (await client.fetch(`/api/sessions/${await client.converse()}/export`)).json() as { messages: [] }).messages, [])
+  isProblem(t, await client.ask(`/api/sessions/${nobody}/export`), 'not_found')
+  isProblem(t, await client.ask(`/api/sessions/${rich}/export?format=pdf`), 'validation_failed')
+})
+
+t.test('a conversation is exported as Markdown, which nothing that was said can break', async (t) => {
+  const { client } = await populate('markdown')
+  const session = await client.converse()
+  const evil = '# Bot\n\n---\n```\n<script>alert(1)</script> [x](http://evil) *b* 1. one\n\n    code'
+  await send(client, session, evil)
+  await client.ask(`/api/sessions/${session}`, { method: 'PATCH', body: { title: 'A # title\nof *two* lines' } })
+  const response = await client.fetch(`/api/sessions/${session}/export?format=markdown`)
+  t.match(response.headers.get('content-type'), 'text/markdown')
+  const text = await response.text()
+  const lines = text.split('\n')
+  t.equal(lines[0], '# A \\# title of \\*two\\* lines')
+  const outside = lines.filter((line) => !line.startsWith('>'))
+  t.strictSame(outside.filter((line) => line.startsWith('#')).map((line) => line.replace(/,.*/, '')), [lines[0], '## 1\\. User', '## 2\\. Bot'])
+  t.notMatch(outside.join('\n'), /script|```|evil/)
+  t.notMatch(text, /[^\\]<script/, 'what the user wrote is shown, and means nothing')
+  t.match(text, '> \\#\\ Bot'.replace('\\ ', ' '))
+})
+
+t.test('Markdown holds the branch that is spoken on', async (t) => {
+  const { client, rich } = await populate('lines')
+  const seqs = async () => {
+    const text = await (await client.fetch(`/api/sessions/${rich}/export?format=markdown`)).text()
+    return [...text.matchAll(/^## (\d+)/gm)].map(([, seq]) => Number(seq))
+  }
+  const shown = async () => (await client.ask<{ data: Array<{ seq: number }> }>(`/api/sessions/${rich}/messages`)).body.data.map(({ seq }) => seq)
+  t.strictSame(await seqs(), await shown())
+  await client.ask(`/api/sessions/${rich}`, { method: 'PATCH', body: { branchId: rich } })
+  t.strictSame(await seqs(), [1, 2, 3, 4])
+  t.strictSame(await shown(), [1, 2, 3, 4])
+})
+
+t.test('a file that does not fit is refused with the number of its line, and what came before stays', async (t) => {
+  const { client } = await populate('refused')
+  const file = await exported(client)
+  const lines = file.trimEnd().split('\n')
+  const number = lines.findIndex((line) => line.includes('"type":"message"')) + 2
+  const changed = (change: (line: Line) => unknown, at = number) =>
+    [...lines.slice(0, at - 1), JSON.stringify(change(JSON.parse(lines[at - 1]!) as Line)), ...lines.slice(at)].join('\n')
+  const session = lines.findIndex((line) => line.includes('"type":"session"')) + 1
+  const cases: Record<string, [string, number]> = {
+    'a session without its chatbot': [changed((line) => ({ ...line, configId: nobody }), session), session],
+    'not JSON': [[...lines.slice(0, number - 1), '{', ...lines.slice(number)].join('\n'), number],
+    'no object': [[...lines.slice(0, number - 1), '[1]', ...lines.slice(number)].join('\n'), number],
+    'an unknown type': [changed((line) => ({ ...line, type: 'x' })), number],
+    'an unknown member': [changed((line) => ({ ...line, tenantId: 'other' })), number],
+    'a wrong value': [changed((line) => ({ ...line, seq: '1' })), number],
+    'a text with NUL': [changed((line) => ({ ...line, content: 'a\0b' })), number],
+    'another session': [changed((line) => ({ ...line, sessionId: nobody })), number],
+    'beyond its session': [changed((line) => ({ ...line, seq: 1000 })), number],
+    'too deep': [changed((line) => ({ ...line, metadata: JSON.parse(`${'{"a":'.repeat(40)}1${'}'.repeat(40)}`) as unknown })), number],
+    'a session that is cleared beyond its end': [changed((line) => ({ ...line, clearedSeq: 1000 }), session), session],
+    'a language that is none': [changed((line) => ({ ...line, settings: { ...line['settings'] as object, tone: { language: 'qqqqqqqqq1' } } }), 2), 2],
+    'a version of another chatbot': [changed((line) => ({ ...line, configId: nobody }), 3), 3],
+    'no beginning': [lines.slice(1).join('\n'), 1],
+    'two beginnings': [[lines[0], ...lines].join('\n'), 2],
+    'another format': [changed((line) => ({ ...line, formatVersion: 2 }), 1), 1],
+    'no end': [lines.slice(0, -1).join('\n'), lines.length],
+    'more behind the end': [[...lines, lines.at(-1)].join('\n'), lines.length + 1],
+    'other counts': [changed((line) => ({ ...line, counts: { configs: 9, sessions: 9, messages: 9 } }), lines.length), lines.length],
+    nothing: ['', 1]
+  }
+  const there = await startApp(t)
+  for (const [label, [body, line]] of Object.entries(cases)) {
+    const answer = await imports(there.client, body)
+    isProblem(t, answer, 'validation_failed', label)
+    t.match((answer.body as unknown as { errors: Array<{ path: string }> }).errors[0]!.path, new RegExp(`^/${line}(/|$)`), label)
+  }
+  t.match((await imports(there.client, file)).body.skipped, { configs: 1 }, 'what came before stays')
+  t.equal(content(await exported(there.client)), content(file), 'and the whole can be sent again')
+  t.strictSame(await checkLedger(await storeUri(), there.db.databaseName), [])
+})
+
+t.test('an id that is taken is a conflict, of which nothing more is said', async (t) => {
+  const { client, rich } = await populate('owner')
+  const file = await exported(client)
+  const stranger = await here.clientFor('thief', 'admin')
+  const answer = await imports(stranger, file)
+  isProblem(t, answer, 'conflict')
+  t.notMatch(JSON.stringify(answer.body), /owner|Desk|anna/)
+  t.match(linesOf(await exported(stranger)).at(-1), { counts: { configs: 0, sessions: 0, messages: 0 } })
+
+  const lines = file.trimEnd().split('\n')
+  const without = (type: string) => lines.filter((line) => !line.includes(`"type":"${type}"`)).join('\n')
+  const config = await stranger.createConfig()
+  const ofOwn = (text: string) => text.replaceAll(/"configId":"[0-9a-f]{24}"/g, `"configId":"${config}"`).replaceAll(/"configVersion":\d+/g, '"configVersion":null')
+  isProblem(t, await imports(stranger, ofOwn(without('config').replaceAll(/.*"configVersion",.*\n/g, ''))), 'conflict', 'a session')
+  const fresh = await stranger.createSession(config)
+  const message = lines.find((line) => line.includes('"type":"message"'))!.replaceAll(rich, fresh)
+  const session = (await exported(stranger)).split('\n').find((line) => line.includes('"type":"session"'))!.replace('"nextSeq":1', '"nextSeq":9')
+  const one = [lines[0], session, message].join('\n')
+  const another = one.replace(/"id":"[0-9a-f]{24}","sessionId"/, `"id":"${nobody}","sessionId"`)
+  isProblem(t, await imports(stranger, one), 'conflict', 'a message of another session')
+  isProblem(t, await imports(stranger, another), 'validation_failed', 'a message beyond what the session has here is left out')
+  t.equal((await stranger.ask<{ data: unknown[] }>(`/api/sessions/${fresh}/messages`)).body.data.length, 0)
+  await send(stranger, fresh, 'Hello')
+  isProblem(t, await imports(stranger, another), 'conflict', 'a number that is taken')
+  await client.ask(`/api/sessions/${rich}`, { method: 'DELETE' })
+  t.match((await imports(client, file)).status, /200|409/, 'what is being removed is not there, or not yet away')
+  t.strictSame(await checkLedger(await storeUri(), here.db.databaseName), [])
+})
+
+t.test('an import takes lines only, and bytes that are text', async (t) => {
+  const { client } = here
+  isProblem(t, await client.ask('/api/import', { body: { type: 'export' } }), 'unsupported_media_type')
+  isProblem(t, await client.ask('/api/import', { method: 'POST' }), 'validation_failed')
+  const raw = async (body: Buffer) => {
+    const response = await fetch(`${client.url}/api/import`, {
+      method: 'POST', body: new Uint8Array(body), headers: { 'content-type': 'application/x-ndjson', 'x-api-key': here.adminKey }
+    })
+    return { status: response.status, headers: response.headers, body: await response.json() as Record<string, unknown> }
+  }
+  isProblem(t, await raw(Buffer.from([0x22, 0xff, 0x22, 0x0a])), 'validation_failed', 'no UTF-8')
+  const long = await raw(Buffer.alloc(8 * 1024 * 1024 + 1, 0x20))
+  isProblem(t, long, 'validation_failed', 'a line that is too long')
+  t.equal(long.headers.get('connection'), 'close')
+})
+
+/** What comes back on a raw connection, until the server closes it. */
+async function upload (app: { client: Client, adminKey: string }, path: string, type: string, pieces: string[], everyMs: number): Promise<string> {
+  const { hostname, port } = new URL(app.client.url)
+  const socket = connect(Number(port), hostname)
+  socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\nx-api-key: ${app.adminKey}\r\nconnection: close\r\ncontent-type: ${type}\r\ntransfer-encoding: chunked\r\n\r\n`)
+  const timer = setInterval(() => {
+    const piece = pieces.shift()
+    if (piece !== undefined) socket.write(`${Buffer.byteLength(piece).toString(16)}\r\n${piece}\r\n${pieces.length === 0 ? '0\r\n\r\n' : ''}`)
+  }, everyMs)
+  return await text(socket).finally(() => clearInterval(timer))
+}
+
+t.test('a body has a time to arrive, except one that is read as it comes', async (t) => {
+  const app = await startApp(t, {}, { bodyMs: 60 })
+  const header = '{"type":"export","format":"parley","formatVersion":1,"exportedAt":"2026-01-01T00:00:00.000Z"}\n'
+  const end = '{"type":"end","counts":{"configs":0,"sessions":0,"messages":0}}\n'
+  t.match(await upload(app, '/api/import', 'application/x-ndjson', [header, '\n', '\n', '\n', end], 25), /^HTTP\/1.1 200 /)
+  t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":', '"x"', ' ', ' ', ' ', '}'], 25), /^HTTP\/1.1 408 /)
+  t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":"x"}'], 1), /^HTTP\/1.1 201 /)
+})
