@@ -4,7 +4,7 @@ import { type TestApp } from '../helper.ts'
 
 export interface Message { id: string, seq: number, content: string }
 export interface Exchange { reply: string, userMessage: Message, botMessage: Message }
-export interface Usage { promptTokens: number, completionTokens: number, totalTokens: number, costUsd?: number }
+export interface Usage { promptTokens: number, completionTokens: number, totalTokens: number, costUsd?: number, estimated?: true }
 export interface Session { title: string | null, branchId: string, upkeep?: Usage }
 export interface Summary {
   text: string

@@ -2,12 +2,14 @@ import { Ajv } from 'ajv'
 import fc from 'fast-check'
 import t from 'tap'
 import { Draft } from '../../schemas/specification.ts'
-import { sumUsage } from '../../src/assist/ask.ts'
+import { ask, sumUsage } from '../../src/assist/ask.ts'
 import { fitDraft } from '../../src/assist/fit-draft.ts'
 import { guessLanguage } from '../../src/assist/guess-language.ts'
 import { shorten } from '../../src/assist/shorten.ts'
 import { summariseByRules } from '../../src/assist/summary-by-rules.ts'
 import { toneIn } from '../../src/assist/tone-words.ts'
+import { createOfflineProvider } from '../../src/llm/offline/offline-provider.ts'
+import { type GenerationEvent } from '../../src/llm/provider.ts'
 import { startApp } from '../helper.ts'
 
 interface Specification { id: string, draft: Draft, model?: string, usage?: object }
@@ -75,6 +77,12 @@ t.test('what two answers took is added up, as far as it is known', (t) => {
   t.strictSame(sumUsage({ ...usage, costUsd: 0.5, cachedTokens: 4 }, { ...usage, costUsd: 0.25, cachedTokens: 1 }),
     { ...both, cachedTokens: 5, costUsd: 0.75 })
   t.end()
+})
+
+t.test('an answer without an end is a fault, not an answer', async (t) => {
+  const provider = { ...createOfflineProvider(), generate: () => ReadableStream.from<GenerationEvent>([{ type: 'text', text: 'a' }]) }
+  const question = { tenantId: 'acme', subject: 'thing', messages: [], maxTokens: 1 }
+  await t.rejects(ask(provider, question, new AbortController().signal), /without its end/)
 })
 
 t.test('the language of a text shows in its script or its commonest words', (t) => {

@@ -69,6 +69,13 @@ t.test('titles', async (t) => {
     }
   })
 
+  t.test('a cost that the model did not tell is counted as an estimate', async (t) => {
+    sim.script([{ match: { textIncludes: naming }, fault: { content: 'Lost parcel', malformed: 'usageNull' } }])
+    const { say, get } = await converse(started, titled)
+    await say('Where is my parcel?')
+    t.match(await get(), { title: 'Lost parcel', upkeep: { totalTokens: Number, estimated: true } })
+  })
+
   t.test('a model that is away leaves it to the rules', async (t) => {
     sim.script([{ match: { textIncludes: naming }, times: 'always', fault: { status: { code: 401 } } }])
     const { say, get } = await converse(started, titled)
