@@ -21,13 +21,13 @@ import { SearchHit, SearchPage } from '../schemas/search.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
 import { Specification, SpecificationInput, SpecificationPage, Draft } from '../schemas/specification.ts'
 import { Summary } from '../schemas/summary.ts'
-import { ImportReport, SessionExport } from '../schemas/transfer.ts'
+import { ImportReport, SessionExport, TransferLines } from '../schemas/transfer.ts'
 import { type Config } from '../src/config.ts'
 
 const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage, ChatbotSettings,
   ConfigVersion, ConfigVersionHead, ConfigVersionPage, ConfigDiff, RollbackInput, ConfigExport, ConfigImport,
-  Erasure, ErasurePage, SessionExport, ImportReport,
+  Erasure, ErasurePage, SessionExport, TransferLines, ImportReport,
   Session, SessionInput, SessionPatch, SessionPage,
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,

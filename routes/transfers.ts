@@ -1,8 +1,7 @@
-import { Readable } from 'node:stream'
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { guarded, problems } from '../schemas/responses.ts'
 import { Id } from '../schemas/text.ts'
-import { ExportQuery, ImportReport, SessionExport, SessionExportQuery } from '../schemas/transfer.ts'
+import { ExportQuery, ImportReport, SessionExport, SessionExportQuery, TransferLines } from '../schemas/transfer.ts'
 import { Ref, Type, type TSchema } from '../schemas/type.ts'
 import { ApiError } from '../src/errors.ts'
 
@@ -10,10 +9,7 @@ const tags = ['transfers']
 const NDJSON = 'application/x-ndjson'
 
 /** What is sent as it is made. */
-const streamed = (schema: TSchema) => Type.Unsafe<Readable>(schema)
-
-/** Pieces are made when they are asked for, so that a slow reader slows the reading down. */
-const streamOf = (pieces: AsyncIterable<string>) => Readable.from(pieces, { highWaterMark: 1 })
+const streamed = (schema: TSchema) => Type.Unsafe<NodeJS.ReadableStream>(schema)
 
 /** Taking conversations from one place to another. */
 const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -46,8 +42,8 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       }
     }
   }, async ({ principal, params, query }, reply) => {
-    const { name, mediaType, text } = await sessionExporter.file(principal, params.id, query)
-    return await reply.type(mediaType).header('content-disposition', `attachment; filename="session-${name}"`).send(streamOf(text))
+    const { name, mediaType, stream } = await sessionExporter.file(principal, params.id, query)
+    return await reply.type(mediaType).header('content-disposition', `attachment; filename="session-${name}"`).send(stream)
   })
 
   fastify.get('/api/export', {
@@ -61,19 +57,14 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       tags,
       querystring: ExportQuery,
       response: {
-        200: {
-          description: 'The lines.',
-          content: {
-            [NDJSON]: { schema: streamed(Type.String({ description: 'JSON, one record on each line; the last one is of the type `end`.' })) }
-          }
-        },
+        200: { description: 'The lines.', content: { [NDJSON]: { schema: streamed(Ref(TransferLines)) } } },
         ...guarded()
       }
     }
   }, async ({ principal, query }, reply) => await reply
     .type(NDJSON)
     .header('content-disposition', 'attachment; filename="parley-export.ndjson"')
-    .send(streamOf(exporter.export(principal, query))))
+    .send(exporter.export(principal, query)))
 
   fastify.post('/api/import', {
     config: { scope: 'admin', streamsBody: true },
@@ -84,12 +75,12 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
         'A line that does not fit ends it with 400 and its number, an id that is taken with 409; what came before stays.',
       tags,
       consumes: [NDJSON],
-      body: { content: { [NDJSON]: { schema: Type.Unsafe<AsyncIterable<Buffer>>({ description: 'The lines of an export, of any number.' }) } } },
+      body: { content: { [NDJSON]: { schema: Ref(TransferLines) } } },
       response: { 200: Ref(ImportReport), ...guarded(), ...problems(409, 413, 415) }
     }
   }, async ({ principal, body }, reply) => {
     try {
-      return await importer.import(principal, body as AsyncIterable<Buffer> | undefined ?? Readable.from([]))
+      return await importer.import(principal, body as AsyncIterable<Buffer> | undefined)
     } catch (error) {
       // What may still be on its way is not waited for.
       if (error instanceof ApiError) reply.header('connection', 'close')

@@ -39,6 +39,7 @@ const byComponent: Readonly<Record<string, readonly ResponseHeader[]>> = {
   ChatbotConfig: ['etag'],
   ConfigExport: ['content-disposition'],
   SessionExport: ['content-disposition'],
+  TransferLines: ['content-disposition'],
   Exchange: ['idempotency-replayed']
 }
 

@@ -131,6 +131,17 @@ export const MessageRecord = Type.Object({
 }, closed)
 export type MessageRecord = Static<typeof MessageRecord>
 
+/** A file as it goes over the wire. */
+export const TransferLines = Type.Unsafe<AsyncIterable<Buffer>>({
+  $id: 'TransferLines',
+  description: 'JSON, one record on each line: `export`, then each `config` with its `configVersion`s, then each `session` with its ' +
+    '`message`s, and `end` with their counts. Without the last line, the file was cut off.',
+  examples: [
+    '{"type":"export","format":"parley","formatVersion":1,"exportedAt":"2026-03-01T09:30:00.000Z"}\n' +
+    '{"type":"end","counts":{"configs":0,"sessions":0,"messages":0}}\n'
+  ]
+})
+
 /** The last line: without it, the file was cut off. */
 export const TransferEnd = Type.Object({ type: Type.Literal('end'), counts }, closed)
 export type TransferEnd = Static<typeof TransferEnd>

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ExportQuery } from '../../schemas/transfer.ts'
 import { type Principal } from '../auth/principal.ts'
@@ -21,6 +22,9 @@ interface Dependencies {
   readonly closing: AbortSignal
 }
 
+/** Pieces are made when they are asked for, so that a slow reader slows the reading down. */
+export const streamOf = (pieces: AsyncIterable<string>) => Readable.from(pieces, { highWaterMark: 1 })
+
 /** Conversations as lines, in an order that never changes, in constant memory: what is read next waits for the reader. */
 export class Exporter {
   readonly #deps: Dependencies
@@ -29,8 +33,12 @@ export class Exporter {
     this.#deps = deps
   }
 
-  /** A tenant's conversations, or a user's, or a chatbot's, with the chatbots that they are with. Pieces of some lines each. */
-  async * export ({ tenantId }: Principal, { userId, configId }: ExportQuery): AsyncIterable<string> {
+  /** A tenant's conversations, or a user's, or a chatbot's, with the chatbots that they are with. */
+  export ({ tenantId }: Principal, query: ExportQuery): Readable {
+    return streamOf(this.#lines(tenantId, query))
+  }
+
+  async * #lines (tenantId: string, { userId, configId }: ExportQuery): AsyncIterable<string> {
     const scope: TransferScope = { tenantId, ...(userId !== undefined && { userId }), ...(configId !== undefined && { configId }) }
     const counts = { configs: 0, sessions: 0, messages: 0 }
     yield headerLine(new Date())

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import {
   ConfigRecord, ConfigVersionRecord, type ImportReport, MessageRecord, SessionRecord, TransferEnd, TransferHeader, type TransferRecord
 } from '../../schemas/transfer.ts'
@@ -42,11 +43,11 @@ export class Importer {
    * Reads the lines as they come. What is there already, by id, is left as it is. Throws `validation_failed` for a line that
    * does not fit and `conflict` for an id that is taken; what came before is kept, and the whole can be sent again.
    */
-  async import ({ tenantId }: Principal, body: AsyncIterable<Buffer>): Promise<ImportReport> {
+  async import ({ tenantId }: Principal, body: AsyncIterable<Buffer> | undefined): Promise<ImportReport> {
     const run = new ImportRun(this.#store, tenantId)
     let last = 0
     try {
-      for await (const { number, text } of linesOf(body, { maxBytes: MAX_LINE_BYTES, idleMs: IDLE_MS })) {
+      for await (const { number, text } of linesOf(body ?? Readable.from([]), { maxBytes: MAX_LINE_BYTES, idleMs: IDLE_MS })) {
         await run.take(this.#parse(text, number), number)
         last = number
       }

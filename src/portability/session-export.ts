@@ -1,19 +1,20 @@
+import { type Readable } from 'node:stream'
 import { type SessionExportQuery } from '../../schemas/transfer.ts'
 import { type Principal } from '../auth/principal.ts'
 import { presentMessage } from '../chat/present.ts'
+import { ApiError } from '../errors.ts'
 import { sessionScope } from '../sessions/access.ts'
 import { presentSession, type Sessions } from '../sessions/sessions.ts'
-import { ApiError } from '../errors.ts'
 import { type Message } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
-import { type Exporter } from './export.ts'
+import { streamOf, type Exporter } from './export.ts'
 import { markdownHead, markdownMessage } from './markdown.ts'
 
 /** A document, and what to call it. */
 export interface ExportedFile {
   readonly name: string
   readonly mediaType: string
-  readonly text: AsyncIterable<string>
+  readonly stream: Readable
 }
 
 /** Single conversations as documents, in constant memory. */
@@ -31,8 +32,8 @@ export class SessionExporter {
     const session = await this.#exporter.settled(scope, await this.#sessions.require(scope, id))
     if (!session) throw new ApiError('not_found', { detail: `There is no session ${id}.` })
     return format === 'markdown'
-      ? { name: `${id}.md`, mediaType: 'text/markdown; charset=utf-8', text: this.#markdown(session) }
-      : { name: `${id}.json`, mediaType: 'application/json; charset=utf-8', text: this.#json(session) }
+      ? { name: `${id}.md`, mediaType: 'text/markdown; charset=utf-8', stream: streamOf(this.#markdown(session)) }
+      : { name: `${id}.json`, mediaType: 'application/json; charset=utf-8', stream: streamOf(this.#json(session)) }
   }
 
   /** All branches. */
