@@ -50,7 +50,7 @@ export async function startProcesses (t: Test, simOptions: SimOptions, env: Reco
   const { key, uri, database, env: shared } = await replicaEnv(t, { ...modelAt(sim.url), ...env })
   const [first, second] = [new ServerProcess(t, shared), new ServerProcess(t, shared)]
   const clients = await Promise.all([first.client(key), second.client(key)])
-  return { sim, first, second, clients, ledger: async () => await checkLedger(uri, database) }
+  return { sim, first, second, clients, uri, database, ledger: async () => await checkLedger(uri, database) }
 }
 
 /** The text that the deltas of a stream make up, after a check that each begins where the last one ended. */

@@ -72,7 +72,8 @@ export class TenantFeed {
 
   /** Those that a reader may be told: of what is deleted, only that it is. */
   async #readable (happenings: readonly Happening[]): Promise<Happening[]> {
-    const isThere = await this.#deps.sessions.presence(this.#start.filter, happenings)
+    const { tenantId } = this.#start.filter
+    const isThere = await this.#deps.sessions.presence({ tenantId }, happenings)
     return happenings.filter((happening) => happening.event.event === 'session.deleted' || isThere(happening))
   }
 }
