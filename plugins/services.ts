@@ -47,7 +47,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const specifications = new Specifications(store.specifications, fastify.model)
   const sessions = new Sessions(store.sessions, store.messages, changes, chatbots)
   const summaries = new Summaries({ sessions, store, provider: fastify.model })
-  const upkeep = new Upkeep({ upkeep: store.upkeep, summaries, provider: fastify.model, log: fastify.log })
+  const upkeep = new Upkeep({ changes, upkeep: store.upkeep, summaries, provider: fastify.model, log: fastify.log })
   const chat = new Chat({
     store,
     bus: fastify.bus,

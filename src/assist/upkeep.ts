@@ -1,13 +1,15 @@
 import { contextBudget, fills } from '../chat/context-budget.ts'
 import { type EndedTurn } from '../chat/ended-turn.ts'
 import { type ChatProvider } from '../llm/provider.ts'
+import { type ChangeLog } from '../sessions/change-log.ts'
 import { summaryOf } from '../sessions/lines.ts'
-import { type UpkeepRepository } from '../store/upkeep.ts'
+import { nothingRemoved, type UpkeepRepository } from '../store/upkeep.ts'
 import { Background } from './background.ts'
 import { type Summaries, TOKENS_WORTH_A_SUMMARY } from './summaries.ts'
 import { makeTitle } from './titles.ts'
 
 interface Dependencies {
+  readonly changes: ChangeLog
   readonly upkeep: UpkeepRepository
   readonly summaries: Summaries
   readonly provider: ChatProvider
@@ -54,7 +56,14 @@ export class Upkeep {
       sessionId, tenantId, question: userMessage.content, reply: reply.content, language: chatbot.tone.language
     }, signal)
     const titleFrom = usage ? [userMessage.seq, reply.seq] : [userMessage.seq]
-    await this.#deps.upkeep.keepTitle(session, { title: text, titleFrom }, usage)
+    const data = { title: text, titleFrom }
+    await Promise.all([
+      // Not where there is a title by now, or where a text that it is made of is gone.
+      this.#deps.changes.make({ tenantId }, sessionId, {
+        type: 'session.updated', data, set: data, guard: { title: null, ...nothingRemoved(session) }
+      }),
+      this.#deps.upkeep.charge(sessionId, usage)
+    ])
   }
 
   /**

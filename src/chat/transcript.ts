@@ -85,8 +85,12 @@ export class Transcript {
   /** Erases a message; its place stays. A running reply is stopped first. */
   async erase (principal: Principal, sessionId: string, messageId: string): Promise<void> {
     const scope = sessionScope(principal, 'sessions:write')
-    const { message } = await this.#deps.sessions.requireMessage(scope, sessionId, messageId)
+    const { session: { titleFrom }, message } = await this.#deps.sessions.requireMessage(scope, sessionId, messageId)
     if (message.status === 'deleted') return
+    if (titleFrom.includes(message.seq)) {
+      const set = { title: null, titleFrom: [] }
+      await this.#deps.changes.make(scope, sessionId, { type: 'session.updated', data: { title: null }, set, guard: { titleFrom: message.seq } })
+    }
     if (message.status === 'streaming') await this.#deps.stop(sessionId, messageId)
     await this.#change(scope, message, { type: 'message.deleted', messageId, data: { seq: message.seq } })
   }

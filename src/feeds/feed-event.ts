@@ -38,7 +38,7 @@ export function turnEnded ({ feedback: _, ...botMessage }: Message, occurrence: 
 function detailsOf (sessionId: string, change: Change): object {
   switch (change.type) {
     case 'session.updated': {
-      const { branchId, ...data } = change.data
+      const { branchId, titleFrom: _, ...data } = change.data
       return { ...data, ...(branchId !== undefined && { branchId: branchName(sessionId, branchId) }) }
     }
     case 'message.feedback': {

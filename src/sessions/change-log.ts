@@ -62,7 +62,7 @@ export class ChangeLog {
       await messages.erase(messageId)
       // Only now: whoever still finds the text finds the session as it was before this, too, and what they make is not kept.
       await upkeep.forgetMessage(sessionId, data.seq)
-      await Promise.all([changes.forget(sessionId, messageId), this.#search.forget([{ tenantId, id: messageId }])])
+      await Promise.all([changes.forget(sessionId, messageId, data.seq), this.#search.forget([{ tenantId, id: messageId }])])
     } else if (change.type === 'session.cleared') {
       await upkeep.forgetThrough(sessionId, change.data.throughSeq)
       await changes.forgetBefore(sessionId, rev)

@@ -15,6 +15,8 @@ export interface Feedback {
 /** What a change says of the session itself; absent members stayed as they were. */
 export interface SessionUpdate {
   readonly title?: string | null
+  /** The `seq` of the messages that the title was made of; not told to readers. */
+  readonly titleFrom?: readonly number[]
   readonly metadata?: Record<string, unknown>
   readonly status?: 'active' | 'ended'
   /** The line that is spoken on from now on; null: the first one. */
@@ -61,6 +63,7 @@ interface ChangeDocument extends LogEntryDocument {
 export type PublishedChange = LogEntry & { readonly sessionId: string, readonly configId: string, readonly publishedAt: Date }
 
 const erasedFeedback = { $set: { 'data.feedback': null } }
+const erasedTitle = { $set: { 'data.title': null } }
 
 export function toLogEntry ({ rev, during, at, type, messageId, data }: LogEntryDocument): LogEntry {
   // Nothing else is ever written there than what `logged` writes.
@@ -167,15 +170,21 @@ export class ChangeRepository {
     return { found: found.map(toPublished), through }
   }
 
-  /** Removes what readers wrote about all messages of a session before a `rev`. */
+  /** Removes what readers wrote about all messages of a session before a `rev`, and the titles that were made of them. */
   async forgetBefore (sessionId: string, rev: number): Promise<void> {
-    await this.#collection.updateMany({ sessionId: parseId(sessionId)!, type: 'message.feedback', rev: { $lt: rev } }, erasedFeedback)
+    const before = { sessionId: parseId(sessionId)!, rev: { $lt: rev } }
+    await Promise.all([
+      this.#collection.updateMany({ ...before, type: 'message.feedback' }, erasedFeedback),
+      this.#collection.updateMany({ ...before, 'data.titleFrom': { $exists: true } }, erasedTitle)
+    ])
   }
 
-  /** Removes what a reader wrote about a message that is erased. */
-  async forget (sessionId: string, messageId: string): Promise<void> {
-    await this.#collection.updateMany(
-      { sessionId: parseId(sessionId)!, type: 'message.feedback', messageId: parseId(messageId)! }, erasedFeedback
-    )
+  /** Removes what a reader wrote about a message that is erased, and the title that was made of it. */
+  async forget (sessionId: string, messageId: string, seq: number): Promise<void> {
+    const session = parseId(sessionId)!
+    await Promise.all([
+      this.#collection.updateMany({ sessionId: session, type: 'message.feedback', messageId: parseId(messageId)! }, erasedFeedback),
+      this.#collection.updateMany({ sessionId: session, 'data.titleFrom': seq }, erasedTitle)
+    ])
   }
 }

@@ -1,4 +1,4 @@
-import { type Collection, type Db, type Document, type UpdateFilter } from 'mongodb'
+import { type Collection, type Db, type Document, type Filter, type UpdateFilter } from 'mongodb'
 import { type Usage } from '../llm/provider.ts'
 import { parseId } from './ids.ts'
 import { present, type Session, type SessionDocument } from './sessions.ts'
@@ -19,18 +19,17 @@ export interface Summary {
   readonly createdAt: Date
 }
 
-/** A title, and the `seq` of the messages that it was made of. */
-export interface MadeTitle {
-  readonly title: string
-  readonly titleFrom: number[]
-}
-
 /** What a session has cost apart from its turns, with one more `usage`. */
 function charged (usage: Usage | undefined): UpdateFilter<SessionDocument> {
   if (!usage) return {}
   const { estimated, ...counts } = usage
   const more = Object.fromEntries(Object.entries(counts).map(([name, count]) => [`upkeep.${name}`, count]))
   return { $inc: more, ...(estimated && { $set: { 'upkeep.estimated': true } }) }
+}
+
+/** That no text is gone since the session was read. The count is absent where nothing has been removed, and never goes down. */
+export function nothingRemoved ({ removals }: Session): Pick<Filter<SessionDocument>, 'removals'> {
+  return { removals: { $not: { $gt: removals } } }
 }
 
 /**
@@ -44,15 +43,20 @@ export class UpkeepRepository {
     this.#collection = db.collection('sessions')
   }
 
-  /** Keeps a title and what it took. False: there is a title by now, or a text is gone since the session was read. */
-  async keepTitle (session: Session, made: MadeTitle, usage: Usage | undefined): Promise<boolean> {
-    return await this.#keep(session, { title: null }, { ...made }, usage)
+  /** Counts what something took that was made for a session. */
+  async charge (sessionId: string, usage: Usage | undefined): Promise<void> {
+    if (usage) await this.#collection.updateOne({ _id: parseId(sessionId)! }, charged(usage))
   }
 
   /** Keeps a summary and what it took. False: there is another by now, or a text is gone since the session was read. */
   async keepSummary (session: Session, summary: Summary): Promise<boolean> {
-    const unchanged = session.summary ? { 'summary.createdAt': session.summary.createdAt } : { summary: null }
-    return await this.#keep(session, unchanged, { summary }, summary.usage)
+    const isAsRead = session.summary ? { 'summary.createdAt': session.summary.createdAt } : { summary: null }
+    const { $set, ...rest } = charged(summary.usage)
+    const { matchedCount } = await this.#collection.updateOne(
+      { _id: parseId(session.id)!, status: present, ...nothingRemoved(session), ...isAsRead }, { ...rest, $set: { ...$set, summary } }
+    )
+    if (matchedCount === 0) await this.charge(session.id, summary.usage)
+    return matchedCount === 1
   }
 
   /** Takes away what was made of a message that is erased. */
@@ -65,19 +69,6 @@ export class UpkeepRepository {
   async forgetThrough (sessionId: string, seq: number): Promise<void> {
     const isTitled = { $and: [{ $ne: [titleFrom, []] }, { $lte: [{ $min: titleFrom }, seq] }] }
     await this.#forget(sessionId, isTitled, true)
-  }
-
-  async #keep (
-    { id, removals }: Session, unchanged: Document, made: Document, usage: Usage | undefined
-  ): Promise<boolean> {
-    const { $set, ...rest } = charged(usage)
-    const { matchedCount } = await this.#collection.updateOne(
-      // The count is absent where nothing has been removed, and never goes down.
-      { _id: parseId(id)!, status: present, removals: { $not: { $gt: removals } }, ...unchanged },
-      { ...rest, $set: { ...$set, ...made } }
-    )
-    if (matchedCount === 0 && usage) await this.#collection.updateOne({ _id: parseId(id)! }, charged(usage))
-    return matchedCount === 1
   }
 
   async #forget (sessionId: string, isTitled: Document, isSummed: Document | boolean): Promise<void> {

@@ -1,5 +1,4 @@
 import { type Fault } from '../../src/mistral-sim/index.ts'
-import { type Session as StoredSession } from '../../src/store/sessions.ts'
 import { type TestApp } from '../helper.ts'
 
 export interface Message { id: string, seq: number, content: string }
@@ -46,16 +45,23 @@ export async function converse ({ app, client }: Pick<TestApp, 'app' | 'client'>
   }
 }
 
+interface Keeping {
+  readonly repository: object
+  readonly method: string
+}
+
+/** Where titles and summaries are kept. */
+export function keepingOf ({ store: { sessions, upkeep } }: TestApp['app']): Record<'title' | 'summary', Keeping> {
+  return { title: { repository: sessions, method: 'record' }, summary: { repository: upkeep, method: 'keepSummary' } }
+}
+
 /** Does something once, right before what was made is kept. */
-export function before (
-  { store: { upkeep } }: TestApp['app'], method: 'keepTitle' | 'keepSummary', work: (session: StoredSession) => Promise<void>
-): void {
-  Object.assign(upkeep, {
-    [method]: async (session: StoredSession, ...made: unknown[]): Promise<unknown> => {
-      Reflect.deleteProperty(upkeep, method)
-      await work(session)
-      const keep = upkeep[method].bind(upkeep) as (...made: unknown[]) => Promise<boolean>
-      return await keep(session, ...made)
+export function before ({ repository, method }: Keeping, work: () => Promise<void>): void {
+  Object.assign(repository, {
+    [method]: async (...made: unknown[]): Promise<unknown> => {
+      Reflect.deleteProperty(repository, method)
+      await work()
+      return await (Reflect.get(repository, method) as (...made: unknown[]) => Promise<unknown>).apply(repository, made)
     }
   })
 }

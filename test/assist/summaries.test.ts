@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startAppWithSim } from '../sim.ts'
-import { before, converse, recording, says, summed, type Exchange, type Problem, type Prompt } from './conversation.ts'
+import { before, keepingOf, converse, recording, says, summed, type Exchange, type Problem, type Prompt } from './conversation.ts'
 
 t.test('summaries', async (t) => {
   const started = await startAppWithSim(t)
@@ -181,7 +181,7 @@ t.test('summaries', async (t) => {
       const conversation = await converse(started, {})
       const { userMessage } = await conversation.say('My secret is 4711.')
       await conversation.say('Another thing.')
-      before(app, 'keepSummary', async () => { await conversation[takeAway](userMessage.id) })
+      before(keepingOf(app).summary, async () => { await conversation[takeAway](userMessage.id) })
       const made = await conversation.summarise()
       if (takeAway === 'erase') t.notMatch(said('user'), '4711')
       t.equal(made.status, takeAway === 'erase' ? 200 : 409)
@@ -193,7 +193,7 @@ t.test('summaries', async (t) => {
   t.test('of two summaries that are made at once, the first one counts', async (t) => {
     const { say, summarise, summary } = await converse(started, {})
     await say('one')
-    before(app, 'keepSummary', async () => {
+    before(keepingOf(app).summary, async () => {
       record('the first')
       t.equal((await summarise()).body.text, 'the first')
     })

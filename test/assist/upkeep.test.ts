@@ -1,14 +1,15 @@
+import { ObjectId } from 'mongodb'
 import t from 'tap'
 import { Background } from '../../src/assist/background.ts'
 import { startApp } from '../helper.ts'
 import { startAppWithSim, startTestSim, StepClock } from '../sim.ts'
 import {
-  before, converse, naming, recording, says, summed, titled, type Problem, type Prompt, type Session
+  before, keepingOf, converse, naming, recording, says, summed, titled, type Problem, type Prompt, type Session
 } from './conversation.ts'
 
 t.test('titles', async (t) => {
   const started = await startAppWithSim(t)
-  const { app, client, sim } = started
+  const { app, client, db, sim } = started
   t.afterEach(() => sim.reset())
   const namings = (): Prompt[] =>
     sim.requests().filter(({ rawBody }) => rawBody.includes(naming)).map(({ json }) => json as Prompt)
@@ -44,7 +45,7 @@ t.test('titles', async (t) => {
   t.test('a title that was given meanwhile stays; what the other one took is counted all the same', async (t) => {
     const { path, say, get } = await converse(started, titled)
     sim.script([{ match: { textIncludes: naming }, ...says('Too late') }])
-    before(app, 'keepTitle', async () => { await client.ask(path, { method: 'PATCH', body: { title: 'Mine' } }) })
+    before(keepingOf(app).title, async () => { await client.ask(path, { method: 'PATCH', body: { title: 'Mine' } }) })
     await say('Hi')
     t.match(await get(), { title: 'Mine', upkeep: { totalTokens: Number } })
   })
@@ -95,13 +96,15 @@ t.test('titles', async (t) => {
 
   t.test('a title goes with a message that it was made of, and only then', async (t) => {
     for (const [what, gone] of [['userMessage', true], ['botMessage', true], [undefined, false]] as const) {
-      const { say, get, erase } = await converse(started, titled)
+      const { id, say, get, erase } = await converse(started, titled)
       const first = await say('My secret is 4711.')
       const second = await say('Another thing.')
       const { title } = await get()
       t.ok(title)
       await erase(what ? first[what].id : second.userMessage.id)
       t.equal((await get()).title, gone ? null : title)
+      const told = await db.collection('changes').find({ sessionId: new ObjectId(id), type: 'session.updated' }).sort({ rev: 1 }).toArray()
+      t.same(told.map(({ data }) => (data as { title: unknown }).title), gone ? [null, null] : [title], 'readers of the feed know of it')
     }
     const { path, say, get, erase } = await converse(started, titled)
     const { userMessage } = await say('My secret is 4711.')
@@ -112,19 +115,21 @@ t.test('titles', async (t) => {
 
   t.test('clearing a session takes its title along, unless somebody gave it', async (t) => {
     for (const given of [false, true]) {
-      const { path, say, get, clear } = await converse(started, titled)
+      const { id, path, say, get, clear } = await converse(started, titled)
       await say('My secret is 4711.')
       if (given) await client.ask(path, { method: 'PATCH', body: { title: 'Mine' } })
       await clear()
       t.equal((await get()).title, given ? 'Mine' : null)
+      const told = await db.collection('changes').find({ sessionId: new ObjectId(id), type: 'session.updated' }).toArray()
+      t.same(told.map(({ data }) => (data as { title: unknown }).title), given ? [null, 'Mine'] : [null])
     }
   })
 
   t.test('a message that is erased while a title is made of it leaves none behind', async (t) => {
-    const { say, get, erase } = await converse(started, titled)
-    before(app, 'keepTitle', async (session) => {
-      const [message] = await app.store.messages.history(session, { limit: 2 })
-      await erase(message!.id)
+    const { path, say, get, erase } = await converse(started, titled)
+    before(keepingOf(app).title, async () => {
+      const { body } = await client.ask<{ data: Array<{ id: string }> }>(`${path}/messages`)
+      await erase(body.data[0]!.id)
     })
     await say('My secret is 4711.')
     t.match(await get(), { title: null, upkeep: { totalTokens: Number } })
@@ -169,7 +174,8 @@ t.test('a fault of ours in the background is logged, and hurts no turn', async (
   const { app, client } = await startAppWithSim(t)
   const logged: string[] = []
   app.log.warn = (_details: unknown, message?: string) => { logged.push(String(message)) }
-  app.store.upkeep.keepTitle = async () => { throw new Error('a fault of ours') }
+  const { repository, method } = keepingOf(app).title
+  Object.assign(repository, { [method]: async () => { throw new Error('a fault of ours') } })
   const { say } = await converse({ app, client }, titled)
   t.ok((await say('Hi')).reply)
   t.strictSame(logged, ['a title or summary could not be made'])
