@@ -52,6 +52,7 @@ export class SessionRemoval {
   async remove (sessionIds: readonly string[]): Promise<void> {
     const { pace } = this
     const { purges } = this.#deps
+    if (!pace.isClosed) await pace.step(async () => await purges.noteDeletions(sessionIds))
     await this.removeMessages(sessionIds)
     while (!pace.isClosed && !await pace.step(async () => await purges.removeChanges(sessionIds, MESSAGES))) { /* the next ones */ }
     if (!pace.isClosed) await pace.step(async () => await purges.removeSessions(sessionIds))

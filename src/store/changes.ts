@@ -84,6 +84,31 @@ function whereAbsent (values: Document): Document {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { $ifNull: [`$${name}`, value] }]))
 }
 
+/** The write that keeps an entry of a session's log, where it is not kept yet. */
+export function archival (
+  { id, tenantId, configId, userId }: Pick<Session, 'id' | 'tenantId' | 'configId' | 'userId'>, entry: LogEntry
+) {
+  const { rev, during, at, type, data } = entry
+  const fields = {
+    ...literally({
+      tenantId,
+      configId: parseId(configId)!,
+      sessionId: parseId(id)!,
+      // The last one stays when all that is known of the user is erased.
+      userId: type === 'session.deleted' ? null : userId,
+      rev,
+      during,
+      at,
+      type,
+      messageId: 'messageId' in entry ? parseId(entry.messageId)! : null,
+      data
+    }),
+    publishedAt: '$$NOW'
+  }
+  // An upsert by a pipeline, because only that knows the store's time.
+  return { updateOne: { filter: { _id: `${id}:${rev}` }, update: [{ $set: whereAbsent(fields) }], upsert: true } }
+}
+
 /** The update of a session that writes a change into its log and sets what it changes, all in one. */
 export function logged (change: Change, set: Document): Document[] {
   const entry = {
@@ -107,7 +132,7 @@ export function logged (change: Change, set: Document): Document[] {
 }
 
 // Whoever has followed less recently finds the session gone.
-const DELETION_KEPT_SECONDS = 7 * 24 * 3600
+const DELETION_KEPT_SECONDS = 30 * 24 * 3600
 
 /** The collection `changes`: what was changed in each session, in order. Written behind the sessions' own logs. */
 export class ChangeRepository {
@@ -127,28 +152,8 @@ export class ChangeRepository {
   }
 
   /** Keeps entries of a session's log; those that are there already stay as they are. */
-  async archive ({ id, tenantId, configId, userId }: Session, entries: readonly LogEntry[]): Promise<void> {
-    for (const entry of entries) {
-      const { rev, during, at, type, data } = entry
-      const fields = {
-        ...literally({
-          tenantId,
-          configId: parseId(configId)!,
-          sessionId: parseId(id)!,
-          // The last one stays when all that is known of the user is erased.
-          userId: type === 'session.deleted' ? null : userId,
-          rev,
-          during,
-          at,
-          type,
-          messageId: 'messageId' in entry ? parseId(entry.messageId)! : null,
-          data
-        }),
-        publishedAt: '$$NOW'
-      }
-      // An upsert by a pipeline, because only that knows the store's time.
-      await this.#collection.updateOne({ _id: `${id}:${rev}` }, [{ $set: whereAbsent(fields) }], { upsert: true })
-    }
+  async archive (session: Session, entries: readonly LogEntry[]): Promise<void> {
+    await this.#collection.bulkWrite(entries.map((entry) => archival(session, entry)))
   }
 
   /** The changes of a session after a `rev`, in order. */

@@ -1,5 +1,7 @@
 import { type Collection, type Db, type Document, type Filter, type ObjectId } from 'mongodb'
+import { archival, type LogEntry } from './changes.ts'
 import { parseId } from './ids.ts'
+import { type Session, type SessionDocument, toSession } from './sessions.ts'
 
 /** A message that is to be removed. */
 export interface LeavingMessage {
@@ -23,6 +25,12 @@ interface StoredChange extends Document {
 
 const hex = ({ _id }: Stored) => _id.toHexString()
 const objectIds = (ids: readonly string[]) => ids.map((id) => parseId(id)!)
+
+/** The change that a session ends with. One that is in its log, and was not archived by a process that died, keeps its place. */
+function deletionOf ({ log, rev }: Session): LogEntry {
+  return log.find(({ type }) => type === 'session.deleted') ??
+    { type: 'session.deleted', rev: rev + 1, during: null, at: new Date(), data: {} }
+}
 
 /** What no reader sees any more, and its removal in bounded steps. */
 export class PurgeRepository {
@@ -75,6 +83,18 @@ export class PurgeRepository {
       .toArray()
     if (found.length > 0) await this.#changes.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } })
     return found.length < limit
+  }
+
+  /** Notes that these sessions were deleted, where whoever has deleted them did not. */
+  async noteDeletions (sessionIds: readonly string[]): Promise<void> {
+    const noted = await this.#changes
+      .find({ sessionId: { $in: objectIds(sessionIds) }, type: 'session.deleted' })
+      .project<{ sessionId: ObjectId }>({ sessionId: 1 })
+      .toArray()
+    const silent = { _id: { $in: objectIds(sessionIds), $nin: noted.map(({ sessionId }) => sessionId) } }
+    const sessions = (await this.#sessions.find<SessionDocument>(silent).toArray()).map(toSession)
+    const writes = sessions.map((session) => archival(session, deletionOf(session)))
+    if (writes.length > 0) await this.#changes.bulkWrite(writes)
   }
 
   /** Removes sessions that are marked as deleted. */
