@@ -32,7 +32,9 @@ export async function startServer (port: number, env: Record<string, string> = {
   })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const url = `http://127.0.0.1:${port}`
-  while (!await fetch(`${url}/health/ready`).then(({ ok }) => ok, () => false)) {
+  const headers = { 'x-api-key': key, 'content-type': 'application/json' }
+  // With its own key: another server on that port is not taken for it.
+  while (!await fetch(`${url}/api/configs`, { headers }).then(({ ok }) => ok, () => false)) {
     if (performance.now() - started > READY_TIMEOUT_MS || child.exitCode !== null) {
       child.kill('SIGKILL')
       throw new Error('the server did not get ready')
@@ -41,7 +43,7 @@ export async function startServer (port: number, env: Record<string, string> = {
   }
   return {
     url,
-    headers: { 'x-api-key': key, 'content-type': 'application/json' },
+    headers,
     readyAfterMs: performance.now() - started,
     async cpuSeconds () {
       const metrics = await (await fetch(`${url}/metrics`)).text()
