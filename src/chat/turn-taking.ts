@@ -11,6 +11,9 @@ export const interruption = {
   error: { code: 'overloaded', detail: 'The turn was interrupted before the reply was complete; it can be sent again.' }
 } as const
 
+// Who follows a tenant is told what the store has dated a second ago. Messages that are written much later would be missed.
+const FRESH_MS = 500
+
 /** `taken`: the turn is ours. `busy`: the session as it is, with those who come before us. */
 export type TurnAttempt = { taken: Session } | { busy: Session }
 
@@ -33,13 +36,21 @@ export class TurnTaking {
   /** One write, whether the session is free or not. Throws `not_found` where there is no such session in `scope`. */
   async take (scope: SessionScope, wish: TurnWish): Promise<TurnAttempt> {
     for (;;) {
+      const asked = performance.now()
       const session = await this.#turns.take(scope, wish, this.#leaseMs)
       if (!session) throw new ApiError('not_found', { detail: `There is no session ${wish.sessionId}.` })
       const { turn } = session
-      if (turn?.messageId === wish.messageId) return { taken: session }
+      if (turn?.messageId === wish.messageId) return { taken: performance.now() - asked < FRESH_MS ? session : await this.#refresh(wish) }
       if (!turn?.lapsed) return { busy: session }
       await this.recover({ ...session, turn })
     }
+  }
+
+  /** Dates a turn anew, for a process that was held up. Throws `overloaded` where the turn is no longer ours. */
+  async #refresh ({ sessionId, messageId }: TurnWish): Promise<Session> {
+    const session = await this.#turns.refresh(sessionId, messageId, this.#leaseMs)
+    if (!session) throw new ApiError('overloaded', { detail: 'The turn was lost before it had begun.', headers: { 'retry-after': '1' } })
+    return session
   }
 
   /** Holds on to a turn. False: it is no longer ours. */

@@ -161,6 +161,16 @@ export class TurnRepository {
     return matchedCount === 1
   }
 
+  /** Holds on to a turn and has it begin now. Undefined: it is no longer ours. */
+  async refresh (id: string, messageId: string, leaseMs: number): Promise<Session | undefined> {
+    const document = await this.#collection.findOneAndUpdate(
+      { _id: parseId(id)!, status: present, 'turn.messageId': parseId(messageId)!, 'turn.lapsed': false },
+      [{ $set: { lastActivity: '$$NOW', 'turn.leaseUntil': soon(leaseMs) } }],
+      { returnDocument: 'after' }
+    )
+    return document ? toSession(document) : undefined
+  }
+
   /** Ends a turn; answers the ticket whose turn it is now, if any. `restore`: where not all that was taken was used. */
   async release (id: string, messageId: string, restore?: Restored): Promise<string | undefined> {
     const document = await this.#collection.findOneAndUpdate(
