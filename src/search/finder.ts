@@ -91,9 +91,9 @@ export class Finder {
     const { sources } = this.#options
     const sessions = await sources.unindexedIn(scope, RECENT_SESSIONS)
     let expected = 0
-    const newest = sessions.filter(({ nextSeq, indexedSeq }) => {
+    const newest = sessions.filter(({ nextSeq, afterSeq }) => {
       const fits = expected < RECENT_MESSAGES
-      expected += Math.min(nextSeq - 1 - indexedSeq, RECENT_OF_A_SESSION)
+      expected += Math.min(nextSeq - 1 - afterSeq, RECENT_OF_A_SESSION)
       return fits
     })
     const found = await sources.messagesOf(newest, RECENT_OF_A_SESSION, 'newest')

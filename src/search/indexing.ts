@@ -23,9 +23,9 @@ export class Indexing {
   async next (): Promise<{ sessions: UnindexedSession[], isMore: boolean }> {
     const found = await this.#sources.unindexed(SESSIONS_AT_ONCE)
     let messages = 0
-    const sessions = found.filter(({ nextSeq, indexedSeq }) => {
+    const sessions = found.filter(({ nextSeq, afterSeq }) => {
       const fits = messages < MESSAGES_AT_ONCE
-      messages += Math.min(nextSeq - 1 - indexedSeq, MESSAGES_OF_A_SESSION)
+      messages += Math.min(nextSeq - 1 - afterSeq, MESSAGES_OF_A_SESSION)
       return fits
     })
     return { sessions, isMore: found.length === SESSIONS_AT_ONCE || messages >= MESSAGES_AT_ONCE }
@@ -40,13 +40,13 @@ export class Indexing {
     const bySession = Map.groupBy(found, ({ sessionId }) => sessionId)
     const progress: Progress[] = []
     const ended: SourceMessage[] = []
-    for (const { id, indexedSeq, nextSeq } of sessions) {
-      const messages = bySession.get(id) ?? []
+    for (const session of sessions) {
+      const messages = bySession.get(session.id) ?? []
       const running = messages.findIndex(({ status }) => status === 'streaming')
       const complete = running === -1 ? messages : messages.slice(0, running)
       ended.push(...complete)
       const isAll = running === -1 && messages.length < MESSAGES_OF_A_SESSION
-      progress.push({ id, indexedSeq: complete.at(-1)?.seq ?? indexedSeq, ...(isAll && { doneAt: nextSeq }) })
+      progress.push({ session, indexedSeq: complete.at(-1)?.seq ?? session.afterSeq, isAll })
     }
     const tenants = Map.groupBy(ended.filter(({ content }) => content !== ''), ({ tenantId }) => tenantId)
     for (const [tenantId, messages] of tenants) await this.#add(tenantId, messages)

@@ -7,8 +7,10 @@ import { present, type SessionDocument, type SessionScope } from './sessions.ts'
 export interface UnindexedSession {
   readonly id: string
   readonly tenantId: string
+  /** How far it was indexed; whoever adds messages to what was said before sets it to a number below zero. */
+  readonly indexedSeq: number | null
   /** Messages up to this `seq` are in the index, or not to be in it. */
-  readonly indexedSeq: number
+  readonly afterSeq: number
   readonly nextSeq: number
 }
 
@@ -34,13 +36,13 @@ export interface Readable {
   readonly leaving: ReadonlySet<string>
 }
 
-/** How far a session was indexed. */
+/** How far a session was indexed now. */
 export interface Progress {
-  readonly id: string
+  readonly session: UnindexedSession
   /** The last message that is in the index. */
   readonly indexedSeq: number
-  /** Set: that was all, as long as the session has this `nextSeq` still. */
-  readonly doneAt?: number
+  /** Whether that was all. */
+  readonly isAll: boolean
 }
 
 interface SourceDocument extends Omit<SourceMessage, 'id' | 'configId' | 'sessionId'> {
@@ -92,14 +94,14 @@ export class SearchSourceRepository {
       .sort(sort)
       .limit(limit)
       .toArray()
-    return found.map(({ _id, tenantId, nextSeq, indexedSeq = 0, clearedSeq = 0 }) =>
-      ({ id: _id.toHexString(), tenantId, nextSeq, indexedSeq: Math.max(indexedSeq, clearedSeq) }))
+    return found.map(({ _id, tenantId, nextSeq, indexedSeq = null, clearedSeq = 0 }) =>
+      ({ id: _id.toHexString(), tenantId, nextSeq, indexedSeq, afterSeq: Math.max(indexedSeq ?? 0, clearedSeq) }))
   }
 
   /** Of each session, at most `limit` messages that may not be in the index: from the oldest or the newest on. */
   async messagesOf (sessions: readonly UnindexedSession[], limit: number, from: 'oldest' | 'newest'): Promise<SourceMessage[]> {
-    const [first, ...others] = sessions.map(({ id, indexedSeq }) => [
-      { $match: { sessionId: parseId(id)!, seq: { $gt: indexedSeq } } },
+    const [first, ...others] = sessions.map(({ id, afterSeq }) => [
+      { $match: { sessionId: parseId(id)!, seq: { $gt: afterSeq } } },
       { $sort: { seq: from === 'oldest' ? 1 : -1 } },
       { $limit: limit },
       { $project: fields }
@@ -139,13 +141,13 @@ export class SearchSourceRepository {
     }).map(({ id }) => id))
   }
 
-  /** Notes how far sessions were indexed. Where more was said meanwhile, a session stays to be indexed. */
+  /** Notes how far sessions were indexed. Where more was said meanwhile, or earlier messages were added, they stay to be indexed. */
   async advance (progress: readonly Progress[]): Promise<void> {
-    const operations = progress.flatMap(({ id, indexedSeq, doneAt }): Array<AnyBulkWriteOperation<SessionDocument>> => {
-      const _id = parseId(id)!
-      const further = { updateOne: { filter: { _id }, update: { $max: { indexedSeq } } } }
-      const done = { updateOne: { filter: { _id, nextSeq: doneAt!, turn: null }, update: { $unset: { unindexed: '' } } } } as const
-      return doneAt === undefined ? [further] : [further, done]
+    const operations = progress.flatMap(({ session, indexedSeq, isAll }): Array<AnyBulkWriteOperation<SessionDocument>> => {
+      const unchanged = { _id: parseId(session.id)!, indexedSeq: session.indexedSeq! }
+      const further = { updateOne: { filter: unchanged, update: { $set: { indexedSeq } } } }
+      const done = { filter: { ...unchanged, nextSeq: session.nextSeq, turn: null }, update: { $set: { indexedSeq }, $unset: { unindexed: '' } } } as const
+      return isAll ? [{ updateOne: done }, further] : [further]
     })
     if (operations.length > 0) await this.#sessions.bulkWrite(operations)
   }

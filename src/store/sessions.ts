@@ -104,7 +104,7 @@ export interface SessionDocument extends Stored {
   erasing?: true
   /** What was said in it is not yet all in the search index. */
   unindexed?: true
-  /** Messages up to this `seq` are in it. */
+  /** Messages up to this `seq` are in it; below zero: all are to be looked at once more. */
   indexedSeq?: number
   turn: TurnDocument | null
   /** Absent in a session that has not been spoken in. A ticket lapses at `until`. */

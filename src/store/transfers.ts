@@ -120,8 +120,9 @@ export class TransferRepository {
 
   /** Has the search look at all of these sessions once more. */
   async reindex (sessionIds: Iterable<string>): Promise<void> {
+    // A number of its own below zero: so whoever is indexing them just now sees that it was too early.
     await this.#sessions.updateMany(
-      { _id: { $in: objectIds(sessionIds) }, status: present }, { $set: { unindexed: true }, $unset: { indexedSeq: '' } }
+      { _id: { $in: objectIds(sessionIds) }, status: present }, { $set: { unindexed: true, indexedSeq: -Date.now() } }
     )
   }
 

@@ -54,6 +54,23 @@ t.test('a reply that is being written is indexed when it has ended', async (t) =
   t.equal(await index.db.collection('sessions').countDocuments({ unindexed: true }), 0)
 })
 
+t.test('messages that are added to what was said before are indexed, also when it is just being indexed', async (t) => {
+  const index = await TestIndex.open(t)
+  const said = await index.say('first', 'apples', 'pears', 'plums')
+  const [session, later] = [new ObjectId(said[0]!.session), new ObjectId(said[1]!.id)]
+  const messages = index.db.collection('messages')
+  const added = (await messages.findOneAndDelete({ _id: later }))!
+  const indexer = index.indexer(async (step) => {
+    // Between the reading of the messages and the note of how far they are indexed.
+    if (step !== 5) return
+    await messages.insertOne(added)
+    await index.store.transfers.reindex([session.toHexString()])
+  })
+  await index.run(indexer)
+  t.same(await index.indexed(), new Set(said.map(({ id }) => id)))
+  t.equal(await index.db.collection('sessions').countDocuments({ unindexed: true }), 0)
+})
+
 t.test('a long session is indexed part by part', async (t) => {
   const index = await TestIndex.open(t)
   await index.say('first', ...Array.from({ length: 1203 }, (_, i) => `message w${i}q`))
