@@ -64,6 +64,8 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     bodyLimit: config.BODY_LIMIT_BYTES,
     genReqId: requestId,
+    // Indexes and migrations of a big store take as long as they take.
+    pluginTimeout: 0,
     frameworkErrors: (error, request, reply) => { sendError(error, request, reply) },
     clientErrorHandler: answerClientError,
     schemaController: { compilersFactory: { buildValidator, buildSerializer } },
