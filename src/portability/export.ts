@@ -11,7 +11,8 @@ import { type TransferScope } from '../store/transfers.ts'
 import { configLine, configVersionLine, endLine, headerLine, messageLine, sessionLine } from './records.ts'
 
 const SESSIONS = 100
-const MESSAGES = 500
+// Few enough to be garbage before they are old: with 500, the process grew by 300 MiB on a million messages, with 100 by 70.
+const MESSAGES = 100
 const TURN_CHECK_MS = 50
 const TURN_CHECKS = 600
 

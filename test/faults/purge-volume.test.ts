@@ -1,59 +1,18 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { MongoClient, ObjectId, type Db } from 'mongodb'
+import { MongoClient, ObjectId } from 'mongodb'
 import t from 'tap'
 import { newApiKey } from '../../src/auth/api-key.ts'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
 import { type Client, temporaryFolder } from '../helper.ts'
 import { ServerProcess } from '../server-process.ts'
+import { fillWithMessages } from '../volume.ts'
 
 const MESSAGES = 1_000_000
-const BATCH = 10_000
-const SMALL_SESSIONS = 5000
 const P95_MS = 200
 const READERS = 4
 
 t.setTimeout(900_000)
-
-const text = 'Where is my parcel, and when will it be here? It was to arrive on Monday, and nobody has rung the bell since.'
-
-/** A chatbot with one session of half of the messages, and many of the other half. */
-async function seed (db: Db, tenantId: string): Promise<string> {
-  const [configId, now] = [new ObjectId(), new Date()]
-  await db.collection('configs').insertOne({
-    _id: configId,
-    tenantId,
-    name: 'Big',
-    purpose: 'Help.',
-    domain: [],
-    tone: { style: 'friendly', language: 'en' },
-    channels: [],
-    integrations: [],
-    instructions: '',
-    model: {},
-    historyLimit: 20,
-    version: 1,
-    createdAt: now,
-    updatedAt: now,
-    deletedAt: null
-  })
-  const common = { tenantId, configId, userId: 'somebody', channel: null }
-  const perSmall = MESSAGES / 2 / SMALL_SESSIONS
-  const sessions = Array.from({ length: SMALL_SESSIONS + 1 }, (_, i) => ({ _id: new ObjectId(), size: i === 0 ? MESSAGES / 2 : perSmall }))
-  await db.collection('sessions').insertMany(sessions.map(({ _id, size }) => ({
-    _id, ...common, title: null, metadata: {}, status: 'active', startedAt: now, lastActivity: now, nextSeq: size + 1, rev: size, turn: null
-  })))
-  let batch: object[] = []
-  for (const { _id, size } of sessions) {
-    for (let seq = 1; seq <= size; seq++) {
-      batch.push({ ...common, sessionId: _id, seq, rev: seq, parentId: null, role: seq % 2 ? 'user' : 'bot', content: `${seq} ${text}`, timestamp: now, status: 'completed' })
-      if (batch.length < BATCH) continue
-      await db.collection('messages').insertMany(batch)
-      batch = []
-    }
-  }
-  return configId.toHexString()
-}
 
 const requests: Record<string, (client: Client, config: string, session: string) => Promise<{ status: number }>> = {
   'read a session': async (client, _, session) => await client.ask(`/api/sessions/${session}`),
@@ -77,7 +36,7 @@ t.test(`${MESSAGES} messages are purged, and whoever calls no model hardly feels
 
   const store = await startEmbeddedStore({ dataDir })
   const seeding = new MongoClient(store.uri)
-  const big = await seed(seeding.db('parley'), 'default')
+  const big = await fillWithMessages(seeding.db('parley'), MESSAGES)
   await seeding.close()
   await store.close()
 
