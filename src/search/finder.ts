@@ -22,7 +22,7 @@ const RECENT_MESSAGES = 1000
 
 // A word that very many messages have says little and costs much: where another one finds something, it is passed over.
 const COMMON_FROM = 50_000
-const COMMON_SHARE = 16
+const COMMON_SHARE = 8
 
 export interface FinderOptions {
   readonly reader: IndexReader

@@ -55,37 +55,52 @@ export function findTerm (block: Uint8Array, term: string): Entry | undefined {
 /** All that a block holds. */
 export function * decodeBlock (block: Uint8Array): Iterable<[term: string, postings: Postings]> {
   const entries = new EntryReader(block)
+  const buffer = new PostingsBuffer()
   while (entries.next()) {
     const term = Buffer.from(block.buffer, block.byteOffset + entries.termStart, entries.termLength).toString()
     const postings: Postings = []
-    eachPosting(entries.entry, (place, count) => { postings.push(place, count) })
+    const read = buffer.read(entries.entry)
+    for (let i = 0; i < read; i++) postings.push(buffer.places[i]!, buffer.counts[i]!)
     yield [term, postings]
   }
 }
 
-/** Goes through the postings of a term. Nothing here allocates: a common word has hundreds of thousands. */
-export function eachPosting ({ block, start, end }: Entry, onPosting: (place: number, count: number) => void): void {
-  let next = 0
-  let at = start
-  while (at < end) {
-    let byte = block[at++]!
-    let value = byte & 127
-    for (let shift = 7; byte > 127; shift += 7) {
-      byte = block[at++]!
-      value |= (byte & 127) << shift
+/** Room for postings that are read: a common word has a hundred thousand, and to make new room for them takes too long. */
+export class PostingsBuffer {
+  places = new Int32Array(0)
+  counts = new Int32Array(0)
+
+  /** Reads the postings of a term, in the place of those before. Answers how many there are. */
+  read ({ messages, block, start, end }: Entry): number {
+    if (messages > this.places.length) {
+      this.places = new Int32Array(messages)
+      this.counts = new Int32Array(messages)
     }
-    const place = next + (value >>> 1)
-    next = place + 1
-    let count = 1
-    if (value & 1) {
-      byte = block[at++]!
-      count = byte & 127
+    const { places, counts } = this
+    let next = 0
+    let read = 0
+    for (let at = start; at < end; read++) {
+      let byte = block[at++]!
+      let value = byte & 127
       for (let shift = 7; byte > 127; shift += 7) {
         byte = block[at++]!
-        count |= (byte & 127) << shift
+        value |= (byte & 127) << shift
       }
+      const place = next + (value >>> 1)
+      places[read] = place
+      next = place + 1
+      let count = 1
+      if (value & 1) {
+        byte = block[at++]!
+        count = byte & 127
+        for (let shift = 7; byte > 127; shift += 7) {
+          byte = block[at++]!
+          count |= (byte & 127) << shift
+        }
+      }
+      counts[read] = count
     }
-    onPosting(place, count)
+    return read
   }
 }
 

@@ -1,5 +1,5 @@
 import { Best } from './best.ts'
-import { eachPosting, type Entry } from './postings.ts'
+import { type Entry, PostingsBuffer } from './postings.ts'
 import { idAt, type SegmentFigures, type SegmentTable } from './segment.ts'
 
 /** A segment as it is searched. */
@@ -64,17 +64,23 @@ const compare = (a: Candidate, b: Candidate) => b.score - a.score || b.time - a.
 /** What was being indexed meanwhile may be there twice. */
 const isSame = (a: Candidate, b: Candidate | undefined) => a.score === b?.score && a.time === b.time && a.id === b.id
 
+// Used again for each search: to make and clear so much room would take as long as the search itself.
+const buffer = new PostingsBuffer()
+let scores = new Float64Array(0)
+
 /** The best matches, at most `limit`, the best first. */
 export function rank (segments: readonly SearchedSegment[], wanted: Wanted, statistics: Statistics, limit: number): Candidate[] {
   const best = new Best<Candidate>(limit, compare)
-  const scores = new Float64Array(segments.reduce((largest, { count }) => Math.max(largest, count), 0))
   for (const segment of segments) {
     if (!wanted.filters.every((filter) => segment.entries.has(filter))) continue
     const words = weighted(segment, wanted.words, statistics)
+    if (words.length === 0) continue
+    if (scores.length < segment.count) scores = new Float64Array(segment.count)
     scores.fill(0, 0, segment.count)
-    for (const word of words) addScores(word, segment.table, statistics, scores)
+    for (const word of words) addScores(word, segment.table, statistics)
     for (const place of segment.dead) scores[place] = 0
-    collect(segment, words, wanted, scores, best)
+    for (const filter of wanted.filters) keepOnly(segment.entries.get(filter)!, segment.count)
+    collect(segment, words, wanted, best)
   }
   return best.sorted().filter((candidate, i, all) => !isSame(candidate, all[i - 1]))
 }
@@ -89,33 +95,46 @@ function weighted ({ entries }: SearchedSegment, words: readonly string[], { mes
   return found.sort((a, b) => b.weight - a.weight)
 }
 
-function addScores ({ entry, weight }: Weighted, { lengths }: SegmentTable, { averageLength }: Statistics, scores: Float64Array): void {
+function addScores ({ entry, weight }: Weighted, { lengths }: SegmentTable, { averageLength }: Statistics): void {
   const perWord = K1 * B / averageLength
-  eachPosting(entry, (place, count) => {
+  const read = buffer.read(entry)
+  const { places, counts } = buffer
+  for (let i = 0; i < read; i++) {
+    const place = places[i]!
+    const count = counts[i]!
     scores[place]! += weight * count / (count + K1 * (1 - B) + perWord * lengths[place]!)
-  })
+  }
 }
 
-function collect (
-  { table, entries, count }: SearchedSegment, words: readonly Weighted[], { filters, from, to }: Wanted, scores: Float64Array,
-  best: Best<Candidate>
-): void {
-  const passed = new Uint8Array(filters.length > 0 ? count : 0)
-  for (const filter of filters) eachPosting(entries.get(filter)!, (place) => { passed[place]!++ })
-  let least = best.worst?.score ?? 0
+/** Clears the scores of messages that do not have a term. */
+function keepOnly (entry: Entry, count: number): void {
+  const read = buffer.read(entry)
+  let next = 0
+  for (let i = 0; i < read; i++) {
+    const place = buffer.places[i]!
+    scores.fill(0, next, place)
+    next = place + 1
+  }
+  scores.fill(0, next, count)
+}
+
+function collect ({ table }: SearchedSegment, words: readonly Weighted[], { from, to }: Wanted, best: Best<Candidate>): void {
   let possible = words.reduce((sum, { weight }) => sum + weight, 0)
+  let least = best.worst?.score ?? 0
   for (const { entry, weight } of words) {
     // The words from here on are too common to make a message one of the best that has none of those before.
     if (possible < least) return
     possible -= weight
-    eachPosting(entry, (place) => {
+    const read = buffer.read(entry)
+    for (let i = 0; i < read; i++) {
+      const place = buffer.places[i]!
       const score = scores[place]!
-      if (score === 0 || score < least) return
+      if (score === 0 || score < least) continue
       scores[place] = 0
       const time = table.times[place]!
-      if (time < from || time >= to || (filters.length > 0 && passed[place] !== filters.length)) return
+      if (time < from || time >= to) continue
       best.add(new Candidate(score, table, place))
       least = best.worst?.score ?? 0
-    })
+    }
   }
 }

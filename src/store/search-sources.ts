@@ -51,10 +51,8 @@ interface SourceDocument extends Omit<SourceMessage, 'id' | 'configId' | 'sessio
   sessionId: ObjectId
 }
 
-const fields = { tenantId: 1, configId: 1, userId: 1, sessionId: 1, seq: 1, timestamp: 1, status: 1, content: 1 }
-
-function toSource ({ _id, configId, sessionId, ...rest }: SourceDocument): SourceMessage {
-  return { id: _id.toHexString(), configId: configId.toHexString(), sessionId: sessionId.toHexString(), ...rest }
+function toSource ({ _id, tenantId, configId, userId, sessionId, seq, timestamp, status, content }: SourceDocument): SourceMessage {
+  return { id: _id.toHexString(), configId: configId.toHexString(), sessionId: sessionId.toHexString(), tenantId, userId, seq, timestamp, status, content }
 }
 
 /** What the search index is made from: sessions and their messages, as the index looks at them. */
@@ -103,8 +101,7 @@ export class SearchSourceRepository {
     const [first, ...others] = sessions.map(({ id, afterSeq }) => [
       { $match: { sessionId: parseId(id)!, seq: { $gt: afterSeq } } },
       { $sort: { seq: from === 'oldest' ? 1 : -1 } },
-      { $limit: limit },
-      { $project: fields }
+      { $limit: limit }
     ])
     if (!first) return []
     // One command for many sessions, each of which has a place of its own to go on from.
