@@ -72,7 +72,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('specifications', specifications)
   const erasures = new Erasures({ store, removal: chat.removal, log: fastify.log })
   fastify.decorate('erasures', erasures)
-  const exporter = new Exporter({ store, changes, closing: chat.closing })
+  const exporter = new Exporter({ store, changes, chat })
   fastify.decorate('exporter', exporter)
   fastify.decorate('sessionExporter', new SessionExporter(sessions, exporter))
   fastify.decorate('importer', new Importer(store, compileBody))

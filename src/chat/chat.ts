@@ -185,6 +185,11 @@ export class Chat {
     await this.#options.changes.settleAll()
   }
 
+  /** Ends the turn of a session, if its process has died. */
+  async recover (sessionId: string): Promise<void> {
+    await this.#reaper.recover(sessionId)
+  }
+
   /** Removes what was deleted. */
   async purge (): Promise<void> {
     await this.#purger.run()

@@ -15,6 +15,12 @@ export class Reaper {
     this.#turns = turns
   }
 
+  /** Ends the turn of one session, if its process has died. */
+  async recover (sessionId: string): Promise<void> {
+    const held = await this.#turns.check(sessionId)
+    if (held?.turn.lapsed) await this.#turns.recover(held)
+  }
+
   /** One pass over all that streams, except what `isOurs` says this process is writing. */
   async pass (isOurs: (messageId: string) => boolean): Promise<void> {
     const orphans = new Set<string>()

@@ -2,6 +2,8 @@ import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ExportQuery } from '../../schemas/transfer.ts'
 import { type Principal } from '../auth/principal.ts'
+import { type Chat } from '../chat/chat.ts'
+import { goingDown } from '../chat/followed-message.ts'
 import { ApiError } from '../errors.ts'
 import { type ChangeLog } from '../sessions/change-log.ts'
 import { type Message } from '../store/messages.ts'
@@ -19,8 +21,7 @@ const TURN_CHECKS = 600
 interface Dependencies {
   readonly store: Pick<Store, 'chatbots' | 'sessions' | 'messages' | 'transfers'>
   readonly changes: ChangeLog
-  /** Aborted when this process goes away. */
-  readonly closing: AbortSignal
+  readonly chat: Pick<Chat, 'closing' | 'recover'>
 }
 
 /** Pieces are made when they are asked for, so that a slow reader slows the reading down. */
@@ -70,7 +71,7 @@ export class Exporter {
   async * messagesOf ({ id, clearedSeq, nextSeq }: Session): AsyncIterable<Message[]> {
     let after = clearedSeq
     for (;;) {
-      if (this.#deps.closing.aborted) throw new ApiError('overloaded', { detail: 'The server is going down.' })
+      if (this.#deps.chat.closing.aborted) throw goingDown()
       const messages = await this.#deps.store.transfers.messages(id, after, nextSeq, MESSAGES)
       if (messages.length > 0) yield messages
       if (messages.length < MESSAGES) return
@@ -80,14 +81,17 @@ export class Exporter {
 
   /** A session as it is once what has begun in it is stored. Undefined: it is gone. */
   async settled (scope: SessionScope, session: Session): Promise<Session | undefined> {
-    const { store: { sessions, messages }, changes, closing } = this.#deps
+    const { store: { sessions, messages }, changes, chat } = this.#deps
     let current: Session | undefined = session
     for (let check = 0; current && check < TURN_CHECKS; check++) {
       const isBegun: boolean = current.turn === null || await messages.find(current.id, current.turn.messageId) !== undefined
       if (isBegun && current.log.length === 0) return current
       if (current.log.length > 0) await changes.settle(current)
-      // Between taking a turn and its messages lies no more than a moment, unless its process has died.
-      if (!isBegun) await delay(TURN_CHECK_MS, undefined, { signal: closing })
+      if (!isBegun) {
+        // Between taking a turn and its messages lies no more than a moment, unless its process has died.
+        await delay(TURN_CHECK_MS)
+        await chat.recover(current.id)
+      }
       current = await sessions.find(scope, session.id)
     }
     if (!current) return undefined

@@ -6,7 +6,7 @@ import { wrongLine } from './lines.ts'
 
 const MAX_SESSIONS = 100
 const MAX_MESSAGES = 500
-const MAX_BYTES = 4 * 1024 * 1024
+const MAX_CHARS = 4 * 1024 * 1024
 
 /** Something to be written, and the line that it came from. */
 interface Item<T> {
@@ -21,7 +21,7 @@ export class ImportBatch {
   readonly imported = { sessions: 0, messages: 0 }
   #sessions = new Map<string, Item<MovedSession>>()
   #messages = new Map<string, Item<Message>>()
-  #bytes = 0
+  #chars = 0
   /** Sessions that got messages and that the search is to look at. */
   #touched = new Set<string>()
 
@@ -39,8 +39,8 @@ export class ImportBatch {
   async addMessage (message: Message, line: number): Promise<void> {
     if (this.#messages.has(message.id)) throw taken(line)
     this.#messages.set(message.id, { line, value: message })
-    this.#bytes += message.content.length
-    if (this.#messages.size >= MAX_MESSAGES || this.#bytes >= MAX_BYTES) await this.flush()
+    this.#chars += message.content.length
+    if (this.#messages.size >= MAX_MESSAGES || this.#chars >= MAX_CHARS) await this.flush()
   }
 
   /** Writes what has come so far. */
@@ -48,7 +48,7 @@ export class ImportBatch {
     const [sessions, messages] = [this.#sessions, this.#messages]
     this.#sessions = new Map()
     this.#messages = new Map()
-    this.#bytes = 0
+    this.#chars = 0
     if (sessions.size > 0) await this.#writeSessions(sessions)
     if (messages.size > 0) await this.#writeMessages(messages)
     if (this.#touched.size >= MAX_SESSIONS) await this.close()

@@ -70,8 +70,8 @@ export class Importer {
     const check = this.#checks.get(String(type))
     if (!check) throw wrongLine(number, `must be one of ${[...this.#checks.keys()].join(', ')}`, '/type')
     if (check(record) !== true) {
-      const [error] = check.errors ?? []
-      throw wrongLine(number, error?.message ?? 'does not match its schema', error?.instancePath)
+      const { message, instancePath } = check.errors![0]!
+      throw wrongLine(number, message!, instancePath)
     }
     return record as TransferRecord
   }
@@ -170,7 +170,7 @@ function atLine<T> (line: number, convert: () => T): T {
     return convert()
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
-    const [{ path = '', message = error.message } = {}] = (error.members['errors'] ?? []) as Array<{ path?: string, message?: string }>
-    throw wrongLine(line, message, path)
+    const [first] = error.members['errors'] as [{ path: string, message: string }]
+    throw wrongLine(line, first.message, first.path)
   }
 }

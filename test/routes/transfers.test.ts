@@ -1,9 +1,11 @@
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { MongoNetworkError, ObjectId } from 'mongodb'
 import t from 'tap'
 import { isProblem, nobody } from '../edge.ts'
 import { startApp, storeUri, type Client } from '../helper.ts'
 import { checkLedger } from '../ledger.ts'
+import { leaveTurn } from '../replicas.ts'
 import { startAppWithSim, StepClock } from '../sim.ts'
 
 type Line = Record<string, unknown> & { type: string, id?: string, seq?: number }
@@ -265,4 +267,89 @@ t.test('a body has a time to arrive, except one that is read as it comes', async
   t.match(await upload(app, '/api/import', 'application/x-ndjson', [header, '\n', '\n', '\n', end], 25), /^HTTP\/1.1 200 /)
   t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":', '"x"', ' ', ' ', ' ', '}'], 25), /^HTTP\/1.1 408 /)
   t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":"x"}'], 1), /^HTTP\/1.1 201 /)
+})
+
+t.test('an export waits for what has begun, and cleans up after what never will', async (t) => {
+  const app = await startApp(t)
+  const { client, db } = app
+  const { session: dead } = await leaveTurn(app, { messages: 0 })
+  const session = await client.converse()
+  const { userMessage } = await send(client, session, 'Erase this.')
+  // As a process leaves it that has died between the log and the message.
+  await db.collection('sessions').updateOne({ _id: new ObjectId(session) }, {
+    $inc: { rev: 1 },
+    $set: {
+      log: [{ rev: 2, during: null, at: new Date(), type: 'message.deleted', messageId: new ObjectId(userMessage.id), data: { seq: 1 } }],
+      unsettledSince: new Date()
+    }
+  })
+  const file = await exported(client)
+  t.notMatch(file, /Erase this/)
+  t.match(linesOf(file).find(({ id }) => id === dead), { nextSeq: 1, tipId: null })
+  t.match(await (await client.fetch(`/api/sessions/${session}/export?format=markdown`)).text(), /^# Conversation\n[^]*## 1\\. User, \S+ \(deleted\)\n\n## 2/)
+  await app.app.chat.drain(0)
+  await t.rejects(exported(client), 'a server that goes down cuts it off')
+})
+
+t.test('more sessions and messages than are read or written at once', async (t) => {
+  const { client, db } = await startApp(t)
+  const configId = new ObjectId(await client.createConfig())
+  const now = new Date()
+  const common = { tenantId: 'default', configId, userId: null, channel: null }
+  const sessions = Array.from({ length: 104 }, (_, i) => ({ _id: new ObjectId(), size: i === 0 ? 620 : i % 3 }))
+  await db.collection('sessions').insertMany(sessions.map(({ _id, size }) => ({
+    _id, ...common, configVersion: null, title: null, metadata: {}, status: 'active', startedAt: now, lastActivity: now, nextSeq: size + 1, rev: size, turn: null
+  })))
+  await db.collection('messages').insertMany(sessions.flatMap(({ _id, size }) => Array.from({ length: size }, (_, i) => ({
+    ...common, sessionId: _id, seq: i + 1, rev: i + 1, parentId: null, role: 'user', content: 'said', timestamp: now, status: 'completed'
+  }))))
+  const file = await exported(client)
+  const { counts } = linesOf(file).at(-1) as unknown as { counts: Counts }
+  t.match(counts, { sessions: 104, messages: await db.collection('messages').countDocuments() })
+  const there = await startApp(t)
+  const none = { configs: 0, sessions: 0, messages: 0 }
+  t.strictSame((await imports(there.client, file)).body, { imported: counts, skipped: none })
+  t.equal(content(await exported(there.client)), content(file))
+  // What was lost in between comes back, and nothing twice.
+  await there.db.collection('messages').deleteMany({ seq: { $gt: 300 } })
+  t.strictSame((await imports(there.client, file)).body, {
+    imported: { ...none, messages: 320 }, skipped: { ...counts, messages: counts.messages - 320 }
+  })
+  t.equal(content(await exported(there.client)), content(file))
+})
+
+t.test('what is deleted while it is imported leaves nothing behind', async (t) => {
+  const { client, config } = await populate('deleting')
+  const file = await exported(client)
+  const { app, client: there, db } = await startApp(t)
+  const { transfers } = app.store
+  const [insertSessions, insertMessages] = [transfers.insertSessions.bind(transfers), transfers.insertMessages.bind(transfers)]
+  // The moments that matter lie between two commands, so they are made here.
+  transfers.insertSessions = async (sessions) => {
+    await there.ask(`/api/configs/${config}`, { method: 'DELETE' })
+    return await insertSessions(sessions)
+  }
+  isProblem(t, await imports(there, file), 'conflict', 'its chatbot')
+  await app.chat.purge()
+  t.equal(await db.collection('sessions').countDocuments(), 0)
+  transfers.insertSessions = insertSessions
+  transfers.insertMessages = async (messages) => {
+    await there.ask(`/api/sessions/${messages[0]!.sessionId}`, { method: 'DELETE' })
+    await app.chat.purge()
+    return await insertMessages(messages)
+  }
+  isProblem(t, await imports(there, file), 'conflict', 'its session')
+  t.equal(await db.collection('messages').countDocuments(), 0)
+  transfers.insertMessages = async () => { throw new MongoNetworkError('gone') }
+  isProblem(t, await imports(there, file), 'store_unavailable')
+})
+
+t.test('what is in a file twice is a conflict', async (t) => {
+  const { client } = await populate('twice')
+  const lines = (await exported(client)).trimEnd().split('\n')
+  const { client: there } = await startApp(t)
+  for (const type of ['session', 'message']) {
+    const at = lines.findIndex((line) => line.includes(`"type":"${type}"`))
+    isProblem(t, await imports(there, [...lines.slice(0, at + 1), ...lines.slice(at)].join('\n')), 'conflict', type)
+  }
 })
