@@ -145,7 +145,6 @@ export class Erasures {
 
   async #complete (erasure: Erasure): Promise<Erasure | undefined> {
     const { erasures, idempotency } = this.#deps.store
-    await erasures.removeDeletions(personOf(erasure))
     await idempotency.erase(erasure.subject)
     return await erasures.advance(erasure, { status: 'completed', completedAt: new Date(), userId: null })
   }

@@ -1,4 +1,4 @@
-import { type Collection, type Db, type Document, type Filter, type ObjectId } from 'mongodb'
+import { type Collection, type Db, type Filter, type ObjectId } from 'mongodb'
 import { newId, parseId } from './ids.ts'
 import { insertNew } from './insert-new.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
@@ -47,12 +47,10 @@ const hex = ({ _id }: { _id: ObjectId }) => _id.toHexString()
 export class ErasureRepository {
   readonly #erasures: Collection<ErasureDocument>
   readonly #sessions: Collection<SessionDocument>
-  readonly #changes: Collection<Document>
 
   constructor (db: Db) {
     this.#erasures = db.collection('erasures')
     this.#sessions = db.collection('sessions')
-    this.#changes = db.collection('changes')
   }
 
   async createIndexes (): Promise<void> {
@@ -141,11 +139,6 @@ export class ErasureRepository {
   /** Leaves what is hidden of a person to the ordinary removal. */
   async disown (person: Person): Promise<void> {
     await this.#sessions.updateMany({ ...person, status: 'deleted', erasing: true }, { $unset: { erasing: '' } })
-  }
-
-  /** Removes the notes that sessions of a person were deleted. */
-  async removeDeletions (person: Person): Promise<void> {
-    await this.#changes.deleteMany({ ...person, type: 'session.deleted' })
   }
 
   async #find (filter: Filter<SessionDocument>, limit: number): Promise<Array<{ _id: ObjectId }>> {

@@ -21,7 +21,7 @@ const points = [
   'after aggregate messages 1', 'before findAndModify erasures 2', 'sent findAndModify erasures 2', 'after findAndModify erasures 2',
   'sent delete messages 1', 'after delete messages 2', 'before delete sessions 1', 'after delete sessions 1', 'after delete sessions 3',
   'before findAndModify erasures 3', 'sent findAndModify erasures 3', 'after findAndModify erasures 3',
-  'after delete changes 1', 'before findAndModify erasures 8', 'sent findAndModify erasures 8', 'after findAndModify erasures 8'
+  'before delete sessions 3', 'before findAndModify erasures 8', 'sent findAndModify erasures 8', 'after findAndModify erasures 8'
 ]
 
 interface Receipt { id: string, status: string, subject: string, removed: { sessions: number, messages: number } }
