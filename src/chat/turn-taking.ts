@@ -11,7 +11,7 @@ export const interruption = {
   error: { code: 'overloaded', detail: 'The turn was interrupted before the reply was complete; it can be sent again.' }
 } as const
 
-// Who follows a tenant is told what the store has dated a second ago. Messages that are written much later would be missed.
+// Who follows a tenant is told what the store has dated a second ago. Messages that are written later would be missed.
 const FRESH_MS = 500
 
 /** `taken`: the turn is ours. `busy`: the session as it is, with those who come before us. */
@@ -40,7 +40,10 @@ export class TurnTaking {
       const session = await this.#turns.take(scope, wish, this.#leaseMs)
       if (!session) throw new ApiError('not_found', { detail: `There is no session ${wish.sessionId}.` })
       const { turn } = session
-      if (turn?.messageId === wish.messageId) return { taken: performance.now() - asked < FRESH_MS ? session : await this.#refresh(wish) }
+      if (turn?.messageId === wish.messageId) {
+        const isFresh = performance.now() - asked < FRESH_MS
+        return { taken: isFresh ? session : await this.#refresh(wish) }
+      }
       if (!turn?.lapsed) return { busy: session }
       await this.recover({ ...session, turn })
     }
@@ -49,7 +52,9 @@ export class TurnTaking {
   /** Dates a turn anew, for a process that was held up. Throws `overloaded` where the turn is no longer ours. */
   async #refresh ({ sessionId, messageId }: TurnWish): Promise<Session> {
     const session = await this.#turns.refresh(sessionId, messageId, this.#leaseMs)
-    if (!session) throw new ApiError('overloaded', { detail: 'The turn was lost before it had begun.', headers: { 'retry-after': '1' } })
+    if (!session) {
+      throw new ApiError('overloaded', { detail: 'The turn was lost before it had begun.', headers: { 'retry-after': '1' } })
+    }
     return session
   }
 

@@ -42,12 +42,15 @@ export class Feeds {
   }
 
   /** Throws `not_found`, `validation_failed` for a cursor of another feed, and `overloaded`. */
-  async ofSession (principal: Principal, sessionId: string, cursor: string | undefined, occurrence: Occurrence): Promise<Feed> {
+  async ofSession (
+    principal: Principal, sessionId: string, cursor: string | undefined, occurrence: Occurrence
+  ): Promise<Feed> {
     const { store, sessions, watch, followers } = this.#deps
     const newest = cursor === undefined ? await store.messages.newest(sessionId, NEWEST) : []
     const session = await sessions.require(sessionScope(principal, 'sessions:read'), sessionId)
-    const position = cursor === undefined ? presentPosition(session, newest) : positionIn(cursor, session)
-    const feed = new SessionFeed({ ...store, watch, followers }, { sessionId, position, fresh: cursor === undefined, occurrence })
+    const fresh = cursor === undefined
+    const position = fresh ? presentPosition(session, newest) : positionIn(cursor, session)
+    const feed = new SessionFeed({ ...store, watch, followers }, { sessionId, position, fresh, occurrence })
     return this.#admit(feed, this.#ofSessions, MAX_SESSION_FEEDS)
   }
 

@@ -28,9 +28,9 @@ export interface Reading {
   readonly clearedSeq: number
   /** The session is deleted. */
   readonly isGone: boolean
-  /** There is more already. */
+  /** There is more to be read behind these. */
   readonly hasMore: boolean
-  /** The messages of the turn are still on their way. */
+  /** There will be more in a moment, without a sign: messages of a turn are on their way. */
   readonly isAwaiting: boolean
 }
 
@@ -52,7 +52,8 @@ export async function readOn (
   const session = await sessions.inspect(sessionId)
   const archived = await changes.after(sessionId, rev, CHANGES)
   if (!session) {
-    return { happenings: archived.map(asHappening), heldRev: undefined, clearedSeq: Infinity, isGone: true, hasMore: false, isAwaiting: false }
+    const happenings = archived.map(asHappening)
+    return { happenings, heldRev: undefined, clearedSeq: Infinity, isGone: true, hasMore: false, isAwaiting: false }
   }
   const written = await messages.after(sessionId, Math.max(seq, session.clearedSeq), MESSAGES)
 
@@ -61,22 +62,25 @@ export async function readOn (
   // Of the last one, the reply may be missing here.
   if (isCut && !turns.at(-1)!.turn.botMessage) turns.pop()
   const { turn } = session
-  const isAwaiting = turn !== null && turn.seq > seq && !turns.some((begun) => begun.rev === turn.rev && begun.turn.botMessage)
+  const isHeldBack = turn !== null && turn.seq > seq &&
+    !turns.some((begun) => begun.rev === turn.rev && begun.turn.botMessage)
   const through = Math.min(
     session.rev,
     archived.length === CHANGES ? archived.at(-1)!.rev : Infinity,
     isCut ? turns.at(-1)!.rev : Infinity,
-    isAwaiting ? turn.rev - 1 : Infinity
+    isHeldBack ? turn.rev - 1 : Infinity
   )
-  const known = new Map([...session.log, ...archived].filter((entry) => entry.rev > rev).map((entry) => [entry.rev, entry]))
-  const happenings = [...turns, ...[...known.values()].map(asHappening)].filter((happening) => happening.rev <= through)
+  // What is archived comes last: of the two, it has been erased.
+  const entries = new Map([...session.log, ...archived].map((entry) => [entry.rev, entry]))
+  const changed = [...entries.values()].filter((entry) => entry.rev > rev).map(asHappening)
+  const happenings = [...turns, ...changed].filter((happening) => happening.rev <= through)
   return {
     happenings: happenings.sort((a, b) => a.rev - b.rev),
     heldRev: turn?.rev,
     clearedSeq: session.clearedSeq,
     isGone: session.status === 'deleted',
-    hasMore: isCut || archived.length === CHANGES || turns.some((begun) => begun.rev > session.rev),
-    isAwaiting
+    hasMore: (isCut || archived.length === CHANGES) && happenings.length > 0,
+    isAwaiting: isHeldBack || turns.some((begun) => begun.rev > session.rev)
   }
 }
 

@@ -6,6 +6,8 @@ import { type Store } from '../store/store.ts'
 import { type Happening, readStretch, type Wanted } from './tenant-happenings.ts'
 import { behind, compare, cursorAt, type TenantPosition } from './tenant-position.ts'
 
+// Much longer than it takes from a write being dated to its being there for every reader.
+const LAG_MS = 1000
 const LOOK_MS = 500
 const BATCH = 100
 
@@ -22,8 +24,6 @@ export interface TenantFeedStart extends Wanted {
 
 /** The latest time, by the store's clock, of which nothing can turn up any more, in milliseconds. */
 export async function settledTime (store: Store): Promise<number> {
-  // Much longer than it takes from a write being dated to its being there for every reader.
-  const LAG_MS = 1000
   return (await store.now()).getTime() - LAG_MS
 }
 
@@ -64,7 +64,7 @@ export class TenantFeed {
     const stretch = { from: new Date(this.#position.time), to: new Date(to), limit: BATCH }
     const { found, through } = await readStretch(store, this.#start, stretch)
     const fresh = found.filter(({ position }) => compare(position, this.#position) > 0)
-    for (const { event: { event, data }, position } of (await this.#readable(fresh)).sort((a, b) => compare(a.position, b.position))) {
+    for (const { event: { event, data }, position } of await this.#readable(fresh)) {
       yield frame(event, data, cursorAt(position))
     }
     this.#position = behind(through.getTime())

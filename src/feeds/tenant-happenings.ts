@@ -3,7 +3,7 @@ import { type Change, type ChangeRepository, type PublishedChange } from '../sto
 import { type EventFilter, type Message, type MessageRepository } from '../store/messages.ts'
 import { type Found, type Stretch } from '../store/stretch.ts'
 import { changed, type FeedEvent, turnEnded, turnStarted } from './feed-event.ts'
-import { type TenantPosition } from './tenant-position.ts'
+import { compare, type TenantPosition } from './tenant-position.ts'
 
 // Kinds of places, in the order of what happens in the same moment.
 const [START, CHANGE, END] = [0, 1, 2]
@@ -11,6 +11,7 @@ const [START, CHANGE, END] = [0, 1, 2]
 const changeTypes: ReadonlyArray<Change['type']> = [
   'message.deleted', 'message.feedback', 'session.updated', 'session.cleared', 'session.deleted'
 ]
+const endTypes = ['message.completed', 'message.stopped', 'message.failed', 'message.interrupted']
 
 export interface Repositories {
   readonly messages: MessageRepository
@@ -40,12 +41,11 @@ export async function readStretch (
 ): Promise<Found<Happening>> {
   const isWanted = (event: string) => types?.has(event) ?? true
   const wantedChanges = changeTypes.filter(isWanted)
-  const wantsEnds = types === undefined || [...types].some((type) => isEnd(type))
   const nothing = { found: [], through: stretch.to }
   const [begun, published, ended] = await Promise.all([
     isWanted('message.started') ? messages.dated('timestamp', filter, stretch) : nothing,
     wantedChanges.length > 0 ? changes.published(filter, wantedChanges, stretch) : nothing,
-    wantsEnds ? messages.dated('endedAt', filter, stretch) : nothing
+    endTypes.some(isWanted) ? messages.dated('endedAt', filter, stretch) : nothing
   ])
   const through = new Date(Math.min(...[begun, published, ended].map((source) => source.through.getTime())))
   const happenings = [
@@ -53,10 +53,9 @@ export async function readStretch (
     ...published.found.map(asChange),
     ...ended.found.map((message) => asEnd(message, occurrence)).filter(({ event }) => isWanted(event.event))
   ]
-  return { found: happenings.filter(({ position }) => position.time <= through.getTime()), through }
+  const found = happenings.filter(({ position }) => position.time <= through.getTime())
+  return { found: found.sort((a, b) => compare(a.position, b.position)), through }
 }
-
-const isEnd = (type: string) => type.startsWith('message.') && type !== 'message.started' && !changeTypes.some((change) => change === type)
 
 /** The messages that began together: they bear the same time, so all of them are there. */
 function turnsIn (messages: readonly Message[]): Message[][] {
@@ -80,13 +79,21 @@ async function asStart (messages: MessageRepository, turn: readonly Message[]): 
 function asChange (change: PublishedChange): Happening {
   const { sessionId, configId, rev, publishedAt } = change
   return {
-    position: { time: publishedAt.getTime(), sessionId, rev, kind: CHANGE }, sessionId, configId, seq: undefined, event: changed(sessionId, change)
+    position: { time: publishedAt.getTime(), sessionId, rev, kind: CHANGE },
+    sessionId,
+    configId,
+    seq: undefined,
+    event: changed(sessionId, change)
   }
 }
 
 function asEnd (message: Message, occurrence: Occurrence): Happening {
   const { sessionId, configId, rev, seq, endedAt } = message
   return {
-    position: { time: endedAt!.getTime(), sessionId, rev, kind: END }, sessionId, configId, seq, event: turnEnded(message, occurrence)
+    position: { time: endedAt!.getTime(), sessionId, rev, kind: END },
+    sessionId,
+    configId,
+    seq,
+    event: turnEnded(message, occurrence)
   }
 }

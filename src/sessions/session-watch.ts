@@ -6,7 +6,8 @@ const LOOK_MS = 200
 
 /**
  * Tells those who follow a session that something has happened in it. What happens in this process says so itself; what
- * happens elsewhere is found by one look at all sessions that are followed, again and again. Without followers it does nothing.
+ * happens elsewhere is found by one look at all sessions that are followed, again and again. Without followers there is
+ * none.
  */
 export class SessionWatch {
   readonly #sessions: SessionRepository

@@ -27,7 +27,7 @@ export async function migrate (db: Db): Promise<void> {
   }
 }
 
-/** Earlier, messages did not know the one before them, sessions had no order of events, and there was no search. */
+/** Earlier, messages did not know the one before them and when they ended, sessions had no order of events, and there was no search. */
 async function addLines (db: Db): Promise<void> {
   const sessions = db.collection<Document & { _id: ObjectId }>('sessions')
   for await (const { _id } of sessions.find({ rev: { $exists: false } }, { projection: { _id: 1 } })) {
@@ -40,12 +40,13 @@ async function addLine (db: Db, sessionId: ObjectId): Promise<Document> {
   const messages = db.collection<Document & { _id: ObjectId }>('messages')
   let writes: Array<AnyBulkWriteOperation<Document & { _id: ObjectId }>> = []
   let [previous, rev]: [Document & { _id: ObjectId } | undefined, number] = [undefined, 0]
-  for await (const message of messages.find({ sessionId }).sort({ seq: 1 }).project<Document & { _id: ObjectId }>({ replyTo: 1 })) {
+  const fields = { replyTo: 1, status: 1, timestamp: 1 }
+  for await (const message of messages.find({ sessionId }).sort({ seq: 1 }).project<Document & { _id: ObjectId }>(fields)) {
     // A reply begins together with what it answers, except where that was answered before.
     if (!previous || !(message['replyTo'] as ObjectId | undefined)?.equals(previous._id)) rev++
-    writes.push({
-      updateOne: { filter: { _id: message._id, rev: { $exists: false } }, update: { $set: { parentId: previous?._id ?? null, rev } } }
-    })
+    const hasEnded = message['replyTo'] !== undefined && message['status'] !== 'streaming'
+    const $set = { parentId: previous?._id ?? null, rev, ...(hasEnded && { endedAt: message['timestamp'] as Date }) }
+    writes.push({ updateOne: { filter: { _id: message._id, rev: { $exists: false } }, update: { $set } } })
     previous = message
     if (writes.length < BATCH) continue
     await messages.bulkWrite(writes)

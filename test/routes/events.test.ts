@@ -183,6 +183,15 @@ t.test('a session that is gone in another way ends its feed, too', async (t) => 
   t.same(names(await following.until(() => false)), ['session.deleted'], botId.toHexString())
 })
 
+t.test('a feed that cannot go on asks its reader to come back', async (t) => {
+  const { client, db } = shared
+  const session = await client.converse()
+  const reader = await FeedReader.open(t, client, feedOf(session))
+  await reader.next()
+  await db.collection('sessions').updateOne({ _id: new ObjectId(session) }, { $unset: { configId: '' }, $inc: { rev: 1 } })
+  t.same(names(await reader.until(() => false)), ['stream.reconnect'])
+})
+
 t.test('long histories are told from any point', async (t) => {
   const { client, db } = shared
   const session = await client.converse()
