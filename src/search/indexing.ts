@@ -49,12 +49,12 @@ export class Indexing {
       progress.push({ session, indexedSeq: complete.at(-1)?.seq ?? session.afterSeq, isAll })
     }
     const tenants = Map.groupBy(ended.filter(({ content }) => content !== ''), ({ tenantId }) => tenantId)
-    for (const [tenantId, messages] of tenants) await this.#add(tenantId, messages)
+    for (const [tenantId, messages] of tenants) await this.#add(tenantId, messages, sessions)
     await this.#sources.advance(progress)
     return new Set(tenants.keys())
   }
 
-  async #add (tenantId: string, messages: readonly SourceMessage[]): Promise<void> {
+  async #add (tenantId: string, messages: readonly SourceMessage[], sessions: readonly UnindexedSession[]): Promise<void> {
     const known = await this.#known(tenantId, messages)
     const fresh = messages.filter(({ id }) => !known.has(id))
     if (fresh.length === 0) return
@@ -68,7 +68,7 @@ export class Indexing {
       return
     }
     // What is erased from now on is marked by who erases it. What was erased before, while it was being indexed, is not.
-    const gone = await this.#sources.gone(fresh)
+    const gone = await this.#sources.gone(fresh, sessions)
     const places = fresh.flatMap((message, place) => gone.has(message.id) ? [place] : [])
     if (places.length > 0) await this.#segments.mark(id, places)
     await this.#segments.advance(id, 'unchecked', 'ready')

@@ -12,6 +12,8 @@ export interface UnindexedSession {
   /** Messages up to this `seq` are in the index, or not to be in it. */
   readonly afterSeq: number
   readonly nextSeq: number
+  /** How often something has happened in it; null: some of that is not done yet. */
+  readonly rev: number | null
 }
 
 /** What the index is told of a message. */
@@ -34,6 +36,7 @@ export interface Readable {
   readonly clearedSeq: number
   /** Messages that are being erased. */
   readonly leaving: ReadonlySet<string>
+  readonly rev: number
 }
 
 /** How far a session was indexed now. */
@@ -88,12 +91,18 @@ export class SearchSourceRepository {
   async #unindexed (filter: Document, sort: Record<string, -1>, limit: number): Promise<UnindexedSession[]> {
     const found = await this.#sessions
       .find(filter)
-      .project<SessionDocument>({ tenantId: 1, indexedSeq: 1, clearedSeq: 1, nextSeq: 1 })
+      .project<SessionDocument>({ tenantId: 1, indexedSeq: 1, clearedSeq: 1, nextSeq: 1, rev: 1, log: 1 })
       .sort(sort)
       .limit(limit)
       .toArray()
-    return found.map(({ _id, tenantId, nextSeq, indexedSeq = null, clearedSeq = 0 }) =>
-      ({ id: _id.toHexString(), tenantId, nextSeq, indexedSeq, afterSeq: Math.max(indexedSeq ?? 0, clearedSeq) }))
+    return found.map(({ _id, tenantId, nextSeq, indexedSeq = null, clearedSeq = 0, rev = 0, log = [] }) => ({
+      id: _id.toHexString(),
+      tenantId,
+      nextSeq,
+      indexedSeq,
+      afterSeq: Math.max(indexedSeq ?? 0, clearedSeq),
+      rev: log.length > 0 ? null : rev
+    }))
   }
 
   /** Of each session, at most `limit` messages that may not be in the index: from the oldest or the newest on. */
@@ -115,27 +124,36 @@ export class SearchSourceRepository {
   async readable (sessionIds: readonly string[]): Promise<Map<string, Readable>> {
     const found = await this.#sessions
       .find({ _id: { $in: sessionIds.map((id) => parseId(id)!) }, status: present }, { batchSize: sessionIds.length + 1 })
-      .project<SessionDocument>({ tenantId: 1, clearedSeq: 1, log: 1 })
+      .project<SessionDocument>({ tenantId: 1, clearedSeq: 1, rev: 1, log: 1 })
       .toArray()
-    return new Map(found.map(({ _id, tenantId, clearedSeq = 0, log = [] }) => {
+    return new Map(found.map(({ _id, tenantId, clearedSeq = 0, rev = 0, log = [] }) => {
       const leaving = log.filter(({ type }) => type === 'message.deleted').map(({ messageId }) => messageId?.toHexString() ?? '')
-      return [_id.toHexString(), { tenantId, clearedSeq, leaving: new Set(leaving) }]
+      return [_id.toHexString(), { tenantId, clearedSeq, leaving: new Set(leaving), rev }]
     }))
   }
 
-  /** The ids of those of these messages that no reader sees any more. */
-  async gone (messages: ReadonlyArray<Pick<SourceMessage, 'id' | 'sessionId' | 'seq'>>): Promise<Set<string>> {
+  /** The ids of those messages that no reader sees any more. They were read after these sessions were. */
+  async gone (messages: readonly SourceMessage[], readSessions: readonly UnindexedSession[]): Promise<Set<string>> {
+    const revs = new Map(readSessions.map(({ id, rev }) => [id, rev]))
     // First the sessions: what is erased stands in their logs until the message itself says so.
     const sessions = await this.readable([...new Set(messages.map(({ sessionId }) => sessionId))])
-    const found = await this.#messages
-      .find({ _id: { $in: messages.map(({ id }) => parseId(id)!) } }, { batchSize: messages.length + 1 })
-      .project<SourceDocument>({ status: 1 })
-      .toArray()
-    const there = new Set(found.filter(({ status }) => status !== 'deleted').map(({ _id }) => _id.toHexString()))
+    // Where nothing has happened, nothing was erased.
+    const erased = await this.#erased(messages.filter(({ sessionId }) => sessions.get(sessionId)?.rev !== revs.get(sessionId)))
     return new Set(messages.filter(({ id, sessionId, seq }) => {
       const session = sessions.get(sessionId)
-      return !there.has(id) || !session || seq <= session.clearedSeq || session.leaving.has(id)
+      return !session || seq <= session.clearedSeq || session.leaving.has(id) || erased.has(id)
     }).map(({ id }) => id))
+  }
+
+  async #erased (messages: readonly SourceMessage[]): Promise<Set<string>> {
+    const ids = new Set(messages.map(({ id }) => id))
+    if (ids.size === 0) return ids
+    const found = await this.#messages
+      .find({ _id: { $in: messages.map(({ id }) => parseId(id)!) } }, { batchSize: ids.size + 1 })
+      .project<SourceDocument>({ status: 1 })
+      .toArray()
+    for (const { _id, status } of found) if (status !== 'deleted') ids.delete(_id.toHexString())
+    return ids
   }
 
   /** Notes how far sessions were indexed. Where more was said meanwhile, or earlier messages were added, they stay to be indexed. */

@@ -229,7 +229,7 @@ export async function eraseAt (
 async function erase (index: TestIndex, said: Said): Promise<void> {
   const [_id, sessionId] = [new ObjectId(said.id), new ObjectId(said.session)]
   const sessions = index.db.collection('sessions')
-  await sessions.updateOne({ _id: sessionId }, { $set: { log: [{ rev: 9, type: 'message.deleted', messageId: _id }] } })
+  await sessions.updateOne({ _id: sessionId }, { $set: { log: [{ type: 'message.deleted', messageId: _id }] }, $inc: { rev: 1 } })
   await index.forget('first', said)
   await index.db.collection('messages').updateOne({ _id }, { $set: { status: 'deleted', content: '' } })
   await sessions.updateOne({ _id: sessionId }, { $set: { log: [] } })
