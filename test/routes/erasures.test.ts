@@ -171,6 +171,15 @@ t.test('many sessions are erased by two replicas at once, and each is counted on
   t.equal(await db.collection('messages').countDocuments({}), 0)
 })
 
+t.test('who has not seen the last step of an erasure does not go on with it', async (t) => {
+  const { erasures } = shared.app.store
+  const person = { tenantId: 'default', userId: 'carla' }
+  const [seen, asked] = [await erasures.begin(person, 'carla', new Date()), await erasures.begin(person, 'carla', new Date())]
+  t.equal(asked.id, seen.id)
+  t.equal(await erasures.advance(seen, { status: 'completed' }), undefined)
+  t.match(await erasures.advance(asked, { status: 'completed', userId: null }), { status: 'completed' })
+})
+
 t.test('what was deleted just before is waited for, and is not counted', async (t) => {
   const { app, client, db } = shared
   const config = await client.createConfig()
