@@ -100,5 +100,7 @@ export const TenantEventsQuery = Type.Object({
 export type TenantEventsQuery = Static<typeof TenantEventsQuery>
 
 export const EventsHeaders = Type.Object({
-  'last-event-id': Type.Optional(Type.String({ maxLength: 200, description: 'The `id` of the last event received; the feed goes on after it.' }))
+  'last-event-id': Type.Optional(Type.String({
+    maxLength: 200, description: 'The `id` of the last event received; the feed goes on after it.'
+  }))
 })

@@ -48,8 +48,13 @@ export class FeedReader {
   }
 }
 
+export interface Told extends SentEvent {
+  /** With the end of a reply: what its deltas make up. */
+  readonly text?: string
+}
+
 /** The same for all who are told the same, however the text was cut into pieces and whoever asked. */
-export function told (events: readonly SentEvent[]): Array<{ event: string, id: string | undefined, data: Record<string, unknown>, text?: string }> {
+export function told (events: readonly SentEvent[]): Told[] {
   const texts = new Map<string, string>()
   return events.filter(({ event }) => !['feed.started', 'stream.reconnect'].includes(event)).flatMap(({ event, id, data }) => {
     if (event === 'message.delta') {

@@ -32,7 +32,8 @@ export function turnStarted ({ userMessage, botMessage }: BegunTurn): FeedEvent 
 /** How a reply has ended, also to a reader who comes after it was rated or erased: that is told by later events. */
 export function turnEnded ({ feedback: _, ...botMessage }: Message, occurrence: Occurrence): FeedEvent {
   const data: MessageEnded = ending(botMessage, occurrence)
-  return { event: `message.${botMessage.wasStatus ?? botMessage.status}`, data }
+  const { status, wasStatus = 'completed' } = botMessage
+  return { event: `message.${status === 'deleted' ? wasStatus : status}`, data }
 }
 
 function detailsOf (sessionId: string, change: Change): object {

@@ -13,14 +13,16 @@ import { type Client, startApp, temporaryFolder } from '../helper.ts'
 const feedOf = (session: string) => `/api/sessions/${session}/events`
 const send = async (client: Client, session: string, message: string) =>
   (await client.ask<{ userMessage: MessageView }>(`/api/sessions/${session}/messages`, { body: { message } })).body
-const patch = async (client: Client, session: string, body: object) => await client.ask(`/api/sessions/${session}`, { method: 'PATCH', body })
+const patch = async (client: Client, session: string, body: object) =>
+  await client.ask(`/api/sessions/${session}`, { method: 'PATCH', body })
 
 t.test('a reader that takes nothing costs nothing and is let go', async (t) => {
   const { app, client, db, adminKey } = await startApp(t, {}, { heartbeatMs: 100 })
   const session = await client.converse()
   const { userMessage } = await send(client, session, 'x')
   const common = (await db.collection('messages').findOne({ _id: new ObjectId(userMessage.id) }))!
-  const many = Array.from({ length: 150 }, (_, i) => ({ ...common, _id: new ObjectId(), seq: i + 3, rev: i + 2, content: 'x'.repeat(100_000) }))
+  const content = 'x'.repeat(100_000)
+  const many = Array.from({ length: 150 }, (_, i) => ({ ...common, _id: new ObjectId(), seq: i + 3, rev: i + 2, content }))
   await db.collection('messages').insertMany(many)
   await db.collection('sessions').updateOne({ _id: new ObjectId(session) }, { $set: { rev: 151, nextSeq: 153 } })
   const { hostname, port } = new URL(client.url)

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { MongoClient } from 'mongodb'
 import t, { type Test } from 'tap'
 import { type Message as MessageView } from '../../schemas/message.ts'
-import { FeedReader, told } from '../feeds.ts'
+import { FeedReader, told, type Told } from '../feeds.ts'
 import { type Client, type SentEvent } from '../helper.ts'
 import { RedisServer, withoutRedis } from '../redis-server.ts'
 import { startProcesses } from '../replicas.ts'
@@ -45,9 +45,11 @@ async function act ({ session, clients, pick }: Setting): Promise<number> {
     return `${path}/messages/${found.length === 0 ? 'f'.repeat(24) : found[pick(found.length)]!.id}`
   }
   const ask = async (url: string, method: string, body?: object) => (await client.ask(url, { method, ...(body && { body }) })).status
-  const send = async (onBusy: string) => await ask(`${path}/messages?onBusy=${onBusy}`, 'POST', { message: `one two ${pick(1000)} four five` })
+  const send = async (onBusy: string) =>
+    await ask(`${path}/messages?onBusy=${onBusy}`, 'POST', { message: `one two ${pick(1000)} four five` })
   const stream = async () => {
-    const { response } = await client.events(`${path}/messages?onBusy=queue`, { body: { message: `streamed ${pick(1000)} two three four five six` } })
+    const message = `streamed ${pick(1000)} two three four five six`
+    const { response } = await client.events(`${path}/messages?onBusy=queue`, { body: { message } })
     await response.body!.cancel()
     return response.status
   }
@@ -57,7 +59,8 @@ async function act ({ session, clients, pick }: Setting): Promise<number> {
     async () => await ask(`${path}/messages/${(await messages()).at(-1)?.id ?? 'f'.repeat(24)}/stop`, 'POST'),
     async () => await ask(`${await some('bot')}/feedback`, 'PUT', { rating: pick(2) === 0 ? 'up' : 'down', comment: `${pick(1000)}` }),
     async () => await ask(`${await some('bot')}/feedback`, 'DELETE'),
-    async () => await ask(path, 'PATCH', { title: `title ${pick(1000)}` }), async () => await ask(path, 'PATCH', { metadata: { n: pick(1000) } }),
+    async () => await ask(path, 'PATCH', { title: `title ${pick(1000)}` }),
+    async () => await ask(path, 'PATCH', { metadata: { n: pick(1000) } }),
     async () => await ask(path, 'PATCH', { status: 'ended' }).then(async () => await ask(path, 'PATCH', { status: 'active' })),
     async () => await ask(await some('user'), 'PUT', { message: `said differently ${pick(1000)} two three` }),
     async () => await ask(`${await some('bot')}/regenerate?onBusy=queue`, 'POST'),
@@ -72,7 +75,9 @@ async function act ({ session, clients, pick }: Setting): Promise<number> {
 }
 
 /** Reads up to the end, and leaves and comes back again and again meanwhile. */
-async function restlessly (t: Test, { clients, pick }: Setting, path: string, cursor: string, isLast: (event: SentEvent) => boolean): Promise<{ events: SentEvent[], visits: number }> {
+async function restlessly (
+  t: Test, { clients, pick }: Setting, path: string, cursor: string, isLast: (event: SentEvent) => boolean
+): Promise<{ events: SentEvent[], visits: number }> {
   const events: SentEvent[] = []
   let last = cursor
   let visits = 0
@@ -93,8 +98,6 @@ async function restlessly (t: Test, { clients, pick }: Setting, path: string, cu
     reader.leave()
   }
 }
-
-type Told = ReturnType<typeof told>[number]
 
 /** What was told, except of messages that were cleared: who is told of those, depends on who was faster. */
 function lasting (events: readonly SentEvent[]): Told[] {
@@ -178,7 +181,7 @@ async function follow (t: Test, { seed, env = {}, kill = false }: Load): Promise
   }
   await writing
   await settled(t, one, session)
-  while ((await one.ask(`/api/sessions/${session}`, { method: 'PATCH', body: { title: THE_END, status: 'active' } })).status !== 200) await delay(20)
+  t.match(await one.ask(`/api/sessions/${session}`, { method: 'PATCH', body: { title: THE_END } }), { status: 200 })
 
   const reference = await here.events
   const keys = keysOf(reference)
@@ -199,7 +202,8 @@ async function follow (t: Test, { seed, env = {}, kill = false }: Load): Promise
 
   const tenantReference = await tenantHere.events
   const places = (events: SentEvent[]) => lasting(events).map(({ event, id }) => `${event} ${id}`)
-  t.strictSame(lasting(tenantReference).map(({ event }) => event).sort(), lasting(reference).map(({ event }) => event).sort(), 'the tenant is told as much')
+  const kinds = (events: SentEvent[]) => lasting(events).map(({ event }) => event).sort()
+  t.strictSame(kinds(tenantReference), kinds(reference), 'the tenant is told as much')
   const tenantOthers = {
     'on the other process': kill ? tenantReference : await tenantThere.events,
     restless: (await tenantRestless).events,
@@ -213,7 +217,8 @@ async function follow (t: Test, { seed, env = {}, kill = false }: Load): Promise
 /** Waits until no reply is being written any more. */
 async function settled (t: Test, client: Client, session: string): Promise<void> {
   for (;;) {
-    const { status, body } = await client.ask<{ botMessage?: MessageView }>(`/api/sessions/${session}/messages?onBusy=queue`, { body: { message: 'last' } })
+    const last = { body: { message: 'last' } }
+    const { status, body } = await client.ask(`/api/sessions/${session}/messages?onBusy=queue`, last)
     if (status === 200) return
     if (status === 409) await client.ask(`/api/sessions/${session}`, { method: 'PATCH', body: { status: 'active' } })
     t.ok([409, 502, 503].includes(status), `${status} ${JSON.stringify(body)}`)
