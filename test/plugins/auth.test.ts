@@ -192,6 +192,35 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     getMessage: reading,
     streamMessage: reading,
     stopMessage: writing,
+    listConfigVersions: configsRead,
+    getConfigVersion: configsRead,
+    diffConfigVersions: configsRead,
+    rollbackConfig: configsWrite,
+    exportConfig: configsRead,
+    importConfig: configsWrite,
+    createSpecification: configsWrite,
+    listSpecifications: configsRead,
+    getSpecification: configsRead,
+    summariseSession: writing,
+    getSummary: reading,
+    clearMessages: writing,
+    editMessage: writing,
+    deleteMessage: writing,
+    regenerateMessage: writing,
+    listBranches: reading,
+    listVariants: reading,
+    rateMessage: writing,
+    unrateMessage: writing,
+    listFeedback: reading,
+    followSession: reading,
+    followTenant: ['sessions:read'],
+    eraseEndUser: ['sessions:write'],
+    getErasure: ['sessions:read', 'sessions:write'],
+    listErasures: ['sessions:read', 'sessions:write'],
+    exportSession: reading,
+    exportAll: ['admin'],
+    importAll: ['admin'],
+    searchMessages: reading,
     ...Object.fromEntries(['getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
       'getOpenApiYaml'].map((id) => [id, []]))
   }
@@ -201,11 +230,13 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     const url = path.replaceAll(/\{\w+\}/g, nobody)
     const request = { method, ...(['POST', 'PUT', 'PATCH'].includes(method) && { body: { wrong: true } }) }
     for (const scope of scopes) {
-      const answer = await bearer(client, { sub: 'anna', scope }).ask(url, request)
+      const asked = bearer(client, { sub: 'anna', scope })
       if (needed.includes(scope) || scope === 'admin') {
-        t.ok([200, 400, 404].includes(answer.status),
-        `${id} with ${scope}: ${answer.status}`)
-      } else isProblem(t, answer, 'forbidden', `${id} with ${scope}`)
+        const response = await asked.fetch(url, request)
+        t.ok([200, 202, 400, 404, 415].includes(response.status), `${id} with ${scope}: ${response.status}`)
+        // Events have no end.
+        await response.body?.cancel()
+      } else isProblem(t, await asked.ask(url, request), 'forbidden', `${id} with ${scope}`)
     }
     for (const scope of ['', 'nothing', 'Admin', needed[0]!.toUpperCase(), `${needed[0]!},x`, 'toString']) {
       isProblem(t, await bearer(client, { sub: 'anna', scope }).ask(url, request), 'forbidden', `${id} with "${scope}"`)
@@ -217,8 +248,11 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
 t.test('a chat key, which has no user, is told so', async (t) => {
   const key = await clientFor('default', 'chat')
   for (const { path, method, scopes } of operations().filter(({ scopes }) => scopes.includes('chat'))) {
-    const body = { POST: path.endsWith('/messages') ? { message: 'x' } : { configId: nobody }, PATCH: {} }[method]
-    isProblem(t, await key.ask(path.replaceAll(/\{\w+\}/g, nobody), { method, body }), 'forbidden',
+    const said = path.endsWith('/feedback') ? { rating: 'up' } : { message: 'x' }
+    const bodies: Record<string, object> = { POST: path.endsWith('/messages') ? said : { configId: nobody }, PUT: said, PATCH: {} }
+    const body = /\/(summary|regenerate)$/.test(path) ? undefined : bodies[method]
+    const url = path.replaceAll(/\{\w+\}/g, nobody) + (path.endsWith('/search') ? '?q=x' : '')
+    isProblem(t, await key.ask(url, { method, body }), 'forbidden',
       `${method} ${path} (${scopes.join(' ')})`)
   }
 })
@@ -230,10 +264,21 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
   const { body } = await owner.ask<{ botMessage: { id: string } }>(`/api/sessions/${session}/messages`,
     { body: { message: 'Hello' } })
   const message = body.botMessage.id
+  const { body: specification } = await owner.ask<{ id: string }>('/api/specifications', { body: { brief: 'A bot for parcels.' } })
+  const { body: erasure } = await owner.ask<{ id: string }>('/api/end-users/somebody', { method: 'DELETE' })
   const strangers = await stranger.converse()
   const bodies: Record<string, unknown> = {
-    replaceConfig: { purpose: 'Mine now.' }, patchConfig: { purpose: 'Mine now.' }, patchSession: { title: 'Mine now.' }, sendMessage: { message: 'Mine now.' }
+    replaceConfig: { purpose: 'Mine now.' },
+    patchConfig: { purpose: 'Mine now.' },
+    rollbackConfig: { version: 1 },
+    patchSession: { title: 'Mine now.' },
+    sendMessage: { message: 'Mine now.' },
+    editMessage: { message: 'Mine now.' },
+    rateMessage: { rating: 'up' }
   }
+  const owned: ReadonlyArray<[prefix: string, id: string]> = [
+    ['/api/configs', config], ['/api/sessions', session], ['/api/specifications', specification.id], ['/api/erasures', erasure.id]
+  ]
   const before = await contents(db)
 
   const seen = async (who: Client, url: string, request: { method: string, body?: unknown }) => {
@@ -241,18 +286,18 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
     const { requestId: _r, instance: _i, ...rest } = body
     const { date: _d, 'x-request-id': _x, ...shown } = Object.fromEntries(headers)
     const text = JSON.stringify([status, shown, rest])
-    return { status, text: [config, session, message, nobody].reduce((all, id) => all.replaceAll(id, '<id>'), text) }
+    return { status, text: [...owned.map(([, id]) => id), message, nobody].reduce((all, id) => all.replaceAll(id, '<id>'), text) }
   }
   for (const { id, path, method } of operations().filter(({ path }) => path.includes('{id}'))) {
     const request = { method, ...(bodies[id] !== undefined && { body: bodies[id] }) }
-    const own = path.startsWith('/api/configs') ? config : session
-    const foreign = await seen(stranger, path.replace('{id}', own).replace('{messageId}', message), request)
-    const unknown = await seen(stranger, path.replaceAll(/\{\w+\}/g, nobody), request)
+    const [, own] = owned.find(([prefix]) => path.startsWith(prefix))!
+    const url = path.replace('{id}', own).replace('{messageId}', message).replace('{version}', '1')
+    const foreign = await seen(stranger, url, request)
+    const unknown = await seen(stranger, path.replace('{version}', '1').replaceAll(/\{\w+\}/g, nobody), request)
     t.equal(foreign.status, 404, id)
     t.equal(foreign.text, unknown.text, id)
     const jwt = bearer(client, { sub: 'x', tid: 'stranger', scope: 'admin' })
-    t.equal((await seen(jwt, path.replace('{id}', own).replace('{messageId}', message), request)).text, unknown.text,
-      `${id} with a JWT`)
+    t.equal((await seen(jwt, url, request)).text, unknown.text, `${id} with a JWT`)
     if (path.includes('{messageId}')) {
       const mixed = await seen(stranger, path.replace('{id}', strangers).replace('{messageId}', message), request)
       t.equal(mixed.status, 404, `${id}: a foreign message in an own session`)
