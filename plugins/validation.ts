@@ -32,4 +32,6 @@ export function buildValidator (externalSchemas: Parameters<Build>[0]): ReturnTy
 }
 
 /** Compiles a schema for values that come as bodies do and are not checked by a route, such as the lines of a file. */
-export const compileBody = (schema: object) => AjvCompiler()({}, { customOptions: { ...asSent } })({ schema, httpPart: 'body', method: '', url: '' })
+export function compileBody (schema: object) {
+  return AjvCompiler()({}, { customOptions: { ...asSent } })({ schema, httpPart: 'body', method: '', url: '' })
+}

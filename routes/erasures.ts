@@ -16,8 +16,9 @@ const erasureRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     schema: {
       operationId: 'eraseEndUser',
       summary: 'Erase all that is kept of an end user',
-      description: 'Their sessions and messages and whatever belongs to them are gone for every reader when this is answered, and are then ' +
-        'removed in the background. While that runs, a repeat is given the same receipt. Of a user who is not known, nothing is removed.',
+      description: 'Their sessions and messages and whatever belongs to them are gone for every reader when this is ' +
+        'answered, and are then removed in the background. While that runs, a repeat is given the same receipt. Of a ' +
+        'user who is not known, nothing is removed.',
       tags,
       params: EndUserPath,
       response: { 202: Ref(Erasure), ...guarded(), ...problems(404, 413, 415) }

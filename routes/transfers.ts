@@ -43,7 +43,8 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     }
   }, async ({ principal, params, query }, reply) => {
     const { name, mediaType, stream } = await sessionExporter.file(principal, params.id, query)
-    return await reply.type(mediaType).header('content-disposition', `attachment; filename="session-${name}"`).send(stream)
+    reply.type(mediaType).header('content-disposition', `attachment; filename="session-${name}"`)
+    return await reply.send(stream)
   })
 
   fastify.get('/api/export', {
@@ -52,8 +53,8 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     schema: {
       operationId: 'exportAll',
       summary: 'Export conversations, of everybody or of one end user, and the configurations they need',
-      description: 'A stream of any size. An export of what has not changed is the same, line by line, except for its time. A failure on the way ' +
-        'ends the stream without its last line.',
+      description: 'A stream of any size. An export of what has not changed is the same, line by line, except for ' +
+        'its time. A failure on the way ends the stream without its last line.',
       tags,
       querystring: ExportQuery,
       response: {
@@ -71,8 +72,9 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     schema: {
       operationId: 'importAll',
       summary: 'Import what was exported elsewhere',
-      description: 'Everything keeps its id. What is there already is left as it is, so that an import that was cut off can be sent again. ' +
-        'A line that does not fit ends it with 400 and its number, an id that is taken with 409; what came before stays.',
+      description: 'Everything keeps its id. What is there already is left as it is, so that an import that was cut ' +
+        'off can be sent again. A line that does not fit ends it with 400 and its number, an id that is taken with 409; ' +
+        'what came before stays.',
       tags,
       consumes: [NDJSON],
       body: { content: { [NDJSON]: { schema: Ref(TransferLines) } } },

@@ -9,7 +9,7 @@ export const Erasure = Type.Object({
   status: Type.String({ description: '`running` or `completed`. Open to growth.' }),
   subject: Type.String({
     pattern: '^[0-9a-f]{64}$',
-    description: 'Whose data it was, without saying who: SHA-256 in hexadecimal of the JSON array `["<tenant>","<userId>"]` in UTF-8.'
+    description: 'Whose data it was, without saying who: SHA-256 in hexadecimal of `["<tenant>","<userId>"]`, as JSON.'
   }),
   removed: Type.Object({
     sessions: Type.Integer({ minimum: 0 }),

@@ -134,8 +134,8 @@ export type MessageRecord = Static<typeof MessageRecord>
 /** A file as it goes over the wire. */
 export const TransferLines = Type.Unsafe<AsyncIterable<Buffer>>({
   $id: 'TransferLines',
-  description: 'JSON, one record on each line: `export`, then each `config` with its `configVersion`s, then each `session` with its ' +
-    '`message`s, and `end` with their counts. Without the last line, the file was cut off.',
+  description: 'JSON, one record on each line: `export`, then each `config` with its `configVersion`s, then each ' +
+    '`session` with its `message`s, and `end` with their counts. Without the last line, the file was cut off.',
   examples: [
     '{"type":"export","format":"parley","formatVersion":1,"exportedAt":"2026-03-01T09:30:00.000Z"}\n' +
     '{"type":"end","counts":{"configs":0,"sessions":0,"messages":0}}\n'
@@ -146,11 +146,15 @@ export const TransferLines = Type.Unsafe<AsyncIterable<Buffer>>({
 export const TransferEnd = Type.Object({ type: Type.Literal('end'), counts }, closed)
 export type TransferEnd = Static<typeof TransferEnd>
 
-export type TransferRecord = TransferHeader | ConfigRecord | ConfigVersionRecord | SessionRecord | MessageRecord | TransferEnd
+/** A line of a file. */
+export type TransferRecord =
+  TransferHeader | ConfigRecord | ConfigVersionRecord | SessionRecord | MessageRecord | TransferEnd
 
 export const ExportQuery = Type.Object({
   userId: Type.Optional(UserId),
-  configId: Type.Optional(Type.String({ pattern: '^[0-9a-f]{24}$', description: 'Only this chatbot and its sessions.' }))
+  configId: Type.Optional(
+    Type.String({ pattern: '^[0-9a-f]{24}$', description: 'Only this chatbot and its sessions.' })
+  )
 }, closed)
 export type ExportQuery = Static<typeof ExportQuery>
 
@@ -172,6 +176,8 @@ export const SessionExport = Type.Object({
 export const ImportReport = Type.Object({ imported: counts, skipped: counts }, {
   $id: 'ImportReport',
   description: 'What an import has added, and what was there already.',
-  examples: [{ imported: { configs: 1, sessions: 20, messages: 412 }, skipped: { configs: 0, sessions: 0, messages: 0 } }]
+  examples: [{
+    imported: { configs: 1, sessions: 20, messages: 412 }, skipped: { configs: 0, sessions: 0, messages: 0 }
+  }]
 })
 export type ImportReport = Static<typeof ImportReport>

@@ -5,7 +5,7 @@ const BATCH = 10_000
 const SMALL = 100
 const SAMPLE_MS = 50
 
-const text = 'Where is my parcel, and when will it be here? It was to arrive on Monday, and nobody has rung the bell since.'
+const text = 'Where is my parcel, and when will it be here? It was to arrive on Monday, and nobody has rung since.'
 
 /** Makes a chatbot with one session of half of the messages and many of the other half, and gives its id. */
 export async function fillWithMessages (db: Db, messages: number): Promise<string> {
@@ -28,14 +28,35 @@ export async function fillWithMessages (db: Db, messages: number): Promise<strin
     deletedAt: null
   })
   const common = { tenantId, configId, userId: 'somebody', channel: null }
-  const sessions = Array.from({ length: messages / 2 / SMALL + 1 }, (_, i) => ({ _id: new ObjectId(), size: i === 0 ? messages / 2 : SMALL }))
+  const sessions = Array.from({ length: messages / 2 / SMALL + 1 }, (_, i) => (
+    { _id: new ObjectId(), size: i === 0 ? messages / 2 : SMALL }
+  ))
   await db.collection('sessions').insertMany(sessions.map(({ _id, size }) => ({
-    _id, ...common, title: null, metadata: {}, status: 'active', startedAt: now, lastActivity: now, nextSeq: size + 1, rev: size, turn: null
+    _id,
+    ...common,
+    title: null,
+    metadata: {},
+    status: 'active',
+    startedAt: now,
+    lastActivity: now,
+    nextSeq: size + 1,
+    rev: size,
+    turn: null
   })))
   let batch: object[] = []
   for (const { _id, size } of sessions) {
     for (let seq = 1; seq <= size; seq++) {
-      batch.push({ ...common, sessionId: _id, seq, rev: seq, parentId: null, role: seq % 2 ? 'user' : 'bot', content: `${seq} ${text}`, timestamp: now, status: 'completed' })
+      batch.push({
+        ...common,
+        sessionId: _id,
+        seq,
+        rev: seq,
+        parentId: null,
+        role: seq % 2 ? 'user' : 'bot',
+        content: `${seq} ${text}`,
+        timestamp: now,
+        status: 'completed'
+      })
       if (batch.length < BATCH) continue
       await db.collection('messages').insertMany(batch)
       batch = []
@@ -52,7 +73,9 @@ export async function memoryOf (pid: number): Promise<{ all: number, anonymous: 
 }
 
 /** The most memory that a process had during `work`. */
-export async function peakDuring<T> (pid: number, work: Promise<T>): Promise<{ result: T, all: number, anonymous: number }> {
+export async function peakDuring<T> (
+  pid: number, work: Promise<T>
+): Promise<{ result: T, all: number, anonymous: number }> {
   const peak = { all: 0, anonymous: 0 }
   const timer = setInterval(() => {
     void memoryOf(pid).then(({ all, anonymous }) => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Work in the background that leaves others at least half of the store: after each step it rests as long as that took. */
+/** Work in the background that leaves others half of the store: after each step it rests as long as that took. */
 export class Pace {
   readonly #closing = new AbortController()
 

@@ -42,7 +42,8 @@ export class Purger {
       await this.#purgeSessions()
       for (const configId of await chatbots.deleted(BATCH)) {
         // All of them first: lists walk over those that are not marked.
-        while (!pace.isClosed && await pace.step(async () => await sessions.markDeletedOf(configId, BATCH))) { /* the next ones */ }
+        const mark = async () => await sessions.markDeletedOf(configId, BATCH)
+        while (!pace.isClosed && await pace.step(mark)) { /* the next ones */ }
         await this.#purgeSessions()
         if (!await sessions.anyOf(configId)) await chatbots.purge(configId)
       }

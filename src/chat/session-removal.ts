@@ -7,6 +7,7 @@ import { type TurnTaking } from './turn-taking.ts'
 import { type WaitingLine } from './waiting-line.ts'
 
 const MESSAGES = 500
+const CHANGES = 500
 const TURN_CHECK_MS = 50
 
 interface Dependencies {
@@ -18,7 +19,7 @@ interface Dependencies {
   readonly line: WaitingLine
 }
 
-/** Removes sessions that no reader sees any more, in small steps. It can be cut off after any of them and starts over. */
+/** Removes sessions that no reader sees any more, in small steps. It can be cut off after any and starts over. */
 export class SessionRemoval {
   /** Closed, it ends all removals after the step that they are at. */
   readonly pace = new Pace()
@@ -54,7 +55,8 @@ export class SessionRemoval {
     const { purges } = this.#deps
     if (!pace.isClosed) await pace.step(async () => await purges.noteDeletions(sessionIds))
     await this.removeMessages(sessionIds)
-    while (!pace.isClosed && !await pace.step(async () => await purges.removeChanges(sessionIds, MESSAGES))) { /* the next ones */ }
+    const removeChanges = async () => await purges.removeChanges(sessionIds, CHANGES)
+    while (!pace.isClosed && !await pace.step(removeChanges)) { /* the next ones */ }
     if (!pace.isClosed) await pace.step(async () => await purges.removeSessions(sessionIds))
   }
 

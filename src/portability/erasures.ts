@@ -33,9 +33,9 @@ function present ({ id, status, subject, removed, requestedAt, completedAt }: Er
 const personOf = ({ tenantId, userId }: Erasure): Person => ({ tenantId, userId: userId! })
 
 /**
- * Erases what is kept of people. All of it is hidden before the request is answered; the rest goes on in the background, on
- * any replica, also on several at once: each step is written into the erasure under the condition that nobody else was
- * faster, and what is removed is counted before it goes.
+ * Erases what is kept of people. All of it is hidden before the request is answered; the rest goes on in the
+ * background, on any replica, also on several at once: each step is written into the erasure under the condition that
+ * nobody else was faster, and what is removed is counted before it goes.
  */
 export class Erasures {
   readonly #deps: Dependencies
@@ -49,7 +49,7 @@ export class Erasures {
     this.#inBackground(this.resume())
   }
 
-  /** Hides all that is kept of a user and begins to remove it. Where there is nothing, the erasure is completed at once. */
+  /** Hides all that is kept of a user and begins to remove it. Of who has nothing, the erasure is completed at once. */
   async erase ({ tenantId }: Principal, userId: string): Promise<ErasureView> {
     const { erasures, idempotency } = this.#deps.store
     const person = { tenantId, userId }
@@ -126,7 +126,8 @@ export class Erasures {
     const hidden = await erasures.hiddenOf(person, BATCH)
     const sessionIds = hidden.length > 0 ? await removal.quiet(hidden) : []
     if (sessionIds.length > 0) {
-      return await erasures.advance(erasure, { batch: { sessionIds, messages: await purges.countMessages(sessionIds) } })
+      const messages = await purges.countMessages(sessionIds)
+      return await erasures.advance(erasure, { batch: { sessionIds, messages } })
     }
     if (!await erasures.anyGoing(person)) return await this.#complete(erasure)
     // What was deleted before is removed by somebody else.
@@ -149,7 +150,7 @@ export class Erasures {
     return await erasures.advance(erasure, { status: 'completed', completedAt: new Date(), userId: null })
   }
 
-  /** What a process hid that died just when another completed the erasure is nobody's: it goes like what was deleted. */
+  /** What a process hid that died just when another completed the erasure is nobody's: it goes as if deleted. */
   async #sweep (): Promise<void> {
     const { erasures } = this.#deps.store
     for (;;) {

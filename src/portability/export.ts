@@ -13,7 +13,7 @@ import { type TransferScope } from '../store/transfers.ts'
 import { configLine, configVersionLine, endLine, headerLine, messageLine, sessionLine } from './records.ts'
 
 const SESSIONS = 100
-// Few enough to be garbage before they are old: with 500, the process grew by 300 MiB on a million messages, with 100 by 70.
+// Few enough to be garbage before they are old: with 500, a million messages made the process grow by 300 MiB.
 const MESSAGES = 100
 const TURN_CHECK_MS = 50
 const TURN_CHECKS = 600
@@ -27,7 +27,7 @@ interface Dependencies {
 /** Pieces are made when they are asked for, so that a slow reader slows the reading down. */
 export const streamOf = (pieces: AsyncIterable<string>) => Readable.from(pieces, { highWaterMark: 1 })
 
-/** Conversations as lines, in an order that never changes, in constant memory: what is read next waits for the reader. */
+/** Conversations as lines, in an order that never changes, in constant memory: what comes next waits for the reader. */
 export class Exporter {
   readonly #deps: Dependencies
 
@@ -41,17 +41,21 @@ export class Exporter {
   }
 
   async * #lines (tenantId: string, { userId, configId }: ExportQuery): AsyncIterable<string> {
-    const scope: TransferScope = { tenantId, ...(userId !== undefined && { userId }), ...(configId !== undefined && { configId }) }
+    const { chatbots } = this.#deps.store
+    const scope: TransferScope = {
+      tenantId, ...(userId !== undefined && { userId }), ...(configId !== undefined && { configId })
+    }
     const counts = { configs: 0, sessions: 0, messages: 0 }
     yield headerLine(new Date())
     const configs = new Set<string>()
     for (const id of await this.#configIds(scope)) {
-      const chatbot = await this.#deps.store.chatbots.find(tenantId, id)
+      const chatbot = await chatbots.find(tenantId, id)
       if (!chatbot) continue
       configs.add(id)
       counts.configs++
       yield configLine(chatbot)
-      for await (const version of this.#deps.store.chatbots.versions.newest(chatbot, chatbot.version, 0)) yield configVersionLine(id, version)
+      const earlier = chatbots.versions.newest(chatbot, chatbot.version, 0)
+      for await (const version of earlier) yield configVersionLine(id, version)
     }
     for await (const session of this.#sessions(scope)) {
       if (!configs.has(session.configId)) continue
@@ -84,15 +88,16 @@ export class Exporter {
     const { store: { sessions, messages }, changes, chat } = this.#deps
     let current: Session | undefined = session
     for (let check = 0; current && check < TURN_CHECKS; check++) {
-      const isBegun: boolean = current.turn === null || await messages.find(current.id, current.turn.messageId) !== undefined
-      if (isBegun && current.log.length === 0) return current
-      if (current.log.length > 0) await changes.settle(current)
+      const { id, turn, log }: Session = current
+      const isBegun = turn === null || await messages.find(id, turn.messageId) !== undefined
+      if (isBegun && log.length === 0) return current
+      if (log.length > 0) await changes.settle(current)
       if (!isBegun) {
         // Between taking a turn and its messages lies no more than a moment, unless its process has died.
         await delay(TURN_CHECK_MS)
-        await chat.recover(current.id)
+        await chat.recover(id)
       }
-      current = await sessions.find(scope, session.id)
+      current = await sessions.find(scope, id)
     }
     if (!current) return undefined
     throw new ApiError('session_busy', { detail: `Session ${session.id} does not come to rest.` })

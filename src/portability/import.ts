@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import {
-  ConfigRecord, ConfigVersionRecord, type ImportReport, MessageRecord, SessionRecord, TransferEnd, TransferHeader, type TransferRecord
+  ConfigRecord, ConfigVersionRecord, type ImportReport, MessageRecord, SessionRecord, TransferEnd, TransferHeader,
+  type TransferRecord
 } from '../../schemas/transfer.ts'
 import { type Principal } from '../auth/principal.ts'
 import { ApiError } from '../errors.ts'
@@ -11,9 +12,8 @@ import { ImportBatch, taken } from './import-batch.ts'
 import { linesOf, wrongLine } from './lines.ts'
 import { chatbotFrom, messageFrom, sessionFrom, versionFrom } from './records.ts'
 
-const MAX_LINE_BYTES = 8 * 1024 * 1024
+const limits = { maxBytes: 8 * 1024 * 1024, idleMs: 30_000 }
 const MAX_DEPTH = 32
-const IDLE_MS = 30_000
 
 /** What a schema makes of a value. */
 export interface Check {
@@ -40,14 +40,14 @@ export class Importer {
   }
 
   /**
-   * Reads the lines as they come. What is there already, by id, is left as it is. Throws `validation_failed` for a line that
-   * does not fit and `conflict` for an id that is taken; what came before is kept, and the whole can be sent again.
+   * Reads the lines as they come. What is there already, by id, is left as it is. Throws `validation_failed` for a line
+   * that does not fit and `conflict` for an id that is taken; what came before stays, and all can be sent again.
    */
   async import ({ tenantId }: Principal, body: AsyncIterable<Buffer> | undefined): Promise<ImportReport> {
     const run = new ImportRun(this.#store, tenantId)
     let last = 0
     try {
-      for await (const { number, text } of linesOf(body ?? Readable.from([]), { maxBytes: MAX_LINE_BYTES, idleMs: IDLE_MS })) {
+      for await (const { number, text } of linesOf(body ?? Readable.from([]), limits)) {
         await run.take(this.#parse(text, number), number)
         last = number
       }
@@ -101,12 +101,17 @@ class ImportRun {
     const { configs, sessions, messages } = this.#read
     return {
       imported,
-      skipped: { configs: configs - imported.configs, sessions: sessions - imported.sessions, messages: messages - imported.messages }
+      skipped: {
+        configs: configs - imported.configs,
+        sessions: sessions - imported.sessions,
+        messages: messages - imported.messages
+      }
     }
   }
 
   async take (record: TransferRecord, line: number): Promise<void> {
-    if (this.#isBegun !== (record.type !== 'export')) throw wrongLine(line, this.#isBegun ? 'is a second beginning' : 'comes before the beginning of an export')
+    if (this.#isBegun && record.type === 'export') throw wrongLine(line, 'is a second beginning')
+    if (!this.#isBegun && record.type !== 'export') throw wrongLine(line, 'comes before the beginning of an export')
     if (this.isEnded) throw wrongLine(line, 'comes after the end')
     switch (record.type) {
       case 'export': this.#isBegun = true; break
@@ -151,7 +156,8 @@ class ImportRun {
   async #takeMessage (record: MessageRecord, line: number): Promise<void> {
     const session = this.#session
     if (session?.id !== record.sessionId) throw wrongLine(line, 'must be the session before it', '/sessionId')
-    if (record.seq <= session.clearedSeq || record.seq >= session.nextSeq) throw wrongLine(line, 'must be within its session', '/seq')
+    const { clearedSeq, nextSeq } = session
+    if (record.seq <= clearedSeq || record.seq >= nextSeq) throw wrongLine(line, 'must be within its session', '/seq')
     this.#read.messages++
     await this.#batch.addMessage(messageFrom(record, session), line)
   }

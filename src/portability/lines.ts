@@ -17,18 +17,24 @@ export interface LineLimits {
   readonly idleMs: number
 }
 
+const cutOff = (cause?: unknown) => new ApiError('validation_failed', { detail: 'The body has stopped coming.', cause })
+
 /** The next piece of a body. Throws where none comes in time, so that nobody holds a connection for ever. */
 async function nextOf (pieces: AsyncIterator<Buffer>, idleMs: number): Promise<IteratorResult<Buffer>> {
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new ApiError('validation_failed', { detail: 'The body has stopped coming.' })), idleMs)
-  return await Promise.race([pieces.next(), late]).finally(() => clearTimeout(timer))
+  const timer = setTimeout(() => reject(cutOff()), idleMs)
+  // The body of a client that has gone fails by itself.
+  const next = pieces.next().catch((cause: unknown) => { throw cutOff(cause) })
+  return await Promise.race([next, late]).finally(() => clearTimeout(timer))
 }
 
 /**
  * The lines of a body as they come, without holding more than one of them and one piece. Empty lines are left out, and
  * counted. Throws `validation_failed` for one that is too long or no UTF-8, and where the body stops coming.
  */
-export async function * linesOf (body: AsyncIterable<Buffer>, { maxBytes, idleMs }: LineLimits): AsyncIterable<{ number: number, text: string }> {
+export async function * linesOf (
+  body: AsyncIterable<Buffer>, { maxBytes, idleMs }: LineLimits
+): AsyncIterable<{ number: number, text: string }> {
   const pieces = body[Symbol.asyncIterator]()
   let number = 0
   let begun: Buffer[] = []

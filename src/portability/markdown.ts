@@ -3,7 +3,7 @@ import { type Session } from '../store/sessions.ts'
 
 const roles: Record<Message['role'], string> = { user: 'User', bot: 'Bot' }
 
-/** Text that is shown as it is, whatever it would mean in Markdown. Also what makes lists and headings of numbers and signs. */
+/** Text that is shown as it is, whatever it would mean in Markdown. */
 function literally (text: string): string {
   return text.replace(/[\\`*_{}[\]()<>#+\-.!|~&:=]/g, '\\$&')
 }

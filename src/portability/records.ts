@@ -1,6 +1,6 @@
 import {
-  ConfigRecord, ConfigVersionRecord, MessageRecord, SessionRecord, type TransferEnd, type TransferHeader, TRANSFER_FORMAT,
-  TRANSFER_FORMAT_VERSION
+  ConfigRecord, ConfigVersionRecord, MessageRecord, SessionRecord, type TransferEnd, type TransferHeader,
+  TRANSFER_FORMAT, TRANSFER_FORMAT_VERSION
 } from '../../schemas/transfer.ts'
 import { interruption } from '../chat/turn-taking.ts'
 import { settingsFrom } from '../chatbots/settings.ts'
@@ -38,7 +38,10 @@ const line = (record: unknown) => `${JSON.stringify(record)}\n`
 
 export function headerLine (exportedAt: Date): string {
   const header: TransferHeader = {
-    type: 'export', format: TRANSFER_FORMAT, formatVersion: TRANSFER_FORMAT_VERSION, exportedAt: exportedAt.toISOString()
+    type: 'export',
+    format: TRANSFER_FORMAT,
+    formatVersion: TRANSFER_FORMAT_VERSION,
+    exportedAt: exportedAt.toISOString()
   }
   return line(header)
 }
@@ -65,7 +68,8 @@ export function messageLine (message: Message): string {
   return line(inOrder(MessageRecord, { type: 'message', ...final }))
 }
 
-export function chatbotFrom ({ id, version, note, specificationId, createdAt, updatedAt, settings }: ConfigRecord, tenantId: string): Chatbot {
+export function chatbotFrom (record: ConfigRecord, tenantId: string): Chatbot {
+  const { id, version, note, specificationId, createdAt, updatedAt, settings } = record
   return {
     ...settingsFrom(settings, '/settings'),
     id,
@@ -82,7 +86,8 @@ export function versionFrom ({ version, note, createdAt, settings }: ConfigVersi
   return { version, note, createdAt: new Date(createdAt), settings: settingsFrom(settings, '/settings') }
 }
 
-export function sessionFrom ({ type: _, branches, summary, startedAt, lastActivity, ...rest }: SessionRecord, tenantId: string): MovedSession {
+export function sessionFrom (record: SessionRecord, tenantId: string): MovedSession {
+  const { type: _, branches, summary, startedAt, lastActivity, ...rest } = record
   return {
     tenantId,
     ...rest,

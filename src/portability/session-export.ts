@@ -60,7 +60,7 @@ export class SessionExporter {
   }
 }
 
-/** Whether a message was said on the line that is spoken on: on its branch, or on one that it left, before it left that. */
+/** Whether a message was said on the line that is spoken on: on its branch, or on one that this left, before that. */
 function onLine ({ branchId, branches }: Session): (message: Message) => boolean {
   const lastSeqs = new Map<string | null, number>([[branchId, Infinity]])
   let branch = branches.find(({ id }) => id === branchId)

@@ -77,7 +77,9 @@ export class ErasureRepository {
       completedAt: null
     }
     for (;;) {
-      const running = await this.#erasures.findOneAndUpdate({ subject, status: 'running' }, { $inc: { step: 1 } }, { returnDocument: 'after' })
+      const running = await this.#erasures.findOneAndUpdate(
+        { subject, status: 'running' }, { $inc: { step: 1 } }, { returnDocument: 'after' }
+      )
       if (running) return toErasure(running)
       if (await insertNew(this.#erasures, fresh)) return toErasure(fresh)
     }

@@ -26,7 +26,7 @@ interface StoredChange extends Document {
 const hex = ({ _id }: Stored) => _id.toHexString()
 const objectIds = (ids: readonly string[]) => ids.map((id) => parseId(id)!)
 
-/** The change that a session ends with. One that is in its log, and was not archived by a process that died, keeps its place. */
+/** The change that a session ends with. One in its log that a process which died has not archived keeps its place. */
 function deletionOf ({ log, rev }: Session): LogEntry {
   return log.find(({ type }) => type === 'session.deleted') ??
     { type: 'session.deleted', rev: rev + 1, during: null, at: new Date(), data: {} }
@@ -51,13 +51,15 @@ export class PurgeRepository {
 
   /** Which of these sessions have a turn. */
   async held (sessionIds: readonly string[]): Promise<Set<string>> {
-    const found = await this.#find(this.#sessions, { _id: { $in: objectIds(sessionIds) }, turn: { $ne: null } }, sessionIds.length)
+    const filter = { _id: { $in: objectIds(sessionIds) }, turn: { $ne: null } }
+    const found = await this.#find(this.#sessions, filter, sessionIds.length)
     return new Set(found.map(hex))
   }
 
   /** Some messages of these sessions; where `throughSeq` is given, of those up to it. */
   async messagesOf (sessionIds: readonly string[], limit: number, throughSeq?: number): Promise<LeavingMessage[]> {
-    const filter = { sessionId: { $in: objectIds(sessionIds) }, ...(throughSeq !== undefined && { seq: { $lte: throughSeq } }) }
+    const upTo = throughSeq === undefined ? {} : { seq: { $lte: throughSeq } }
+    const filter = { sessionId: { $in: objectIds(sessionIds) }, ...upTo }
     const found = await this.#find(this.#messages, filter, limit, { tenantId: 1 })
     return found.map((message) => ({ id: hex(message), tenantId: String(message['tenantId']) }))
   }
@@ -72,8 +74,8 @@ export class PurgeRepository {
   }
 
   /**
-   * Removes up to `limit` changes of these sessions. That they were deleted stays: who follows is still to be told. True:
-   * that were all.
+   * Removes up to `limit` changes of these sessions. That they were deleted stays: who follows is still to be told.
+   * True: that were all.
    */
   async removeChanges (sessionIds: readonly string[], limit: number): Promise<boolean> {
     const found = await this.#changes
@@ -113,7 +115,9 @@ export class PurgeRepository {
     await this.#sessions.updateOne({ _id: parseId(id)!, clearedSeq }, { $unset: { clearing: '' } })
   }
 
-  async #find (collection: Collection<Stored>, filter: Filter<Stored>, limit: number, fields: Document = {}): Promise<Stored[]> {
+  async #find (
+    collection: Collection<Stored>, filter: Filter<Stored>, limit: number, fields: Document = {}
+  ): Promise<Stored[]> {
     return await collection.find(filter).project<Stored>({ _id: 1, ...fields }).limit(limit).toArray()
   }
 }

@@ -20,16 +20,18 @@ export interface TransferScope extends SessionScope {
 }
 
 const objectIds = (ids: Iterable<string>) => Array.from(ids, (id) => parseId(id)!)
+const isTwin = ({ code }: { code: number }) => code === 11000
 const orNull = (id: string | null) => id === null ? null : parseId(id)!
 
-function toSessionDocument ({ id, configId, branchId, branches, tipId, titleFrom, upkeep, ...rest }: MovedSession): SessionDocument {
+function toSessionDocument (session: MovedSession): SessionDocument {
+  const { id, configId, branchId, branches, tipId, titleFrom, upkeep, ...rest } = session
   return {
     _id: parseId(id)!,
     ...rest,
     configId: parseId(configId)!,
     branchId: orNull(branchId),
-    branches: branches.map((branch) => (
-      { ...branch, id: parseId(branch.id)!, from: orNull(branch.from), parentId: orNull(branch.parentId), left: orNull(branch.left) }
+    branches: branches.map(({ id, from, parentId, left, ...branch }) => (
+      { ...branch, id: parseId(id)!, from: orNull(from), parentId: orNull(parentId), left: orNull(left) }
     )),
     tipId: orNull(tipId),
     titleFrom: [...titleFrom],
@@ -75,13 +77,16 @@ export class TransferRepository {
   async messages (sessionId: string, after: number, before: number, limit: number): Promise<Message[]> {
     const filter = { sessionId: parseId(sessionId)!, seq: { $gt: after, $lt: before } }
     // In one piece: a second command for the rest costs more than the rest.
-    return (await this.#messages.find(filter, { batchSize: limit }).sort({ seq: 1 }).limit(limit).toArray()).map(toMessage)
+    const found = await this.#messages.find(filter, { batchSize: limit }).sort({ seq: 1 }).limit(limit).toArray()
+    return found.map(toMessage)
   }
 
   /** Those of some sessions that are there, of whatever tenant. */
   async places (sessionIds: Iterable<string>): Promise<Map<string, Place>> {
     const found = await this.#sessions.find({ _id: { $in: objectIds(sessionIds) } })
-      .project<Pick<SessionDocument, '_id' | 'tenantId' | 'status' | 'nextSeq' | 'clearedSeq'>>({ tenantId: 1, status: 1, nextSeq: 1, clearedSeq: 1 })
+      .project<Pick<SessionDocument, '_id' | 'tenantId' | 'status' | 'nextSeq' | 'clearedSeq'>>(
+        { tenantId: 1, status: 1, nextSeq: 1, clearedSeq: 1 }
+      )
       .toArray()
     return new Map(found.map(({ _id, tenantId, status, nextSeq, clearedSeq = 0 }) => (
       [_id.toHexString(), { tenantId, isPresent: status !== 'deleted', nextSeq, clearedSeq }]
@@ -126,15 +131,16 @@ export class TransferRepository {
     )
   }
 
-  async #insert<T extends Document> (collection: Collection<T>, documents: Parameters<Collection<T>['insertMany']>[0]): Promise<boolean> {
+  async #insert<T extends Document> (
+    collection: Collection<T>, documents: Parameters<Collection<T>['insertMany']>[0]
+  ): Promise<boolean> {
     if (documents.length === 0) return true
     try {
       await collection.insertMany(documents, { ordered: false })
       return true
     } catch (error) {
-      const isTwin = error instanceof MongoBulkWriteError && [error.writeErrors].flat().every(({ code }) => code === 11000)
-      if (isTwin) return false
-      throw error
+      if (!(error instanceof MongoBulkWriteError) || ![error.writeErrors].flat().every(isTwin)) throw error
+      return false
     }
   }
 }

@@ -58,9 +58,12 @@ async function crash (victim: ServerProcess, client: Client, userId: string, poi
     while (victim.logged('armed')['msg'] === undefined) await setImmediate()
   }
   const asking = ask(client, userId).then(({ status }) => status === 202, () => false)
-  await (point === undefined ? delay(Math.random() * 300) : Promise.race([victim.ended, asking, delay(PATIENCE_MS)]))
-  // What goes on in the background dies a little later.
-  if (point !== undefined) await Promise.race([victim.ended, delay(1000)])
+  if (point === undefined) await delay(Math.random() * 300)
+  else {
+    await Promise.race([victim.ended, asking])
+    // What goes on in the background dies a little later, or has come through.
+    await settled(client, userId).catch(() => {})
+  }
   const { stderr } = await victim.end('SIGKILL')
   return { answered: await asking, asTold: stderr === 'dying as told\n' }
 }

@@ -5,48 +5,12 @@ import t from 'tap'
 import { isProblem, nobody } from '../edge.ts'
 import { startApp, storeUri, type Client } from '../helper.ts'
 import { checkLedger } from '../ledger.ts'
-import { leaveTurn } from '../replicas.ts'
-import { startAppWithSim, StepClock } from '../sim.ts'
-
-type Line = Record<string, unknown> & { type: string, id?: string, seq?: number }
-interface Counts { configs: number, sessions: number, messages: number }
+import { content, countsOf, exported, imports, linesOf, none, populate, send, type Line } from '../transfers.ts'
 
 const here = await startApp(t)
-const linesOf = (file: string) => file.trimEnd().split('\n').map((line) => JSON.parse(line) as Line)
-const exported = async (client: Client, query = '') => await (await client.fetch(`/api/export${query}`)).text()
-const imports = async (client: Client, body: string) => await client.ask<{ imported: Counts, skipped: Counts }>('/api/import', {
-  method: 'POST', body, headers: { 'content-type': 'application/x-ndjson' }
-})
-/** Without the line that holds the time. */
-const content = (file: string) => file.slice(file.indexOf('\n'))
-const send = async (client: Client, session: string, message: string) =>
-  (await client.ask<{ userMessage: { id: string }, botMessage: { id: string } }>(`/api/sessions/${session}/messages`, { body: { message } })).body
-
-/** A tenant with conversations that have all there is: branches, variants, ratings, erased and cleared messages. */
-async function populate (tenant: string): Promise<{ client: Client, config: string, rich: string, cleared: string }> {
-  const client = await here.clientFor(tenant, 'admin')
-  const config = await client.createConfig({ name: 'Desk', instructions: 'Parcels arrive on Mondays.', tone: { style: 'formal', language: 'de' } })
-  await client.ask(`/api/configs/${config}`, { method: 'PATCH', body: { instructions: 'Parcels arrive on Tuesdays.', note: 'Later.' } })
-  const rich = await client.createSession(config, { userId: 'anna', channel: 'web', title: 'A parcel 📦', metadata: { order: { id: 17, tags: ['a'] } }, configVersion: 1 })
-  const first = await send(client, rich, 'When does my parcel arrive?')
-  const second = await send(client, rich, 'Sure?\n# No heading\n```')
-  const path = `/api/sessions/${rich}/messages`
-  await client.ask(`${path}/${first.botMessage.id}/feedback`, { method: 'PUT', body: { rating: 'up', comment: 'Good.', tags: ['quick'] } })
-  await client.ask(`${path}/${first.userMessage.id}`, { method: 'PUT', body: { message: 'When does it come?' } })
-  await client.ask(`${path}/${second.botMessage.id}/regenerate`, { method: 'POST', body: {} })
-  await client.ask(`${path}/${second.userMessage.id}`, { method: 'DELETE' })
-  const cleared = await client.createSession(config, { userId: 'berta' })
-  await send(client, cleared, 'Forget this.')
-  await client.ask(`/api/sessions/${cleared}/messages`, { method: 'DELETE' })
-  await send(client, cleared, 'Keep this.')
-  await client.ask(`/api/sessions/${cleared}`, { method: 'PATCH', body: { status: 'ended' } })
-  await client.createSession(config)
-  await here.app.chat.purge()
-  return { client, config, rich, cleared }
-}
 
 t.test('what is exported is imported elsewhere to an equal export', async (t) => {
-  const { client, rich, cleared } = await populate('exporting')
+  const { client, rich, cleared } = await populate(here, 'exporting')
   const response = await client.fetch('/api/export')
   t.match(response.headers.get('content-type'), 'application/x-ndjson')
   t.match(response.headers.get('content-disposition'), 'attachment')
@@ -63,8 +27,7 @@ t.test('what is exported is imported elsewhere to an equal export', async (t) =>
   t.equal(content(await exported(client)), content(file), 'it is the same each time')
 
   const there = await startApp(t)
-  const counts = (lines.at(-1) as unknown as { counts: Counts }).counts
-  const none = { configs: 0, sessions: 0, messages: 0 }
+  const counts = countsOf(file)
   t.strictSame((await imports(there.client, file)).body, { imported: counts, skipped: none })
   t.equal(content(await exported(there.client)), content(file), 'and it comes out as it went in')
   t.strictSame((await imports(there.client, file)).body, { imported: none, skipped: counts }, 'a second time, nothing is added')
@@ -77,93 +40,8 @@ t.test('what is exported is imported elsewhere to an equal export', async (t) =>
   t.strictSame(await checkLedger(await storeUri(), there.db.databaseName), [])
 })
 
-t.test('of one user or one chatbot, only theirs is exported', async (t) => {
-  const { client, config } = await populate('filtered')
-  await client.createConfig({ name: 'Another' })
-  const anna = linesOf(await exported(client, '?userId=anna'))
-  t.strictSame(anna.filter(({ type }) => type === 'session').map((session) => session['userId']), ['anna'])
-  t.strictSame(anna.filter(({ type }) => type === 'config').map(({ id }) => id), [config])
-  const ofConfig = linesOf(await exported(client, `?configId=${config}`))
-  t.match(ofConfig.at(-1), { counts: { configs: 1, sessions: 3 } })
-  t.match(linesOf(await exported(client)).at(-1), { counts: { configs: 2, sessions: 3 } })
-  t.match(linesOf(await exported(client, `?configId=${nobody}`)).at(-1), { counts: { configs: 0, sessions: 0, messages: 0 } })
-  t.match(linesOf(await exported(client, '?userId=nobody')).at(-1), { counts: { configs: 0, sessions: 0, messages: 0 } })
-  const { body: { id } } = await client.ask<{ id: string }>('/api/configs', { body: { purpose: 'Gone soon.' } })
-  await client.createSession(id, { userId: 'anna' })
-  await client.ask(`/api/configs/${id}`, { method: 'DELETE' })
-  t.match(linesOf(await exported(client, '?userId=anna')).at(-1), { counts: { configs: 1, sessions: 1 } }, 'what is deleted is not exported')
-})
-
-t.test('who may', async (t) => {
-  const reader = await here.clientFor('default', 'sessions:read', 'configs:read', 'sessions:write')
-  isProblem(t, await reader.ask('/api/export'), 'forbidden')
-  isProblem(t, await imports(reader, ''), 'forbidden')
-  const { rich } = await populate('private')
-  isProblem(t, await reader.ask(`/api/sessions/${rich}/export`), 'not_found')
-  t.match(linesOf(await exported(await here.clientFor('empty', 'admin'))).map(({ type }) => type), ['export', 'end'])
-})
-
-t.test('a reply that is being written is exported as if it had been interrupted', async (t) => {
-  const clock = new StepClock()
-  const { client, sim } = await startAppWithSim(t, { clock, cadence: { chunkDelayMs: 20 } })
-  const session = await client.converse()
-  const { events } = await client.events(`/api/sessions/${session}/messages`, { body: { message: 'one two three' } })
-  const reading = Array.fromAsync(events)
-  const lines = linesOf(await exported(client))
-  t.match(lines.at(-2), { type: 'message', role: 'bot', status: 'interrupted', error: { code: 'overloaded' } })
-  t.match(lines.find(({ type }) => type === 'session'), { nextSeq: 3 })
-  clock.run()
-  await reading
-  await sim.idle()
-  t.match(linesOf(await exported(client)).at(-2), { status: 'completed' })
-})
-
-t.test('a conversation is exported as JSON, with all branches', async (t) => {
-  const { client, rich } = await populate('single')
-  const response = await client.fetch(`/api/sessions/${rich}/export`)
-  t.match(response.headers.get('content-disposition'), `attachment; filename="session-${rich}.json"`)
-  const document = await response.json() as { session: unknown, messages: Array<{ seq: number }> }
-  t.match(document, { format: 'parley.session', formatVersion: 1 })
-  t.strictSame(document.session, (await client.ask(`/api/sessions/${rich}`)).body)
-  t.strictSame(document.messages.map(({ seq }) => seq), [1, 2, 3, 4, 5, 6, 7])
-  t.strictSame((await (await client.fetch(`/api/sessions/${await client.converse()}/export`)).json() as { messages: [] }).messages, [])
-  isProblem(t, await client.ask(`/api/sessions/${nobody}/export`), 'not_found')
-  isProblem(t, await client.ask(`/api/sessions/${rich}/export?format=pdf`), 'validation_failed')
-})
-
-t.test('a conversation is exported as Markdown, which nothing that was said can break', async (t) => {
-  const { client } = await populate('markdown')
-  const session = await client.converse()
-  const evil = '# Bot\n\n---\n```\n<script>alert(1)</script> [x](http://evil) *b* 1. one\n\n    code'
-  await send(client, session, evil)
-  await client.ask(`/api/sessions/${session}`, { method: 'PATCH', body: { title: 'A # title\nof *two* lines' } })
-  const response = await client.fetch(`/api/sessions/${session}/export?format=markdown`)
-  t.match(response.headers.get('content-type'), 'text/markdown')
-  const text = await response.text()
-  const lines = text.split('\n')
-  t.equal(lines[0], '# A \\# title of \\*two\\* lines')
-  const outside = lines.filter((line) => !line.startsWith('>'))
-  t.strictSame(outside.filter((line) => line.startsWith('#')).map((line) => line.replace(/,.*/, '')), [lines[0], '## 1\\. User', '## 2\\. Bot'])
-  t.notMatch(outside.join('\n'), /script|```|evil/)
-  t.notMatch(text, /[^\\]<script/, 'what the user wrote is shown, and means nothing')
-  t.match(text, '> \\#\\ Bot'.replace('\\ ', ' '))
-})
-
-t.test('Markdown holds the branch that is spoken on', async (t) => {
-  const { client, rich } = await populate('lines')
-  const seqs = async () => {
-    const text = await (await client.fetch(`/api/sessions/${rich}/export?format=markdown`)).text()
-    return [...text.matchAll(/^## (\d+)/gm)].map(([, seq]) => Number(seq))
-  }
-  const shown = async () => (await client.ask<{ data: Array<{ seq: number }> }>(`/api/sessions/${rich}/messages`)).body.data.map(({ seq }) => seq)
-  t.strictSame(await seqs(), await shown())
-  await client.ask(`/api/sessions/${rich}`, { method: 'PATCH', body: { branchId: rich } })
-  t.strictSame(await seqs(), [1, 2, 3, 4])
-  t.strictSame(await shown(), [1, 2, 3, 4])
-})
-
 t.test('a file that does not fit is refused with the number of its line, and what came before stays', async (t) => {
-  const { client } = await populate('refused')
+  const { client } = await populate(here, 'refused')
   const file = await exported(client)
   const lines = file.trimEnd().split('\n')
   const number = lines.findIndex((line) => line.includes('"type":"message"')) + 2
@@ -204,7 +82,7 @@ t.test('a file that does not fit is refused with the number of its line, and wha
 })
 
 t.test('an id that is taken is a conflict, of which nothing more is said', async (t) => {
-  const { client, rich } = await populate('owner')
+  const { client, rich } = await populate(here, 'owner')
   const file = await exported(client)
   const stranger = await here.clientFor('thief', 'admin')
   const answer = await imports(stranger, file)
@@ -269,28 +147,6 @@ t.test('a body has a time to arrive, except one that is read as it comes', async
   t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":"x"}'], 1), /^HTTP\/1.1 201 /)
 })
 
-t.test('an export waits for what has begun, and cleans up after what never will', async (t) => {
-  const app = await startApp(t)
-  const { client, db } = app
-  const { session: dead } = await leaveTurn(app, { messages: 0 })
-  const session = await client.converse()
-  const { userMessage } = await send(client, session, 'Erase this.')
-  // As a process leaves it that has died between the log and the message.
-  await db.collection('sessions').updateOne({ _id: new ObjectId(session) }, {
-    $inc: { rev: 1 },
-    $set: {
-      log: [{ rev: 2, during: null, at: new Date(), type: 'message.deleted', messageId: new ObjectId(userMessage.id), data: { seq: 1 } }],
-      unsettledSince: new Date()
-    }
-  })
-  const file = await exported(client)
-  t.notMatch(file, /Erase this/)
-  t.match(linesOf(file).find(({ id }) => id === dead), { nextSeq: 1, tipId: null })
-  t.match(await (await client.fetch(`/api/sessions/${session}/export?format=markdown`)).text(), /^# Conversation\n[^]*## 1\\. User, \S+ \(deleted\)\n\n## 2/)
-  await app.app.chat.drain(0)
-  await t.rejects(exported(client), 'a server that goes down cuts it off')
-})
-
 t.test('more sessions and messages than are read or written at once', async (t) => {
   const { client, db } = await startApp(t)
   const configId = new ObjectId(await client.createConfig())
@@ -304,10 +160,9 @@ t.test('more sessions and messages than are read or written at once', async (t) 
     ...common, sessionId: _id, seq: i + 1, rev: i + 1, parentId: null, role: 'user', content: 'said', timestamp: now, status: 'completed'
   }))))
   const file = await exported(client)
-  const { counts } = linesOf(file).at(-1) as unknown as { counts: Counts }
+  const counts = countsOf(file)
   t.match(counts, { sessions: 104, messages: await db.collection('messages').countDocuments() })
   const there = await startApp(t)
-  const none = { configs: 0, sessions: 0, messages: 0 }
   t.strictSame((await imports(there.client, file)).body, { imported: counts, skipped: none })
   t.equal(content(await exported(there.client)), content(file))
   // What was lost in between comes back, and nothing twice.
@@ -319,7 +174,7 @@ t.test('more sessions and messages than are read or written at once', async (t) 
 })
 
 t.test('what is deleted while it is imported leaves nothing behind', async (t) => {
-  const { client, config } = await populate('deleting')
+  const { client, config } = await populate(here, 'deleting')
   const file = await exported(client)
   const { app, client: there, db } = await startApp(t)
   const { transfers } = app.store
@@ -345,7 +200,7 @@ t.test('what is deleted while it is imported leaves nothing behind', async (t) =
 })
 
 t.test('what is in a file twice is a conflict', async (t) => {
-  const { client } = await populate('twice')
+  const { client } = await populate(here, 'twice')
   const lines = (await exported(client)).trimEnd().split('\n')
   const { client: there } = await startApp(t)
   for (const type of ['session', 'message']) {
