@@ -1,22 +1,25 @@
 import { type SearchSegmentRepository } from '../store/search-segments.ts'
 import { type Progress, type SearchSourceRepository, type SourceMessage, type UnindexedSession } from '../store/search-sources.ts'
 import { buildSegment } from './segment.ts'
+import { type Shift } from './shift.ts'
 import { placesOf, type Tables } from './tables.ts'
 
 const SESSIONS_AT_ONCE = 200
 const MESSAGES_AT_ONCE = 2000
 const MESSAGES_OF_A_SESSION = 500
 
-/** Takes what was said into the index. Only the holder of the lease may. */
+/** Takes what was said into the index. */
 export class Indexing {
   readonly #sources: SearchSourceRepository
   readonly #segments: SearchSegmentRepository
   readonly #tables: Tables
+  readonly #shift: Shift
 
-  constructor (sources: SearchSourceRepository, segments: SearchSegmentRepository, tables: Tables) {
+  constructor (sources: SearchSourceRepository, segments: SearchSegmentRepository, tables: Tables, shift: Shift) {
     this.#sources = sources
     this.#segments = segments
     this.#tables = tables
+    this.#shift = shift
   }
 
   /** Sessions with something new, as many as one step is to deal with, and whether there are more of them. */
@@ -62,8 +65,8 @@ export class Indexing {
     const id = await this.#segments.begin(tenantId, [], figures)
     await this.#segments.writeBlocks(id, [...blocks.entries()])
     await this.#segments.writeTable(id, table)
-    if (!await this.#segments.advance(id, 'building', 'unchecked')) {
-      // Another process took us for dead and has tidied up.
+    // Who took over meanwhile has tidied up, and then the segment is gone, or indexes the same messages.
+    if (!await this.#shift.confirm() || !await this.#segments.advance(id, 'building', 'unchecked')) {
       await this.#segments.remove({ id, buckets: figures.buckets })
       return
     }

@@ -3,25 +3,23 @@ import { decodeBlock, type Postings } from './postings.ts'
 import {
   bucketsFor, commonTerms, encodeBuckets, figuresOf, ID_BYTES, idAt, type SegmentTable
 } from './segment.ts'
+import { type Shift } from './shift.ts'
 import { placesOf, type Tables } from './tables.ts'
-
-/** Runs a step of the work, and rests after it. */
-export type Step = <T>(work: () => Promise<T>) => Promise<T>
 
 const BLOCKS_A_STEP = 32
 
 const GONE = -1
 
-/** Makes one segment of several, or of one whose messages have left it. Only the holder of the lease may. */
+/** Makes one segment of several, or of one whose messages have left it. */
 export class Merging {
   readonly #repository: SearchSegmentRepository
   readonly #tables: Tables
-  readonly #step: Step
+  readonly #shift: Shift
 
-  constructor (repository: SearchSegmentRepository, tables: Tables, step: Step) {
+  constructor (repository: SearchSegmentRepository, tables: Tables, shift: Shift) {
     this.#repository = repository
     this.#tables = tables
-    this.#step = step
+    this.#shift = shift
   }
 
   /** Joins segments of one tenant and leaves out what is dead in them. Can be cut off anywhere: see `settle` and `tidy`. */
@@ -39,8 +37,9 @@ export class Merging {
     const id = await this.#repository.begin(sources[0]!.tenantId, sources.map((source) => source.id), figures)
     const written = await this.#writeBlocks(id, { sources, places, buckets, count: figures.count })
     await this.#repository.writeTable(id, { ...table, common: written.common })
-    if (await this.#repository.advance(id, 'building', 'replacing', { bytes: written.bytes })) await this.settle(id)
-    // Another process took us for dead and has tidied up.
+    // Who took over meanwhile has tidied up, and then the segment is gone, or has changed what it was made from.
+    const isOurs = await this.#shift.confirm() && await this.#repository.advance(id, 'building', 'replacing', { bytes: written.bytes })
+    if (isOurs) await this.settle(id)
     else await this.#repository.remove({ id, buckets })
   }
 
@@ -82,7 +81,7 @@ export class Merging {
     const common = new Map<string, number>()
     let bytes = 0
     for (let rest = 0; rest < step; rest++) {
-      await this.#step(async () => {
+      await this.#shift.step(async () => {
         const terms = await this.#termsOf(sources, places, step, rest)
         const blocks = encodeBuckets(terms, buckets, step, rest)
         await this.#repository.writeBlocks(id, blocks)

@@ -1,4 +1,4 @@
-import { MongoClient, ObjectId, type Binary, type Db } from 'mongodb'
+import { type Binary, type Db, MongoClient, ObjectId, type WithId } from 'mongodb'
 import { type Test } from 'tap'
 import { Finder } from '../../src/search/finder.ts'
 import { Forgetting } from '../../src/search/forgetting.ts'
@@ -29,11 +29,29 @@ function interrupted<T extends object> (target: T, interrupt: () => Promise<void
   })
 }
 
-/** A store with an index, without a server around it. */
+/** A store without a server around it; gives tenants of their own, whose index nobody is working on. */
+export async function openIndexes (t: Test): Promise<() => Promise<TestIndex>> {
+  const client = new MongoClient(await storeUri(), { ignoreUndefined: true })
+  const db = client.db(databaseName())
+  t.teardown(async () => {
+    await db.dropDatabase()
+    await client.close()
+  })
+  const store = await openStore(db)
+  return async () => {
+    const index = new TestIndex(db, store)
+    await db.collection('configs').insertOne({ _id: index.configId, tenantId: index.tenantId, deletedAt: null })
+    await index.lapse()
+    return index
+  }
+}
+
+/** The index of a tenant. */
 export class TestIndex {
   readonly db: Db
   readonly store: Store
-  readonly #configs = new Map([['first', new ObjectId()], ['second', new ObjectId()]])
+  readonly configId = new ObjectId()
+  readonly tenantId = this.configId.toHexString()
   #clock = 0
 
   constructor (db: Db, store: Store) {
@@ -41,22 +59,10 @@ export class TestIndex {
     this.store = store
   }
 
-  static async open (t: Test): Promise<TestIndex> {
-    const client = new MongoClient(await storeUri(), { ignoreUndefined: true })
-    const db = client.db(databaseName())
-    t.teardown(async () => {
-      await db.dropDatabase()
-      await client.close()
-    })
-    const index = new TestIndex(db, await openStore(db))
-    await db.collection('configs').insertMany(Array.from(index.#configs, ([tenantId, _id]) => ({ _id, tenantId, deletedAt: null })))
-    return index
-  }
-
   /** Says something in a session of its own. */
-  async say (tenantId: string, ...texts: string[]): Promise<Said[]> {
+  async say (...texts: string[]): Promise<Said[]> {
     const [session, now] = [new ObjectId(), new Date()]
-    const configId = this.#configs.get(tenantId)
+    const { tenantId, configId } = this
     const messages = texts.map((content, i) => ({
       _id: new ObjectId(),
       tenantId,
@@ -127,51 +133,64 @@ export class TestIndex {
     await this.db.collection<{ _id: string }>('leases').deleteMany({})
   }
 
-  async forget (tenantId: string, ...said: Said[]): Promise<void> {
-    await new Forgetting(this.store.searchSegments, new Tables(this.store.searchSegments)).forget(tenantId, new Set(said.map(({ id }) => id)))
+  async forget (...said: Said[]): Promise<void> {
+    await new Forgetting(this.store.searchSegments, new Tables(this.store.searchSegments)).forget(this.tenantId, new Set(said.map(({ id }) => id)))
   }
 
-  /** The texts that a search finds, the best first. */
-  async find (tenantId: string, q: string, query: { configId?: string, userId?: string, cursor?: string, limit?: number } = {}): Promise<string[]> {
+  /** The texts that a search finds, the best first. `interruption`: before each of its steps in the index. */
+  async find (q: string, interruption: Interruption = () => {}): Promise<string[]> {
     const { searchSegments, searchSources: sources, messages, chatbots } = this.store
-    const reader = new IndexReader(searchSegments, new Tables(searchSegments))
-    const { limit = 50, cursor, ...scope } = query
-    const { data } = await new Finder({ reader, sources, messages, chatbots })
-      .find({ tenantId, ...scope }, { q, limit, ...(cursor !== undefined && { cursor }) })
+    let step = 0
+    const segments = interrupted(searchSegments, async () => { await interruption(++step) })
+    const reader = new IndexReader(segments, new Tables(segments))
+    const { data } = await new Finder({ reader, sources, messages, chatbots }).find({ tenantId: this.tenantId }, { q, limit: 50 })
     return data.map(({ message }) => message.content)
+  }
+
+  /** How many sessions are not indexed to their end. */
+  async unindexed (): Promise<number> {
+    return await this.db.collection('sessions').countDocuments({ tenantId: this.tenantId, unindexed: true })
+  }
+
+  async segments (): Promise<Array<WithId<{ state: string, count: number, buckets: number }>>> {
+    return await this.db.collection<{ state: string, count: number, buckets: number }>('searchSegments').find({ tenantId: this.tenantId }).toArray()
   }
 
   /** The ids of all messages in the index. Throws where its parts do not fit together, or where it holds one twice. */
   async indexed (): Promise<Set<string>> {
-    const [segments, tables, blocks] = await Promise.all(['searchSegments', 'searchTables', 'searchBlocks'].map(async (name) =>
-      await this.db.collection<{ _id: string, state: string, count: number, buckets: number, data: Binary }>(name).find().toArray()))
     const found = new Set<string>()
-    for (const { _id, state, count, buckets } of segments!) {
-      if (state !== 'ready') throw new Error(`the segment ${_id} is ${state}`)
-      const table = (await this.store.searchSegments.tables([_id])).get(_id)
+    for (const { _id, state, count, buckets } of await this.segments()) {
+      const id = String(_id)
+      if (state !== 'ready') throw new Error(`the segment ${id} is ${state}`)
+      const table = (await this.store.searchSegments.tables([id])).get(id)
       if (table?.times.length !== count) throw new Error('the table has other messages than the segment')
       const places = new Set<number>()
-      for (let bucket = 0; bucket < buckets; bucket++) {
-        const block = blocks!.find((block) => block._id === `${_id}:${bucket}`)!
-        for (const [, postings] of decodeBlock(block.data.buffer)) postings.forEach((place, i) => i % 2 === 0 && places.add(place))
+      for (const block of await this.store.searchSegments.blocks(Array.from({ length: buckets }, (_, bucket) => [id, bucket]))) {
+        for (const [, postings] of decodeBlock(block!)) postings.forEach((place, i) => i % 2 === 0 && places.add(place))
       }
       if (places.size !== count || Math.max(...places) !== count - 1) throw new Error('the postings are of other messages')
       for (const place of places) {
-        const id = idAt(table.ids, place)
-        if (found.has(id)) throw new Error(`${id} is there twice`)
-        found.add(id)
+        const message = idAt(table.ids, place)
+        if (found.has(message)) throw new Error(`${message} is there twice`)
+        found.add(message)
       }
     }
-    if (tables!.length !== segments!.length) throw new Error('a table without a segment')
-    if (blocks!.length !== segments!.reduce((sum, { buckets }) => sum + buckets, 0)) throw new Error('a block without a segment')
     return found
   }
 
-  /** Whether some letters stand anywhere in what the index has stored. */
+  /** Whether some letters stand anywhere in what the indexes of all tenants have stored. */
   async holds (letters: string): Promise<boolean> {
     const blocks = await this.db.collection<{ data: Binary }>('searchBlocks').find().toArray()
     const tables = await this.db.collection('searchTables').find().toArray()
     return blocks.some(({ data }) => Buffer.from(data.buffer).includes(letters)) || JSON.stringify(tables).includes(letters)
+  }
+
+  /** How many tables and blocks belong to no segment, of whatever tenant. */
+  async orphans (): Promise<number> {
+    const of = async (name: string) => await this.db.collection<{ _id: string }>(name).find().project<{ _id: string }>({ _id: 1 }).toArray()
+    const segments = new Set((await of('searchSegments')).map(({ _id }) => _id))
+    const parts = [...await of('searchTables'), ...await of('searchBlocks')]
+    return parts.filter(({ _id }) => !segments.has(_id.split(':')[0]!)).length
   }
 }
 
@@ -180,13 +199,13 @@ async function prepare (index: TestIndex): Promise<Said[]> {
   const indexer = index.indexer()
   const said: Said[] = []
   for (let i = 0; i < 7; i++) {
-    said.push(...await index.say('first', `apples old${i}q`, 'pears'))
+    said.push(...await index.say(`apples ${index.tenantId}old${i}q`, 'pears'))
     await indexer.round()
   }
-  await index.forget('first', said[0]!)
+  await index.forget(said[0]!)
   await index.db.collection('messages').deleteOne({ _id: new ObjectId(said[0]!.id) })
   await index.lapse()
-  return [...said.slice(1), ...await index.say('first', 'apples', 'pears')]
+  return [...said.slice(1), ...await index.say('apples', 'pears')]
 }
 
 const idsOf = (said: Said[]) => new Set(said.map(({ id }) => id))
@@ -206,23 +225,42 @@ export async function dieAt (index: TestIndex, step: number): Promise<{ isReache
   return { isReached, expected: idsOf(said) }
 }
 
+/** An indexer stalls at a step, is taken for dead, and goes on when another one has taken over. */
+export async function stallAt (index: TestIndex, step: number): Promise<{ isReached: boolean, expected: Set<string> }> {
+  let isReached = false
+  const said = await prepare(index)
+  const stalled = index.indexer(async (n) => {
+    if (n !== step) return
+    isReached = true
+    await index.lapse()
+    await index.run(index.indexer())
+  })
+  // What it finds changed under its hands may end it.
+  await index.run(stalled).catch(() => {})
+  await index.lapse()
+  await index.run(index.indexer())
+  return { isReached, expected: idsOf(said) }
+}
+
 /** At a step of the indexer, two messages are erased and a session is purged. `erased`: some letters of them. */
 export async function eraseAt (
   index: TestIndex, step: number
 ): Promise<{ isReached: boolean, expected: Set<string>, erased: string[] }> {
   let isReached = false
   const said = await prepare(index)
-  const [fresh] = await index.say('first', 'apples freshq')
-  const whole = await index.say('first', 'apples wholeq', 'pears wholeq')
+  const [fresh] = await index.say(`apples ${index.tenantId}freshq`)
+  const whole = await index.say(`apples ${index.tenantId}wholeq`, `pears ${index.tenantId}wholeq`)
   const old = said[3]!
+  let isSettling = false
   const indexer = index.indexer(async (n) => {
-    if (n !== step) return
+    if (n !== step || isSettling) return
     isReached = true
     await Promise.all([erase(index, old), erase(index, fresh!), purge(index, whole)])
   })
   await index.run(indexer)
+  isSettling = true
   await index.run(indexer)
-  return { isReached, expected: idsOf(said.filter((one) => one !== old)), erased: ['old2q', 'freshq', 'wholeq'] }
+  return { isReached, expected: idsOf(said.filter((one) => one !== old)), erased: ['old2q', 'freshq', 'wholeq'].map((letters) => index.tenantId + letters) }
 }
 
 /** Erases a message as a change of its session does. */
@@ -230,7 +268,7 @@ async function erase (index: TestIndex, said: Said): Promise<void> {
   const [_id, sessionId] = [new ObjectId(said.id), new ObjectId(said.session)]
   const sessions = index.db.collection('sessions')
   await sessions.updateOne({ _id: sessionId }, { $set: { log: [{ type: 'message.deleted', messageId: _id }] }, $inc: { rev: 1 } })
-  await index.forget('first', said)
+  await index.forget(said)
   await index.db.collection('messages').updateOne({ _id }, { $set: { status: 'deleted', content: '' } })
   await sessions.updateOne({ _id: sessionId }, { $set: { log: [] } })
 }
@@ -239,7 +277,7 @@ async function erase (index: TestIndex, said: Said): Promise<void> {
 async function purge (index: TestIndex, said: Said[]): Promise<void> {
   const _id = new ObjectId(said[0]!.session)
   await index.db.collection('sessions').updateOne({ _id }, { $set: { status: 'deleted' } })
-  await index.forget('first', ...said)
+  await index.forget(...said)
   await index.db.collection('messages').deleteMany({ sessionId: _id })
   await index.db.collection('sessions').deleteOne({ _id })
 }
