@@ -112,7 +112,7 @@ export class Finder {
   /** Those of the candidates that are still there. */
   async #look ({ tenantId, userId, configId }: Scope, candidates: readonly Candidate[]): Promise<Found[]> {
     const { messages, sources, chatbots } = this.#options
-    const found = await messages.some(candidates.map(({ id }) => id))
+    const found = await messages.withIds(candidates.map(({ id }) => id))
     const distinct = (key: 'sessionId' | 'configId') => [...new Set(found.map((message) => message[key]))]
     const [sessions, living] = await Promise.all([sources.readable(distinct('sessionId')), chatbots.living(tenantId, distinct('configId'))])
     const isReadable = (message: Message) => {

@@ -2,6 +2,8 @@ import { type SearchSegmentRepository, type StoredSegment } from '../store/searc
 import { rangeOf } from './indexing.ts'
 import { placesOf, type Tables } from './tables.ts'
 
+const MAX_ATTEMPTS = 20
+
 /** Marks messages in the segments that have them. The indexer writes these anew without them. */
 export class Forgetting {
   readonly #segments: SearchSegmentRepository
@@ -15,11 +17,11 @@ export class Forgetting {
   /** Forgets messages of a tenant. What is not in the index is nothing to forget. */
   async forget (tenantId: string, ids: ReadonlySet<string>): Promise<void> {
     const [first, last] = rangeOf(ids)
-    let isDone = false
     // Where a segment was merged into another before it could be marked, that one has its messages now.
-    while (!isDone) {
+    for (let attempt = 1; ; attempt++) {
       const segments = (await this.#segments.of(tenantId)).filter(({ firstId, lastId }) => firstId <= last && lastId >= first)
-      isDone = await this.#mark(segments, ids)
+      if (await this.#mark(segments, ids)) return
+      if (attempt === MAX_ATTEMPTS) throw new Error('The segments of the search index do not come to rest.')
     }
   }
 

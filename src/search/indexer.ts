@@ -7,6 +7,7 @@ import { Shift } from './shift.ts'
 import { type Tables } from './tables.ts'
 
 const LOOK_MS = 1000
+const LOOK_WHILE_OTHERS_WORK_MS = 10_000
 const LOOK_AGAIN_AFTER_FAILURE_MS = 5000
 
 // Where a quarter of a segment is to leave it, that is worth writing it anew at once. Fewer are given some time to become
@@ -58,7 +59,8 @@ export class Indexer {
     while (!this.#shift.isClosed) {
       let restMs = LOOK_MS
       try {
-        if (await this.round()) restMs = 0
+        if (!await this.#shift.hold()) restMs = LOOK_WHILE_OTHERS_WORK_MS
+        else if (await this.round()) restMs = 0
       } catch (error) {
         if (!this.#shift.isClosed) this.#options.log.warn({ err: error }, 'indexing for the search failed; it is tried again')
         restMs = LOOK_AGAIN_AFTER_FAILURE_MS

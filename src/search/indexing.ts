@@ -1,7 +1,7 @@
 import { type SearchSegmentRepository } from '../store/search-segments.ts'
 import { type Progress, type SearchSourceRepository, type SourceMessage, type UnindexedSession } from '../store/search-sources.ts'
 import { buildSegment } from './segment.ts'
-import { type Shift } from './shift.ts'
+import { type Shift, ShiftEnded } from './shift.ts'
 import { placesOf, type Tables } from './tables.ts'
 
 const SESSIONS_AT_ONCE = 200
@@ -68,7 +68,7 @@ export class Indexing {
     // Who took over meanwhile has tidied up, and then the segment is gone, or indexes the same messages.
     if (!await this.#shift.confirm() || !await this.#segments.advance(id, 'building', 'unchecked')) {
       await this.#segments.remove({ id, buckets: figures.buckets })
-      return
+      throw new ShiftEnded()
     }
     // What is erased from now on is marked by who erases it. What was erased before, while it was being indexed, is not.
     const gone = await this.#sources.gone(fresh, sessions)

@@ -3,7 +3,7 @@ import { decodeBlock, type Postings } from './postings.ts'
 import {
   bucketsFor, commonTerms, encodeBuckets, figuresOf, ID_BYTES, idAt, type SegmentTable
 } from './segment.ts'
-import { type Shift } from './shift.ts'
+import { type Shift, ShiftEnded } from './shift.ts'
 import { placesOf, type Tables } from './tables.ts'
 
 const BLOCKS_A_STEP = 32
@@ -38,9 +38,11 @@ export class Merging {
     const written = await this.#writeBlocks(id, { sources, places, buckets, count: figures.count })
     await this.#repository.writeTable(id, { ...table, common: written.common })
     // Who took over meanwhile has tidied up, and then the segment is gone, or has changed what it was made from.
-    const isOurs = await this.#shift.confirm() && await this.#repository.advance(id, 'building', 'replacing', { bytes: written.bytes })
-    if (isOurs) await this.settle(id)
-    else await this.#repository.remove({ id, buckets })
+    if (!await this.#shift.confirm() || !await this.#repository.advance(id, 'building', 'replacing', { bytes: written.bytes })) {
+      await this.#repository.remove({ id, buckets })
+      throw new ShiftEnded()
+    }
+    await this.settle(id)
   }
 
   /**
@@ -68,7 +70,8 @@ export class Merging {
   async tidy (): Promise<void> {
     for (const segment of await this.#repository.unfinished()) {
       if (segment.state === 'replacing') await this.settle(segment.id)
-      else await this.#repository.remove(segment)
+      // Who is not dead, after all, finds that it is dropped and does not show it any more.
+      else if (await this.#repository.advance(segment.id, segment.state, 'dropped')) await this.#repository.remove(segment)
     }
   }
 

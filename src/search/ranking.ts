@@ -3,7 +3,7 @@ import { type Entry, PostingsBuffer } from './postings.ts'
 import { idAt, type SegmentFigures, type SegmentTable } from './segment.ts'
 
 /** A segment as it is searched. */
-export interface SearchedSegment extends Pick<SegmentFigures, 'count' | 'words'> {
+export interface SearchedSegment extends Pick<SegmentFigures, 'count' | 'words' | 'from' | 'to'> {
   readonly table: SegmentTable
   /** The places of messages that are not to be found. */
   readonly dead: readonly number[]
@@ -73,6 +73,7 @@ export function rank (segments: readonly SearchedSegment[], wanted: Wanted, stat
   const best = new Best<Candidate>(limit, compare)
   for (const segment of segments) {
     if (!wanted.filters.every((filter) => segment.entries.has(filter))) continue
+    if (segment.to.getTime() < wanted.from || segment.from.getTime() >= wanted.to) continue
     const words = weighted(segment, wanted.words, statistics)
     if (words.length === 0) continue
     if (scores.length < segment.count) scores = new Float64Array(segment.count)

@@ -5,6 +5,13 @@ import { type LeaseRepository } from '../store/leases.ts'
 const LEASE = 'search-index'
 const LEASE_MS = 30_000
 
+/** The work on the index is another process's now, or is to end. */
+export class ShiftEnded extends Error {
+  constructor () {
+    super('The work on the search index has ended.')
+  }
+}
+
 /** The time in which the work on the index is ours. A process that dies or stalls is followed by another one. */
 export class Shift {
   readonly #leases: LeaseRepository
@@ -44,7 +51,7 @@ export class Shift {
 
   /** Does a step of the work, and rests for as long as that took. Throws where the shift has ended. */
   async step<T> (work: () => Promise<T>): Promise<T> {
-    if (this.isClosed || !await this.hold()) throw new Error('the work on the search index has ended')
+    if (this.isClosed || !await this.hold()) throw new ShiftEnded()
     return await this.#pace.step(work)
   }
 

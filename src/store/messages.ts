@@ -169,7 +169,7 @@ export class MessageRepository {
   }
 
   /** Those of some messages that are there, of whatever session. */
-  async some (ids: readonly string[]): Promise<Message[]> {
+  async withIds (ids: readonly string[]): Promise<Message[]> {
     const documents = await this.#collection
       .find({ _id: { $in: ids.map((id) => parseId(id)!) } }, { batchSize: ids.length + 1 })
       .toArray()

@@ -143,7 +143,7 @@ export class SearchSegmentRepository {
       await this.#blocks.deleteMany({ _id: { $in: Array.from({ length: count }, (_, i) => blockId(id, from + i)) } })
     }
     await this.#tables.deleteOne({ _id: id })
-    await this.#segments.deleteOne({ _id: id, state: { $nin: ['ready', 'replacing'] } })
+    await this.#segments.deleteOne({ _id: id })
   }
 
   /** Notes that messages are to leave a segment. False: it was dropped; another may have them. */
