@@ -1,18 +1,34 @@
 import SerializerSelector, { type SerializerCompiler, type SerializerFactory } from '@fastify/fast-json-stringify-compiler'
+import { LRUCache } from 'lru-cache'
+
+type Serialize = ReturnType<SerializerCompiler>
 
 const compilerFor = SerializerSelector()
 
+// By the components that they refer to. Each plugin of routes asks for a compiler, and all of them, in all apps of a
+// process, have nearly always the same components.
+const compilers = new LRUCache<string, SerializerCompiler>({ max: 8 })
+
 /**
- * Compiles each response schema once. Nearly every response of every route refers to the same few components, and
- * compiling them anew each time is what would take longest when the server starts.
+ * Compiles each response schema once, and not before a response needs it: together they would take most of the time
+ * until the server listens.
  */
 export const buildSerializer: SerializerFactory = (externalSchemas, options) => {
-  const compile: SerializerCompiler = compilerFor(externalSchemas, options)
-  const compiled = new Map<string, ReturnType<SerializerCompiler>>()
+  const key = JSON.stringify(externalSchemas)
+  const known = compilers.get(key) ?? compileOnce(compilerFor(externalSchemas, options))
+  compilers.set(key, known)
+  return known
+}
+
+function compileOnce (compile: SerializerCompiler): SerializerCompiler {
+  const compiled = new Map<string, Serialize>()
   return (route) => {
     const key = JSON.stringify(route.schema)
-    const serialize = compiled.get(key) ?? compile(route)
-    compiled.set(key, serialize)
-    return serialize
+    let serialize: Serialize | undefined
+    return (data) => {
+      serialize ??= compiled.get(key) ?? compile(route)
+      compiled.set(key, serialize)
+      return serialize(data)
+    }
   }
 }
