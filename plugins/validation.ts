@@ -21,7 +21,7 @@ const fromText = { ...strict, coerceTypes: true, useDefaults: true }
 
 type Build = ReturnType<typeof AjvCompiler>
 type Compile = ReturnType<Build>
-type Validate = ReturnType<Compile> & { errors?: unknown }
+type Validate = ReturnType<Compile>
 
 // By the components that they refer to: each plugin of routes asks for a compiler, and nearly all want the same.
 const compilers = new LRUCache<string, Compile>({ max: 8 })
@@ -43,14 +43,15 @@ function compilerFor (externalSchemas: Parameters<Build>[0]): Compile {
   const rest = build(externalSchemas, { customOptions: fromText })
   return (route) => {
     let compiled: Validate | undefined
-    const validate: Validate = (data) => {
+    const validate = (data: unknown) => {
       compiled ??= (route as { httpPart?: string }).httpPart === 'body' ? body(route) : rest(route)
       const isValid = compiled(data)
       // Where the framework looks for them.
       validate.errors = compiled.errors
       return isValid
     }
-    return validate
+    validate.errors = null as Validate['errors']
+    return validate as Validate
   }
 }
 

@@ -12,8 +12,8 @@ const searchRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     schema: {
       operationId: 'searchMessages',
       summary: 'Search what was said, the best match first',
-      description: 'Case, accents and common endings do not matter. A message can be found as soon as it was sent, a reply as soon as ' +
-        'it has ended. With the scope `chat`, only the caller\'s own sessions are searched.',
+      description: 'Case, accents and common endings do not matter. A message can be found as soon as it was sent, a reply as soon ' +
+        'as it has ended. With the scope `chat`, only the caller\'s own sessions are searched.',
       tags: ['messages'],
       querystring: SearchQuery,
       response: { 200: Ref(SearchPage), ...guarded() }

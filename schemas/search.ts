@@ -8,9 +8,9 @@ const offset = (description: string) => Type.Integer({ minimum: 0, description }
 export const SearchQuery = Type.Object({
   q: NonBlankText({
     maxLength: 500,
-    description: 'The words to look for, in any language. A message is found by any of them. Beyond the first 24 words nothing is looked at.'
+    description: 'The words to look for, in any language. A message is found by any of them; the first 24 different ones count.'
   }),
-  configId: Type.Optional(Type.String({ pattern: '^[0-9a-f]{24}$', description: 'Only messages of conversations with this chatbot.' })),
+  configId: Type.Optional(Type.String({ pattern: '^[0-9a-f]{24}$', description: 'Only conversations with this chatbot.' })),
   userId: Type.Optional(UserId),
   from: time('Only messages of this time or later.'),
   to: time('Only messages before this time.'),
@@ -22,7 +22,9 @@ export type SearchQuery = Static<typeof SearchQuery>
 export const SearchHit = Type.Object({
   message: Ref(Message),
   score: Type.Number({ description: 'How well it matches: comparable within one search only.' }),
-  snippet: Type.String({ description: 'The part of the text with the most of the words, as plain text: escape it where you show it as HTML.' }),
+  snippet: Type.String({
+    description: 'The part of the text with the most of the words, as plain text: escape it where you show it as HTML.'
+  }),
   highlights: Type.Array(Type.Object({
     start: offset('The first UTF-16 code unit.'),
     end: offset('The one after the last.')

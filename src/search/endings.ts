@@ -4,7 +4,8 @@
 const LATIN = /(?<=.{4})(?:ing|ung|ern|e[dmnrs]|ar|ly|(?<!s)s|[aeiouy])$/
 const LATIN_PLURAL = /(?<=[sxz]|[cs]h)es$|(?<=^..[^aeious])s$/
 const LATIN_Y = /(?<=..)ie[sd]$/
-const CYRILLIC = /(?<=.{3})(?:[ая]ми|[оеы]го|[оеы]му|[ыи]ми|[ое]в|[оеиы]и|[ая]я|[оеы]е|[уюое]ю|[оеая]м|[ыиая]х|[аеиоуыьэюяі])$/
+const CYRILLIC =
+  /(?<=.{3})(?:[ая]ми|[оеы]го|[оеы]му|[ыи]ми|[ое]в|[оеиы]и|[ая]я|[оеы]е|[уюое]ю|[оеая]м|[ыиая]х|[аеиоуыьэюяі])$/
 const GREEK = /(?<=.{3})(?:ουσ|εισ|ων|[εοαηι]σ|οι|ου|[αεηιο])$/
 const DOUBLE = /([^aeiouy\d])\1$/
 // "orderings" has two endings, "deliverers" three.

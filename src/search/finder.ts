@@ -114,12 +114,15 @@ export class Finder {
     const { messages, sources, chatbots } = this.#options
     const found = await messages.withIds(candidates.map(({ id }) => id))
     const distinct = (key: 'sessionId' | 'configId') => [...new Set(found.map((message) => message[key]))]
-    const [sessions, living] = await Promise.all([sources.readable(distinct('sessionId')), chatbots.living(tenantId, distinct('configId'))])
+    const [sessions, living] = await Promise.all([
+      sources.readable(distinct('sessionId')), chatbots.living(tenantId, distinct('configId'))
+    ])
+    const isInScope = (message: Message) => message.tenantId === tenantId &&
+      (userId ?? message.userId) === message.userId && (configId ?? message.configId) === message.configId
     const isReadable = (message: Message) => {
       const session = sessions.get(message.sessionId)
-      return session !== undefined && message.status !== 'deleted' && living.has(message.configId) &&
-        message.seq > session.clearedSeq && !session.leaving.has(message.id) &&
-        message.tenantId === tenantId && (userId ?? message.userId) === message.userId && (configId ?? message.configId) === message.configId
+      return session !== undefined && isInScope(message) && message.status !== 'deleted' && living.has(message.configId) &&
+        message.seq > session.clearedSeq && !session.leaving.has(message.id)
     }
     const byId = new Map(found.filter(isReadable).map((message) => [message.id, message]))
     return candidates.flatMap(({ id, score }) => {
@@ -145,7 +148,8 @@ function wordsOf (q: string): string[] {
 function statisticsOf (index: OpenIndex, words: readonly string[]): Statistics {
   const sum = (figure: 'count' | 'words') => index.segments.reduce((sum, segment) => sum + segment[figure], 0)
   const messages = sum('count')
-  return { messages, averageLength: sum('words') / messages, withTerm: new Map(words.map((word) => [word, index.countOf(word)])) }
+  const withTerm = new Map(words.map((word) => [word, index.countOf(word)]))
+  return { messages, averageLength: sum('words') / messages, withTerm }
 }
 
 function isCommon (word: string, { messages, withTerm }: Statistics): boolean {

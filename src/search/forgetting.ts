@@ -1,6 +1,5 @@
 import { type SearchSegmentRepository, type StoredSegment } from '../store/search-segments.ts'
-import { rangeOf } from './indexing.ts'
-import { placesOf, type Tables } from './tables.ts'
+import { placesOf, type Tables, thoseWithin } from './tables.ts'
 
 const MAX_ATTEMPTS = 20
 
@@ -16,11 +15,9 @@ export class Forgetting {
 
   /** Forgets messages of a tenant. What is not in the index is nothing to forget. */
   async forget (tenantId: string, ids: ReadonlySet<string>): Promise<void> {
-    const [first, last] = rangeOf(ids)
     // Where a segment was merged into another before it could be marked, that one has its messages now.
     for (let attempt = 1; ; attempt++) {
-      const segments = (await this.#segments.of(tenantId)).filter(({ firstId, lastId }) => firstId <= last && lastId >= first)
-      if (await this.#mark(segments, ids)) return
+      if (await this.#mark(thoseWithin(await this.#segments.of(tenantId), ids), ids)) return
       if (attempt === MAX_ATTEMPTS) throw new Error('The segments of the search index do not come to rest.')
     }
   }

@@ -86,7 +86,8 @@ export class OpenIndex {
 
   /** How many messages have a term, as far as it was read or is known. */
   countOf (term: string): number {
-    return this.segments.reduce((sum, { table, entries }) => sum + (entries.get(term)?.messages ?? table.common.get(term) ?? 0), 0)
+    const counts = this.segments.map(({ table, entries }) => entries.get(term)?.messages ?? table.common.get(term) ?? 0)
+    return counts.reduce((sum, count) => sum + count, 0)
   }
 
   async #read (terms: readonly string[], isWanted: (segment: OpenSegment, term: string) => boolean): Promise<void> {

@@ -10,8 +10,8 @@ const LOOK_MS = 1000
 const LOOK_WHILE_OTHERS_WORK_MS = 10_000
 const LOOK_AGAIN_AFTER_FAILURE_MS = 5000
 
-// Where a quarter of a segment is to leave it, that is worth writing it anew at once. Fewer are given some time to become
-// more, because the cost is the same.
+// Where a quarter of a segment is to leave it, that is worth writing it anew at once. Fewer are given some time to
+// become more, because the cost is the same.
 const SWEPT_SHARE = 4
 const SWEPT_AFTER_MS = 5000
 
@@ -25,7 +25,7 @@ export interface IndexerOptions {
   readonly now: () => number
 }
 
-/** Keeps the index up to date in the background: one process at a time, in small steps that leave others half of the store. */
+/** Keeps the index up to date in the background: one process at a time, in small steps that leave others half of the time. */
 export class Indexer {
   readonly #options: IndexerOptions
   readonly #shift: Shift
@@ -62,7 +62,8 @@ export class Indexer {
         if (!await this.#shift.hold()) restMs = LOOK_WHILE_OTHERS_WORK_MS
         else if (await this.round()) restMs = 0
       } catch (error) {
-        if (!this.#shift.isClosed) this.#options.log.warn({ err: error }, 'indexing for the search failed; it is tried again')
+        const { log } = this.#options
+        if (!this.#shift.isClosed) log.warn({ err: error }, 'indexing for the search failed; it is tried again')
         restMs = LOOK_AGAIN_AFTER_FAILURE_MS
       }
       await this.#shift.rest(restMs)
@@ -73,7 +74,8 @@ export class Indexer {
   async round (): Promise<boolean> {
     if (!await this.#shift.hold()) return false
     const { sessions, isMore } = await this.#indexing.next()
-    const tenants = sessions.length > 0 ? await this.#shift.step(async () => await this.#indexing.index(sessions)) : new Set<string>()
+    const index = async () => await this.#indexing.index(sessions)
+    const tenants = sessions.length > 0 ? await this.#shift.step(index) : new Set<string>()
     for (const tenantId of tenants) await this.#mergeOf(tenantId)
     await this.#sweep()
     // Those that brought nothing, because their replies are not written to the end, would be found over and over again.

@@ -1,8 +1,10 @@
 import { type SearchSegmentRepository } from '../store/search-segments.ts'
-import { type Progress, type SearchSourceRepository, type SourceMessage, type UnindexedSession } from '../store/search-sources.ts'
+import {
+  type Progress, type SearchSourceRepository, type SourceMessage, type UnindexedSession
+} from '../store/search-sources.ts'
 import { buildSegment } from './segment.ts'
 import { type Shift, ShiftEnded } from './shift.ts'
-import { placesOf, type Tables } from './tables.ts'
+import { placesOf, type Tables, thoseWithin } from './tables.ts'
 
 const SESSIONS_AT_ONCE = 200
 const MESSAGES_AT_ONCE = 2000
@@ -57,7 +59,9 @@ export class Indexing {
     return new Set(tenants.keys())
   }
 
-  async #add (tenantId: string, messages: readonly SourceMessage[], sessions: readonly UnindexedSession[]): Promise<void> {
+  async #add (
+    tenantId: string, messages: readonly SourceMessage[], sessions: readonly UnindexedSession[]
+  ): Promise<void> {
     const known = await this.#known(tenantId, messages)
     const fresh = messages.filter(({ id }) => !known.has(id))
     if (fresh.length === 0) return
@@ -70,7 +74,7 @@ export class Indexing {
       await this.#segments.remove({ id, buckets: figures.buckets })
       throw new ShiftEnded()
     }
-    // What is erased from now on is marked by who erases it. What was erased before, while it was being indexed, is not.
+    // What is erased from now on is marked by who erases it; what was erased while it was being indexed is not.
     const gone = await this.#sources.gone(fresh, sessions)
     const places = fresh.flatMap((message, place) => gone.has(message.id) ? [place] : [])
     if (places.length > 0) await this.#segments.mark(id, places)
@@ -80,15 +84,8 @@ export class Indexing {
   /** Those of the messages that are in the index, because a process died before it could note that. */
   async #known (tenantId: string, messages: readonly SourceMessage[]): Promise<Set<string>> {
     const ids = new Set(messages.map(({ id }) => id))
-    const [first, last] = rangeOf(ids)
-    const segments = (await this.#segments.of(tenantId)).filter(({ firstId, lastId }) => firstId <= last && lastId >= first)
+    const segments = thoseWithin(await this.#segments.of(tenantId), ids)
     const tables = await this.#tables.of(segments.map(({ id }) => id))
     return new Set([...tables.values()].flatMap((table) => [...placesOf(table, ids).keys()]))
   }
-}
-
-/** The smallest and the greatest of some identifiers. */
-export function rangeOf (ids: Iterable<string>): [first: string, last: string] {
-  const sorted = [...ids].sort()
-  return [sorted[0]!, sorted.at(-1)!]
 }

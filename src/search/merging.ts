@@ -22,13 +22,15 @@ export class Merging {
     this.#shift = shift
   }
 
-  /** Joins segments of one tenant and leaves out what is dead in them. Can be cut off anywhere: see `settle` and `tidy`. */
+  /** Joins segments of one tenant without what is dead in them. Can be cut off anywhere: see `settle` and `tidy`. */
   async merge (sources: readonly StoredSegment[]): Promise<void> {
     const tables = await this.#tables.of(sources.map(({ id }) => id))
     const parts = sources.map((segment) => ({ segment, table: tables.get(segment.id)! }))
     const { table, places } = joined(parts)
     if (table.times.length === 0) {
-      for (const source of sources) if (await this.#repository.drop(source.id, source.marks)) await this.#repository.remove(source)
+      for (const source of sources) {
+        if (await this.#repository.drop(source.id, source.marks)) await this.#repository.remove(source)
+      }
       return
     }
     const bytes = sources.reduce((sum, source) => sum + source.bytes, 0)
@@ -38,7 +40,8 @@ export class Merging {
     const written = await this.#writeBlocks(id, { sources, places, buckets, count: figures.count })
     await this.#repository.writeTable(id, { ...table, common: written.common })
     // Who took over meanwhile has tidied up, and then the segment is gone, or has changed what it was made from.
-    if (!await this.#shift.confirm() || !await this.#repository.advance(id, 'building', 'replacing', { bytes: written.bytes })) {
+    const { bytes: bytesWritten } = written
+    if (!await this.#shift.confirm() || !await this.#repository.advance(id, 'building', 'replacing', { bytes: bytesWritten })) {
       await this.#repository.remove({ id, buckets })
       throw new ShiftEnded()
     }
@@ -70,14 +73,17 @@ export class Merging {
   async tidy (): Promise<void> {
     for (const segment of await this.#repository.unfinished()) {
       if (segment.state === 'replacing') await this.settle(segment.id)
-      // Who is not dead, after all, finds that it is dropped and does not show it any more.
-      else if (await this.#repository.advance(segment.id, segment.state, 'dropped')) await this.#repository.remove(segment)
+      else await this.#dropUnseen(segment)
     }
   }
 
+  /** Who is not dead, after all, finds that the segment is dropped, and does not show it any more. */
+  async #dropUnseen (segment: StoredSegment): Promise<void> {
+    if (await this.#repository.advance(segment.id, segment.state, 'dropped')) await this.#repository.remove(segment)
+  }
+
   async #writeBlocks (
-    id: string,
-    { sources, places, buckets, count }: { sources: readonly StoredSegment[], places: Int32Array[], buckets: number, count: number }
+    id: string, { sources, places, buckets, count }: Plan
   ): Promise<{ bytes: number, common: Map<string, number> }> {
     // Terms whose buckets are the same modulo `step` are so in all sources: each has at least that many.
     const step = Math.min(Math.max(1, buckets / BLOCKS_A_STEP), ...sources.map((source) => source.buckets))
@@ -96,7 +102,7 @@ export class Merging {
   }
 
   async #termsOf (
-    sources: readonly StoredSegment[], places: Int32Array[], step: number, rest: number
+    sources: readonly StoredSegment[], places: readonly Int32Array[], step: number, rest: number
   ): Promise<Map<string, Postings>> {
     const wanted = sources.flatMap(({ id, buckets }, source) =>
       Array.from({ length: buckets / step }, (_, i) => ({ source, key: [id, i * step + rest] as const })))
@@ -114,6 +120,14 @@ export class Merging {
     })
     return terms
   }
+}
+
+interface Plan {
+  readonly sources: readonly StoredSegment[]
+  /** For each source, the new places of its messages. */
+  readonly places: readonly Int32Array[]
+  readonly buckets: number
+  readonly count: number
 }
 
 interface Part {
@@ -138,10 +152,8 @@ function joined (parts: readonly Part[]): { table: SegmentTable, places: Int32Ar
       return next++
     })
   })
-  const table = {
-    ids: ids.slice(0, next * ID_BYTES), times: times.slice(0, next), lengths: lengths.slice(0, next), common: new Map<string, number>()
-  }
-  return { table, places }
+  const [idsKept, timesKept, lengthsKept] = [ids.slice(0, next * ID_BYTES), times.slice(0, next), lengths.slice(0, next)]
+  return { table: { ids: idsKept, times: timesKept, lengths: lengthsKept, common: new Map() }, places }
 }
 
 const MERGED_AT_ONCE = 8

@@ -45,9 +45,8 @@ export function findTerm (block: Uint8Array, term: string): Entry | undefined {
   const wanted = Buffer.from(term)
   const entries = new EntryReader(block)
   while (entries.next()) {
-    if (entries.termLength === wanted.length && wanted.compare(block, entries.termStart, entries.termStart + wanted.length) === 0) {
-      return entries.entry
-    }
+    const { termStart: start, termLength: length } = entries
+    if (length === wanted.length && wanted.compare(block, start, start + length) === 0) return entries.entry
   }
   return undefined
 }
@@ -65,7 +64,7 @@ export function * decodeBlock (block: Uint8Array): Iterable<[term: string, posti
   }
 }
 
-/** Room for postings that are read: a common word has a hundred thousand, and to make new room for them takes too long. */
+/** Room for postings that are read: a common word has a hundred thousand, and to make room again takes too long. */
 export class PostingsBuffer {
   places = new Int32Array(0)
   counts = new Int32Array(0)

@@ -69,7 +69,9 @@ const buffer = new PostingsBuffer()
 let scores = new Float64Array(0)
 
 /** The best matches, at most `limit`, the best first. */
-export function rank (segments: readonly SearchedSegment[], wanted: Wanted, statistics: Statistics, limit: number): Candidate[] {
+export function rank (
+  segments: readonly SearchedSegment[], wanted: Wanted, statistics: Statistics, limit: number
+): Candidate[] {
   const best = new Best<Candidate>(limit, compare)
   for (const segment of segments) {
     if (!wanted.filters.every((filter) => segment.entries.has(filter))) continue
@@ -87,7 +89,9 @@ export function rank (segments: readonly SearchedSegment[], wanted: Wanted, stat
 }
 
 /** The words that a segment has, the most telling one first. */
-function weighted ({ entries }: SearchedSegment, words: readonly string[], { messages, withTerm }: Statistics): Weighted[] {
+function weighted (
+  { entries }: SearchedSegment, words: readonly string[], { messages, withTerm }: Statistics
+): Weighted[] {
   const found = words.flatMap((word) => {
     const entry = entries.get(word)
     const having = withTerm.get(word) ?? 0
@@ -119,7 +123,9 @@ function keepOnly (entry: Entry, count: number): void {
   scores.fill(0, next, count)
 }
 
-function collect ({ table }: SearchedSegment, words: readonly Weighted[], { from, to }: Wanted, best: Best<Candidate>): void {
+function collect (
+  { table }: SearchedSegment, words: readonly Weighted[], { from, to }: Wanted, best: Best<Candidate>
+): void {
   let possible = words.reduce((sum, { weight }) => sum + weight, 0)
   let least = best.worst?.score ?? 0
   for (const { entry, weight } of words) {

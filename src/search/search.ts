@@ -29,18 +29,19 @@ export class Search {
     this.#indexer.start()
   }
 
-  /** The messages that match best, of those that the caller may see. Throws `validation_failed` for a cursor that is none. */
+  /** The best matches that the caller may see. Throws `validation_failed` for a cursor that is none. */
   async find (principal: Principal, query: SearchQuery): Promise<SearchPage> {
     const scope = sessionScope(principal, 'sessions:read')
     const { userId = scope.userId, configId } = query
     if (scope.userId !== undefined && userId !== scope.userId) return { data: [], nextCursor: null }
-    return await this.#finder.find({ ...scope, ...(userId !== undefined && { userId }), ...(configId !== undefined && { configId }) }, query)
+    const narrowed = { ...scope, ...(userId !== undefined && { userId }), ...(configId !== undefined && { configId }) }
+    return await this.#finder.find(narrowed, query)
   }
 
   /**
    * Takes messages out of the index: no search finds them, and their words leave it within seconds. To be called after
-   * they were hidden from readers (by their session's log, its mark, or its `clearedSeq`), because what is being indexed
-   * at that moment is looked at once more afterwards. Idempotent; made for batches of some hundreds.
+   * they were hidden from readers (by their session's log, its mark, or its `clearedSeq`), because what is being
+   * indexed at that moment is looked at once more afterwards. Idempotent; made for batches of some hundreds.
    */
   async forget (messages: readonly Forgotten[]): Promise<void> {
     for (const [tenantId, ofTenant] of Map.groupBy(messages, ({ tenantId }) => tenantId)) {

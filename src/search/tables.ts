@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { type SearchSegmentRepository } from '../store/search-segments.ts'
+import { type SearchSegmentRepository, type StoredSegment } from '../store/search-segments.ts'
 import { ID_BYTES, idAt, type SegmentTable } from './segment.ts'
 
 // Some 24 bytes a message: the tables of 2,500,000.
@@ -33,6 +33,12 @@ export class Tables {
     }
     return known
   }
+}
+
+/** Those of the segments that may have messages with these ids: ids grow, and so do those of the segments. */
+export function thoseWithin (segments: readonly StoredSegment[], ids: ReadonlySet<string>): StoredSegment[] {
+  const sorted = [...ids].sort()
+  return segments.filter(({ firstId, lastId }) => firstId <= sorted.at(-1)! && lastId >= sorted[0]!)
 }
 
 /** The places that messages have in a table; of those that it has. */

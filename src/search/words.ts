@@ -4,7 +4,8 @@ import { withoutEnding } from './endings.ts'
 export type OnWord = (terms: readonly string[], start: number, end: number) => void
 
 // Writing that puts no space between words is left to ICU's dictionaries, which are some twenty times slower than this.
-const SPACELESS = '\\p{sc=Han}\\p{sc=Hira}\\p{sc=Kana}\\u30fc\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmr}\\p{sc=Mymr}\\p{sc=Tibt}'
+const SPACELESS =
+  '\\p{sc=Han}\\p{sc=Hira}\\p{sc=Kana}\\u30fc\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmr}\\p{sc=Mymr}\\p{sc=Tibt}'
 const WORD = new RegExp(`[[\\p{L}\\p{N}\\p{M}]--[${SPACELESS}]]+|[${SPACELESS}]+`, 'gv')
 const IS_SPACELESS = new RegExp(`^[${SPACELESS}]`, 'v')
 const HANGUL = /^\p{sc=Hang}/u

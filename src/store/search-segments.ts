@@ -48,7 +48,8 @@ const BLOCKS_AT_ONCE = 500
 
 const blockId = (segmentId: string, bucket: number) => `${segmentId}:${bucket}`
 
-const binary = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Binary(new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength))
+const binary = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+  new Binary(new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength))
 
 /** A copy: what the driver hands out is a part of all that it has received. */
 const copied = (data: Binary): ArrayBuffer => Uint8Array.from(data.buffer).buffer
@@ -59,7 +60,7 @@ function toSegment ({ _id, dead, marked: _, ...rest }: SegmentDocument): StoredS
 
 const markable: SegmentState[] = ['unchecked', 'ready', 'replacing']
 
-/** The collections of the search index: `searchSegments`, and for each the table of its messages and the blocks of its terms. */
+/** The search index: `searchSegments`, and for each of them the table of its messages and the blocks of its terms. */
 export class SearchSegmentRepository {
   readonly #segments: Collection<SegmentDocument>
   readonly #tables: Collection<TableDocument>
@@ -102,7 +103,8 @@ export class SearchSegmentRepository {
   /** Announces a segment whose blocks are to come. */
   async begin (tenantId: string, replaces: readonly string[], figures: SegmentFigures): Promise<string> {
     const _id = newId()
-    await this.#segments.insertOne({ _id, tenantId, state: 'building', replaces: [...replaces], dead: [], marked: false, ...figures })
+    const empty = { dead: [], marked: false }
+    await this.#segments.insertOne({ _id, tenantId, state: 'building', replaces: [...replaces], ...empty, ...figures })
     return _id
   }
 
@@ -117,14 +119,18 @@ export class SearchSegmentRepository {
   }
 
   async writeBlocks (id: string, blocks: ReadonlyArray<readonly [bucket: number, block: Uint8Array]>): Promise<void> {
-    for (let i = 0; i < blocks.length; i += BLOCKS_AT_ONCE) {
-      await this.#blocks.insertMany(blocks.slice(i, i + BLOCKS_AT_ONCE).map(([bucket, block]) => ({ _id: blockId(id, bucket), data: binary(block) })))
+    const documents = blocks.map(([bucket, block]) => ({ _id: blockId(id, bucket), data: binary(block) }))
+    for (let i = 0; i < documents.length; i += BLOCKS_AT_ONCE) {
+      await this.#blocks.insertMany(documents.slice(i, i + BLOCKS_AT_ONCE))
     }
   }
 
   /** Moves a segment on, with what is known of it by now. False: it is not where it was thought to be. */
-  async advance (id: string, from: SegmentState, to: SegmentState, figures: Partial<SegmentFigures> = {}): Promise<boolean> {
-    const { matchedCount } = await this.#segments.updateOne({ _id: id, state: from }, { $set: { state: to, ...figures } })
+  async advance (
+    id: string, from: SegmentState, to: SegmentState, figures: Partial<SegmentFigures> = {}
+  ): Promise<boolean> {
+    const update = { $set: { state: to, ...figures } }
+    const { matchedCount } = await this.#segments.updateOne({ _id: id, state: from }, update)
     return matchedCount === 1
   }
 
@@ -167,7 +173,9 @@ export class SearchSegmentRepository {
   }
 
   /** Blocks of segments, in the order asked for; undefined where one is not there. */
-  async blocks (wanted: ReadonlyArray<readonly [segmentId: string, bucket: number]>): Promise<Array<Uint8Array | undefined>> {
+  async blocks (
+    wanted: ReadonlyArray<readonly [segmentId: string, bucket: number]>
+  ): Promise<Array<Uint8Array | undefined>> {
     const ids = wanted.map(([segmentId, bucket]) => blockId(segmentId, bucket))
     const distinct = [...new Set(ids)]
     const found = await this.#blocks.find({ _id: { $in: distinct } }, { batchSize: distinct.length + 1 }).toArray()

@@ -54,8 +54,10 @@ interface SourceDocument extends Omit<SourceMessage, 'id' | 'configId' | 'sessio
   sessionId: ObjectId
 }
 
-function toSource ({ _id, tenantId, configId, userId, sessionId, seq, timestamp, status, content }: SourceDocument): SourceMessage {
-  return { id: _id.toHexString(), configId: configId.toHexString(), sessionId: sessionId.toHexString(), tenantId, userId, seq, timestamp, status, content }
+function toSource (document: SourceDocument): SourceMessage {
+  const { _id, tenantId, configId, userId, sessionId, seq, timestamp, status, content } = document
+  const ids = { id: _id.toHexString(), configId: configId.toHexString(), sessionId: sessionId.toHexString() }
+  return { ...ids, tenantId, userId, seq, timestamp, status, content }
 }
 
 /** What the search index is made from: sessions and their messages, as the index looks at them. */
@@ -106,7 +108,9 @@ export class SearchSourceRepository {
   }
 
   /** Of each session, at most `limit` messages that may not be in the index: from the oldest or the newest on. */
-  async messagesOf (sessions: readonly UnindexedSession[], limit: number, from: 'oldest' | 'newest'): Promise<SourceMessage[]> {
+  async messagesOf (
+    sessions: readonly UnindexedSession[], limit: number, from: 'oldest' | 'newest'
+  ): Promise<SourceMessage[]> {
     const [first, ...others] = sessions.map(({ id, afterSeq }) => [
       { $match: { sessionId: parseId(id)!, seq: { $gt: afterSeq } } },
       { $sort: { seq: from === 'oldest' ? 1 : -1 } },
@@ -122,13 +126,15 @@ export class SearchSourceRepository {
 
   /** Those of these sessions that readers see. */
   async readable (sessionIds: readonly string[]): Promise<Map<string, Readable>> {
+    const ids = sessionIds.map((id) => parseId(id)!)
     const found = await this.#sessions
-      .find({ _id: { $in: sessionIds.map((id) => parseId(id)!) }, status: present }, { batchSize: sessionIds.length + 1 })
+      .find({ _id: { $in: ids }, status: present }, { batchSize: ids.length + 1 })
       .project<SessionDocument>({ tenantId: 1, clearedSeq: 1, rev: 1, log: 1 })
       .toArray()
     return new Map(found.map(({ _id, tenantId, clearedSeq = 0, rev = 0, log = [] }) => {
-      const leaving = log.filter(({ type }) => type === 'message.deleted').map(({ messageId }) => messageId?.toHexString() ?? '')
-      return [_id.toHexString(), { tenantId, clearedSeq, leaving: new Set(leaving), rev }]
+      const erasures = log.filter(({ type }) => type === 'message.deleted')
+      const leaving = new Set(erasures.map(({ messageId }) => messageId?.toHexString() ?? ''))
+      return [_id.toHexString(), { tenantId, clearedSeq, leaving, rev }]
     }))
   }
 
@@ -138,7 +144,8 @@ export class SearchSourceRepository {
     // First the sessions: what is erased stands in their logs until the message itself says so.
     const sessions = await this.readable([...new Set(messages.map(({ sessionId }) => sessionId))])
     // Where nothing has happened, nothing was erased.
-    const erased = await this.#erased(messages.filter(({ sessionId }) => sessions.get(sessionId)?.rev !== revs.get(sessionId)))
+    const doubtful = messages.filter(({ sessionId }) => sessions.get(sessionId)?.rev !== revs.get(sessionId))
+    const erased = await this.#erased(doubtful)
     return new Set(messages.filter(({ id, sessionId, seq }) => {
       const session = sessions.get(sessionId)
       return !session || seq <= session.clearedSeq || session.leaving.has(id) || erased.has(id)
@@ -156,13 +163,15 @@ export class SearchSourceRepository {
     return ids
   }
 
-  /** Notes how far sessions were indexed. Where more was said meanwhile, or earlier messages were added, they stay to be indexed. */
+  /** Notes how far sessions were indexed. Those where more was said or added meanwhile stay to be indexed. */
   async advance (progress: readonly Progress[]): Promise<void> {
-    const operations = progress.flatMap(({ session, indexedSeq, isAll }): Array<AnyBulkWriteOperation<SessionDocument>> => {
+    type Operation = AnyBulkWriteOperation<SessionDocument>
+    const operations = progress.flatMap(({ session, indexedSeq, isAll }): Operation[] => {
       const unchanged = { _id: parseId(session.id)!, indexedSeq: session.indexedSeq! }
       const further = { updateOne: { filter: unchanged, update: { $set: { indexedSeq } } } }
-      const done = { filter: { ...unchanged, nextSeq: session.nextSeq, turn: null }, update: { $set: { indexedSeq }, $unset: { unindexed: '' } } } as const
-      return isAll ? [{ updateOne: done }, further] : [further]
+      if (!isAll) return [further]
+      const quiet = { ...unchanged, nextSeq: session.nextSeq, turn: null }
+      return [{ updateOne: { filter: quiet, update: { $set: { indexedSeq }, $unset: { unindexed: '' } } } }, further]
     })
     if (operations.length > 0) await this.#sessions.bulkWrite(operations)
   }
