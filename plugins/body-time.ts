@@ -22,9 +22,15 @@ export default fp<{ arrivalMs: number }>(async (fastify, { arrivalMs }) => {
     const { raw, routeOptions: { config } } = request
     const hasBody = raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length'] ?? 0) > 0
     if (hasBody && !config.streamsBody) {
-      const timer = setTimeout(() => { server.emit('clientError', late, raw.socket) }, arrivalMs)
-      const clear = () => clearTimeout(timer)
-      raw.once('end', clear).once('close', clear)
+      const { socket } = raw
+      const timer = setTimeout(() => { server.emit('clientError', late, socket) }, arrivalMs)
+      const clear = () => {
+        clearTimeout(timer)
+        socket.off('close', clear)
+      }
+      raw.once('end', clear)
+      // A request that was refused before its body was read tells nothing of its connection's end.
+      socket.once('close', clear)
     }
     done()
   })

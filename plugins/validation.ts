@@ -55,7 +55,12 @@ function compilerFor (externalSchemas: Parameters<Build>[0]): Compile {
   }
 }
 
-/** Compiles a schema for values that come as bodies do and are not checked by a route, such as the lines of a file. */
-export function compileBody (schema: object) {
-  return AjvCompiler()({}, { customOptions: { ...asSent } })({ schema, httpPart: 'body', method: '', url: '' })
+const compiledBodies = new WeakMap<object, Validate>()
+
+/** Compiles a schema, once, for values that come as bodies do and are not checked by a route, such as lines of a file. */
+export function compileBody (schema: object): Validate {
+  const known = compiledBodies.get(schema) ??
+    AjvCompiler()({}, { customOptions: asSent })({ schema, httpPart: 'body', method: '', url: '' })
+  compiledBodies.set(schema, known)
+  return known
 }

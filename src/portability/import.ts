@@ -21,8 +21,12 @@ export interface Check {
   errors?: ReadonlyArray<{ instancePath?: string, message?: string }> | null
 }
 
-/** Compiles a schema as bodies are checked. */
+/** Compiles a schema as bodies are checked; each once, however often it is asked for. */
 export type Compile = (schema: object) => Check
+
+const schemas = new Map<string, object>([
+  TransferHeader, ConfigRecord, ConfigVersionRecord, SessionRecord, MessageRecord, TransferEnd
+].map((schema) => [schema.properties.type.const, schema]))
 
 type Counts = { -readonly [name in keyof ImportReport['imported']]: number }
 
@@ -31,12 +35,11 @@ const noCounts = (): Counts => ({ configs: 0, sessions: 0, messages: 0 })
 /** Takes conversations in that were exported elsewhere. */
 export class Importer {
   readonly #store: Pick<Store, 'chatbots' | 'transfers'>
-  readonly #checks: ReadonlyMap<string, Check>
+  readonly #compile: Compile
 
   constructor (store: Pick<Store, 'chatbots' | 'transfers'>, compile: Compile) {
     this.#store = store
-    const schemas = [TransferHeader, ConfigRecord, ConfigVersionRecord, SessionRecord, MessageRecord, TransferEnd]
-    this.#checks = new Map(schemas.map((schema) => [schema.properties.type.const, compile(schema)]))
+    this.#compile = compile
   }
 
   /**
@@ -67,8 +70,9 @@ export class Importer {
       throw wrongLine(number, 'is not JSON')
     }
     const type = typeof record === 'object' && record !== null && 'type' in record ? record.type : undefined
-    const check = this.#checks.get(String(type))
-    if (!check) throw wrongLine(number, `must be one of ${[...this.#checks.keys()].join(', ')}`, '/type')
+    const schema = schemas.get(String(type))
+    if (!schema) throw wrongLine(number, `must be one of ${[...schemas.keys()].join(', ')}`, '/type')
+    const check = this.#compile(schema)
     if (check(record) !== true) {
       const { message, instancePath } = check.errors![0]!
       throw wrongLine(number, message!, instancePath)

@@ -147,6 +147,17 @@ t.test('a body has a time to arrive, except one that is read as it comes', async
   t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":"x"}'], 1), /^HTTP\/1.1 201 /)
 })
 
+t.test('who was refused before the body had come is not waited for', async (t) => {
+  const app = await startApp(t, {}, { bodyMs: 60 })
+  const late = new Set()
+  app.app.server.on('clientError', ({ code }: NodeJS.ErrnoException, socket) => {
+    if (code === 'ERR_HTTP_REQUEST_TIMEOUT') late.add(socket)
+  })
+  isProblem(t, await app.client.ask('/api/configs', { body: ' '.repeat(10_000_000) }), 'payload_too_large')
+  t.match(await upload(app, '/api/configs', 'application/json', ['{', ' ', ' ', ' ', ' ', '}'], 25), /^HTTP\/1.1 408 /)
+  t.equal(late.size, 1, 'the time of the first would have been up before')
+})
+
 t.test('more sessions and messages than are read or written at once', async (t) => {
   const { client, db } = await startApp(t)
   const configId = new ObjectId(await client.createConfig())
