@@ -18,7 +18,17 @@ function loggerFor ({ LOG_LEVEL }: Config): FastifyServerOptions['logger'] {
 
 async function serve (config: Config): Promise<void> {
   const app = await buildApp(config, { logger: loggerFor(config) })
-  closeWithGrace({ delay: SHUTDOWN_MS, logger: app.log }, async ({ err, signal }) => {
+  // An exit waits for the store's worker, and that may be what does not end. What was acknowledged is on the disk.
+  const giveUp = (reason: string) => {
+    app.log.fatal(`killed: ${reason}`)
+    process.kill(process.pid, 'SIGKILL')
+  }
+  closeWithGrace({
+    delay: SHUTDOWN_MS,
+    logger: app.log,
+    onTimeout: () => giveUp(`not closed after ${SHUTDOWN_MS} ms`),
+    onSecondSignal: (signal) => giveUp(`a second ${signal}`)
+  }, async ({ err, signal }) => {
     if (err) app.log.fatal({ err }, 'closing after an error')
     // Somebody who presses Ctrl-C wants it to end now.
     await (signal === 'SIGTERM' ? app.retire() : app.close())
