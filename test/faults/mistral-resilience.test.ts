@@ -68,7 +68,7 @@ t.test('a limiter teaches its rate, and all callers come through', async (t) => 
 t.test('the budget told in headers is hardly overdrawn', async (t) => {
   for (const headers of ['new', 'old'] as const) {
     const limits = { tokensPerMinute: 3000, headers, retryAfter: 'seconds' as const }
-    const { provider, reports } = await meet(t, { limits }, { maxConcurrency: 16, timeoutMs: 100 })
+    const { provider, reports } = await meet(t, { limits }, { maxConcurrency: 16, timeoutMs: 2000 })
     const codes = await talk(provider, 400, 16)
     const refused = reports.filter(({ outcome }) => outcome === 'upstream_rate_limited').length
     t.comment(`3,000 tokens a minute, ${headers} headers: ${completeOf(codes)} complete, ${refused} of ${reports.length} refused`)
