@@ -24,7 +24,8 @@ export const MessageEnded = Type.Object({
   problem: Type.Optional(Ref(Problem))
 }, {
   $id: 'MessageEnded',
-  description: '`data` of the events `message.completed`, `message.stopped`, `message.failed` and `message.interrupted`, each the last of its message.'
+  description: '`data` of the events `message.completed`, `message.stopped`, `message.failed`, `message.interrupted` and, where the ' +
+    'text has been erased, `message.deleted`: each is the last of its message.'
 })
 export type MessageEnded = Static<typeof MessageEnded>
 
@@ -32,6 +33,6 @@ export type MessageEnded = Static<typeof MessageEnded>
 export const MessageEvent = Type.Union([Ref(MessageStarted), Ref(MessageDelta), Ref(MessageEnded)], {
   $id: 'MessageEvent',
   description: 'The `data` of one server-sent event. `event` names it: `message.started`, `message.delta`, then one of ' +
-    '`message.completed`, `message.stopped`, `message.failed`, `message.interrupted`. `stream.reconnect` (data `{}`) asks you to ' +
-    'come back with `Last-Event-ID`: the server is going away. A comment line every 15 s keeps the connection open.'
+    '`message.completed`, `message.stopped`, `message.failed`, `message.interrupted`, `message.deleted`. `stream.reconnect` (data ' +
+    '`{}`) asks you to come back with `Last-Event-ID`: the server is going away. A comment line every 15 s keeps the connection open.'
 })

@@ -1,8 +1,8 @@
 import { type SearchPage, type SearchQuery } from '../../schemas/search.ts'
 import { presentMessage } from '../chat/present.ts'
-import { ApiError } from '../errors.ts'
 import { type ChatbotRepository } from '../store/chatbots.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
+import { wrongCursor } from '../store/page.ts'
 import { type SearchSourceRepository, type SourceMessage } from '../store/search-sources.ts'
 import { type SessionScope } from '../store/sessions.ts'
 import { type IndexReader, type OpenIndex } from './index-reader.ts'
@@ -163,8 +163,5 @@ function cursorOf (offset: number): string {
 function offsetOf (cursor: string): number {
   const [, offset] = /^hit:(\d{1,4})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1')) ?? []
   if (offset !== undefined) return Number(offset)
-  throw new ApiError('validation_failed', {
-    detail: 'The cursor is not one of this list.',
-    members: { errors: [{ path: '/cursor', message: 'must be the nextCursor of an earlier page' }] }
-  })
+  throw wrongCursor()
 }
