@@ -9,9 +9,8 @@ import { newApiKey } from '../../src/auth/api-key.ts'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
 import { temporaryFolder, type Client } from '../helper.ts'
 import { ServerProcess } from '../server-process.ts'
-import { fillWithMessages, memoryOf, peakDuring } from '../volume.ts'
+import { fillWithMessages, memoryOf, MESSAGES, peakDuring } from '../volume.ts'
 
-const MESSAGES = 1_000_000
 const MAX_MIB = 150
 const MAX_MIB_WITH_STORE = 250
 const none = { configs: 0, sessions: 0, messages: 0 }

@@ -6,9 +6,8 @@ import { newApiKey } from '../../src/auth/api-key.ts'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
 import { type Client, temporaryFolder } from '../helper.ts'
 import { ServerProcess } from '../server-process.ts'
-import { fillWithMessages } from '../volume.ts'
+import { fillWithMessages, MESSAGES } from '../volume.ts'
 
-const MESSAGES = 1_000_000
 const P95_MS = 200
 const READERS = 4
 

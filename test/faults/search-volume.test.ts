@@ -8,12 +8,11 @@ import { newApiKey } from '../../src/auth/api-key.ts'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
 import { type Client, startApp, temporaryFolder } from '../helper.ts'
 import { ServerProcess } from '../server-process.ts'
-import { memoryOf } from '../volume.ts'
+import { memoryOf, MESSAGES } from '../volume.ts'
 
 const DATA = new URL('../../../shared/data/knowledge-qa.json', import.meta.url)
 const REQUIRED_PERCENT = 92
 
-const MESSAGES = 1_000_000
 const PER_SESSION = 20
 const CONFIGS = 20
 const USERS = 5000
