@@ -20,9 +20,11 @@ const RECENT_SESSIONS = 50
 const RECENT_OF_A_SESSION = 200
 const RECENT_MESSAGES = 1000
 
-// A word that very many messages have says little and costs much: where another one finds something, it is passed over.
+// A word that very many messages have says little and costs much: where another one finds something, it is passed over, and
+// where there are only such words, the rarest of them do.
 const COMMON_FROM = 50_000
 const COMMON_SHARE = 8
+const COMMON_WORDS = 2
 
 export interface FinderOptions {
   readonly reader: IndexReader
@@ -80,9 +82,10 @@ export class Finder {
         await index.readCommon(chosen, filters)
         return rank(index.segments, { ...wanted, words: chosen }, statistics, MAX_CANDIDATES)
       }
-      const telling = words.filter((word) => !isCommon(word, statistics))
+      const rarestFirst = words.toSorted((a, b) => statistics.withTerm.get(a)! - statistics.withTerm.get(b)!)
+      const { telling = [], common = [] } = Object.groupBy(rarestFirst, (word) => isCommon(word, statistics) ? 'common' : 'telling')
       const best = await bestOf(telling)
-      return best.length > 0 ? best : await bestOf(words)
+      return best.length > 0 ? best : await bestOf(common.slice(0, COMMON_WORDS))
     })
   }
 
