@@ -2,6 +2,7 @@ import { type Draft } from '../../schemas/specification.ts'
 import { type Language, loadLanguage, localeOf } from '../llm/offline/languages.ts'
 import { createSentenceSplitter } from '../llm/offline/sentences.ts'
 import { createTermExtractor } from '../llm/offline/terms.ts'
+import { guessLanguage } from './guess-language.ts'
 import { shorten } from './shorten.ts'
 import { DEFAULT_STYLE, toneIn } from './tone-words.ts'
 
@@ -30,10 +31,11 @@ interface Outline {
 
 /**
  * A draft without a model: nothing in it but what the brief says, and the defaults of a configuration. The first
- * sentence becomes the purpose, all that follows it the instructions.
+ * sentence becomes the purpose, all that follows it the instructions. `tag`: the language that the bot is to speak, which
+ * need not be that of the brief.
  */
 export async function draftByRules (brief: string, tag: string): Promise<Draft> {
-  const locale = localeOf(tag)
+  const locale = localeOf(guessLanguage(brief))
   const { heading, first, rest } = outline(brief, locale)
   return {
     name: shorten(heading ?? first, NAME_CHARS),

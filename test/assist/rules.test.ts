@@ -50,6 +50,9 @@ t.test('without a model, a draft is made by rules from what the brief says', asy
     tone: { style: 'friendly', language: 'de' },
     instructions: 'Die Rückgabe ist für 30 Tage kostenlos.'
   })
+  t.match(await drafted('We are a bakery. The bot takes orders for cakes.', 'fr'), {
+    domain: ['bakery', 'bot', 'takes', 'orders', 'cakes'], tone: { language: 'fr' }
+  }, 'a brief in another language than the bot is to speak')
   t.match(await drafted('Help.', 'pt-BR'), {
     name: 'Help.', purpose: 'Help.', instructions: '', tone: { style: 'friendly', language: 'pt-BR' }
   })
