@@ -86,7 +86,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     // The limit counts per credential, so it comes after who is asking is known; refusals count, too.
     route.onRequest = [
       identified,
-      ...(fastify.limitRate ? [fastify.limitRate] : []),
+      fastify.limitRate,
       authorized(typeof scope === 'string' ? [scope] : scope),
       ...[route.onRequest ?? []].flat()
     ]

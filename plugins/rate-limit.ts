@@ -1,31 +1,54 @@
-import rateLimit from '@fastify/rate-limit'
-import { type onRequestHookHandler } from 'fastify'
+import rateLimit, { type FastifyRateLimitOptions, type FastifyRateLimitStore, type RateLimitOptions } from '@fastify/rate-limit'
+import { type FastifyRequest, type onRequestAsyncHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Config } from '../src/config.ts'
-import { ApiError } from '../src/errors.ts'
+import { maxOf, type LimitName } from '../src/limits/limit-table.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Counts a request against its credential's limit. Undefined: the limit is off. */
-    limitRate?: onRequestHookHandler
+    /** Counts a request against its credential's limit, or, without a valid one, against that of its address. */
+    limitRate: onRequestAsyncHookHandler
   }
 }
 
-// Counters are kept for this many credentials; the ones used longest ago go first.
-const MAX_COUNTERS = 50_000
+/** A limiter of the library's, which hands its options on to the store. */
+interface Limiter extends RateLimitOptions {
+  readonly limit: LimitName
+}
 
 /** A fixed window of 60 s per credential, from its first request; requests without a valid one count per address. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
-  if (config.RATE_LIMIT_PER_MINUTE === 0) return
-  await fastify.register(rateLimit, {
-    global: false,
-    max: config.RATE_LIMIT_PER_MINUTE,
-    timeWindow: 60_000,
-    cache: MAX_COUNTERS,
-    enableDraftSpec: true,
-    keyGenerator: ({ caller, ip }) => caller?.credential ?? `address:${ip}`,
-    errorResponseBuilder: (_request, { max }) =>
-      new ApiError('rate_limited', { detail: `More than ${max} requests in a minute.` })
+  const { limits } = fastify
+  const perToken = ({ caller }: FastifyRequest) => caller?.requestsPerMinute ?? config.RATE_LIMIT_PER_MINUTE
+  const perAddress = maxOf('ip', config)
+
+  /** Where the library counts: with all the other limits. */
+  class Store implements FastifyRateLimitStore {
+    readonly #limit: LimitName
+
+    constructor (options: FastifyRateLimitOptions) {
+      this.#limit = (options as Limiter).limit
+    }
+
+    incr (key: string, done: Parameters<FastifyRateLimitStore['incr']>[1]): void {
+      limits.count(this.#limit, key).then(({ count, resetMs }) => done(null, { current: count, ttl: resetMs }), done)
+    }
+
+    child (options: FastifyRateLimitOptions): Store {
+      return new Store(options)
+    }
+  }
+
+  await fastify.register(rateLimit, { global: false, enableDraftSpec: true, store: Store })
+  const limiter = (limit: LimitName, options: Pick<RateLimitOptions, 'max' | 'keyGenerator'>): onRequestAsyncHookHandler => {
+    const named: Limiter = { ...options, limit, errorResponseBuilder: (_request, { max, ttl }) => limits.refusal(limit, max, ttl) }
+    return fastify.rateLimit(named)
+  }
+  const byToken = limiter('token', { max: perToken, keyGenerator: ({ caller }) => caller!.credential })
+  const byAddress = limiter('ip', { max: perAddress, keyGenerator: ({ ip }) => ip })
+
+  fastify.decorate<onRequestAsyncHookHandler>('limitRate', async function (request, reply) {
+    const isOff = (request.caller ? perToken(request) : perAddress) === 0
+    if (!isOff) await (request.caller ? byToken : byAddress).call(this, request, reply)
   })
-  fastify.decorate('limitRate', fastify.rateLimit() as onRequestHookHandler)
-}, { name: 'rate-limit' })
+}, { name: 'rate-limit', dependencies: ['limits'] })

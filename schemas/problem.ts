@@ -17,6 +17,7 @@ export const Problem = Type.Object({
     path: Type.String({ description: 'JSON Pointer to the member, such as `/name`.' }),
     message: Type.String()
   }), { description: 'For `validation_failed`: what does not fit.' })),
+  limit: Type.Optional(Type.String({ description: 'For `rate_limited`: which limit, such as `token`. Open to growth.' })),
   specificationId: Type.Optional(Type.String({ description: 'The specification that was kept although no draft could be made.' })),
   userMessage: Type.Optional(Ref(Message)),
   botMessage: Type.Optional(Ref(Message))

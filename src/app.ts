@@ -9,6 +9,7 @@ import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import idempotency from '../plugins/idempotency.ts'
 import jsonBody from '../plugins/json-body.ts'
+import limits from '../plugins/limits.ts'
 import methodNotAllowed from '../plugins/method-not-allowed.ts'
 import metrics from '../plugins/metrics.ts'
 import model from '../plugins/model.ts'
@@ -88,6 +89,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(metrics)
   await app.register(cors, { config })
   await app.register(openapi, { config, version })
+  await app.register(limits, { config })
   await app.register(rateLimit, { config })
   await app.register(auth, { config })
   await app.register(idempotency)

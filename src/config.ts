@@ -4,6 +4,9 @@ import { Value } from '@sinclair/typebox/value'
 const milliseconds = (value: number, description: string) =>
   Type.Integer({ minimum: 10, maximum: 3_600_000, default: value, description })
 
+const limit = (value: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 1_000_000, default: value, description: `${description}; 0 turns it off.` })
+
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
 // The names are part of what is said about a value that does not fit.
@@ -40,7 +43,18 @@ export const Environment = Type.Object({
   JWT_SECRET: Type.Optional(Type.String({ format: '32-bytes-or-more', description: 'HS256 secret, at least 32 bytes. Unset: JWTs are refused.' })),
   JWT_ISSUER: Type.Optional(Type.String({ description: 'The `iss` a JWT must have.' })),
   JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The `aud` a JWT must have.' })),
-  RATE_LIMIT_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 60, description: 'Per credential; 0 turns it off.' }),
+  RATE_LIMIT_PER_MINUTE: limit(60, 'Requests per credential and minute'),
+  RATE_LIMIT_IP: Type.Optional(Type.Integer({
+    minimum: 0, maximum: 1_000_000, description: 'Requests per address and minute without a valid credential; unset: as many as with one.'
+  })),
+  RATE_LIMIT_LOGIN_ACCOUNT: limit(10, 'Attempts to log in per account and 15 minutes'),
+  RATE_LIMIT_LOGIN_IP: limit(50, 'Attempts to log in per address and 15 minutes'),
+  RATE_LIMIT_REGISTRATION_IP: limit(50, 'Registrations per address and hour'),
+  RATE_LIMIT_RESET_ACCOUNT: limit(5, 'Requests for mail (password reset, verification) per account and hour'),
+  RATE_LIMIT_RESET_IP: limit(50, 'Requests for mail (password reset, verification) per address and hour'),
+  RATE_LIMIT_VISITOR_SESSION: limit(20, 'Messages of a visitor per session and 15 minutes'),
+  RATE_LIMIT_VISITOR_DAY: limit(200, 'Messages per visitor and day'),
+  RATE_LIMIT_VISITOR_IP: limit(100, 'Messages of visitors per address and 15 minutes'),
   CORS_ORIGINS: Type.String({ format: 'scheme://host:port', default: '', description: 'Comma-separated origins that browsers may call from.' }),
   BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body.' }),
   MAX_MESSAGE_CHARS: Type.Integer({ minimum: 1, maximum: 100_000, default: 5000, description: 'The longest message, in code points.' }),

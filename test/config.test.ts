@@ -19,6 +19,14 @@ t.test('an empty environment is a good one', async (t) => {
     MISTRAL_TIMEOUT_MS: 120_000,
     MISTRAL_MAX_CONCURRENCY: 256,
     RATE_LIMIT_PER_MINUTE: 60,
+    RATE_LIMIT_LOGIN_ACCOUNT: 10,
+    RATE_LIMIT_LOGIN_IP: 50,
+    RATE_LIMIT_REGISTRATION_IP: 50,
+    RATE_LIMIT_RESET_ACCOUNT: 5,
+    RATE_LIMIT_RESET_IP: 50,
+    RATE_LIMIT_VISITOR_SESSION: 20,
+    RATE_LIMIT_VISITOR_DAY: 200,
+    RATE_LIMIT_VISITOR_IP: 100,
     CORS_ORIGINS: '',
     BODY_LIMIT_BYTES: 262_144,
     MAX_MESSAGE_CHARS: 5000,
@@ -49,13 +57,14 @@ const good: Record<string, Array<[string, unknown?]>> = {
   JWT_SECRET: [['s'.repeat(32)], ['é'.repeat(16)]],
   JWT_ISSUER: [['https://issuer.example']],
   JWT_AUDIENCE: [['parley']],
-  RATE_LIMIT_PER_MINUTE: [['0', 0], ['1000000', 1_000_000]],
   CORS_ORIGINS: [['https://app.example'], ['https://a.example, http://localhost:5173']],
   BODY_LIMIT_BYTES: [['1024', 1024], ['16777216', 16_777_216]],
   MAX_MESSAGE_CHARS: [['1', 1], ['100000', 100_000]]
 }
 const milliseconds = ['MISTRAL_FIRST_TOKEN_TIMEOUT_MS', 'MISTRAL_IDLE_TIMEOUT_MS', 'MISTRAL_TIMEOUT_MS',
   'TURN_LEASE_MS', 'STREAM_FLUSH_MS']
+const limits = Object.keys(Environment.properties).filter((name) => /^RATE_LIMIT_(?!STORE)/.test(name))
+for (const name of limits) good[name] = [['0', 0], ['1000000', 1_000_000]]
 for (const name of milliseconds) good[name] = [['10', 10], ['3600000', 3_600_000]]
 
 t.test('every variable takes what it is for', async (t) => {
@@ -84,12 +93,12 @@ const bad: Record<string, string[]> = {
   BOOTSTRAP_API_KEY: ['hunter2', `pk_abcDEF12_${'x'.repeat(31)}`, `pk_abcDEF12_${'x'.repeat(33)}`,
     `pk_abcDEF1-_${'x'.repeat(32)}`, `pk_abcDEF12_${'x'.repeat(32)}\n`],
   JWT_SECRET: ['hunter2', 's'.repeat(31)],
-  RATE_LIMIT_PER_MINUTE: ['1000001', ...notANumber],
   CORS_ORIGINS: ['*', 'app.example', 'https://app.example/', 'https://app.example/path', 'https://a.example,', ',',
     'null', 'https://a.example https://b.example'],
   BODY_LIMIT_BYTES: ['1023', '16777217', '0', ...notANumber],
   MAX_MESSAGE_CHARS: ['0', '100001', ...notANumber]
 }
+for (const name of limits) bad[name] = ['1000001', ...notANumber]
 for (const name of milliseconds) bad[name] = ['9', '3600001', '0', ...notANumber]
 
 t.test('a value that cannot be used stops the start with one line that names the variable', async (t) => {

@@ -1,0 +1,23 @@
+import { LRUCache } from 'lru-cache'
+import { type Count, type Counters } from './counters.ts'
+
+// The ones used longest ago go first.
+const MAX_COUNTERS = 50_000
+
+interface Window {
+  count: number
+  until: number
+}
+
+/** Counts of this process alone, by a clock that is never set back. */
+export class MemoryCounters implements Counters {
+  readonly #windows = new LRUCache<string, Window>({ max: MAX_COUNTERS })
+
+  async count (key: string, windowMs: number): Promise<Count> {
+    const now = performance.now()
+    const window = this.#windows.get(key)
+    if (window && window.until > now) return { count: ++window.count, resetMs: window.until - now }
+    this.#windows.set(key, { count: 1, until: now + windowMs })
+    return { count: 1, resetMs: windowMs }
+  }
+}
