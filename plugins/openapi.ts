@@ -1,7 +1,8 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { type FastifySchema } from 'fastify'
+import { type FastifyContextConfig, type FastifySchema } from 'fastify'
 import fp from 'fastify-plugin'
+import { AuditEntry, AuditPage } from '../schemas/audit.ts'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
 import { Branch, BranchPage } from '../schemas/branch.ts'
 import { ChatbotSettings } from '../schemas/chatbot-settings.ts'
@@ -33,7 +34,7 @@ const components = [
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,
   SpecificationInput, Draft, Specification, SpecificationPage, Summary,
   FeedStarted, TurnStarted, MessageDeleted, MessageRated, SessionUpdated, SessionCleared, SessionDeleted, SessionEvent, TenantEvent,
-  Problem, Health, Liveness
+  AuditEntry, AuditPage, Problem, Health, Liveness
 ]
 
 const description = `
@@ -44,14 +45,16 @@ Every failure is a problem document (RFC 9457) with a \`code\`. Lists answer \`{
 than the one asked for answers 405 with \`allow\`.
 `.trim()
 
-/** Says in the document what a route needs, from the same declaration that guards it. */
-function withSecurity (schema: FastifySchema, scope: unknown): FastifySchema {
-  if (scope === 'public') return { ...schema, security: [] }
+/** Says in the document what a route needs and what is noted of it, from the same declarations that see to it. */
+function withDeclarations (schema: FastifySchema, { scope, audit }: FastifyContextConfig): FastifySchema {
+  const noted = audit && { 'x-audit': audit.action }
+  if (scope === 'public') return { ...schema, security: [], ...noted }
   const scopes = [scope].flat() as string[]
   return {
     ...schema,
     description: [schema.description, `Scope: ${scopes.map((name) => `\`${name}\``).join(' or ')}.`].filter(Boolean).join('\n\n'),
-    'x-scopes': scopes
+    'x-scopes': scopes,
+    ...noted
   } as FastifySchema
 }
 
@@ -97,6 +100,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'events', description: 'What happens in conversations, as it happens.' },
         { name: 'transfers', description: 'Taking conversations from one place to another.' },
         { name: 'end users', description: 'Erasing what is kept of them.' },
+        { name: 'audit', description: 'Who did what.' },
         { name: 'operations', description: 'How the server is.' }
       ],
       security: [{ bearerAuth: [] }, { apiKey: [] }],
@@ -108,7 +112,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
       }
     },
     refResolver: { buildLocalReference: (json, _baseUri, _fragment, i) => typeof json['$id'] === 'string' ? json['$id'] : `schema-${i}` },
-    transform: ({ schema, url, route }) => ({ schema: withSecurity(schema, route.config?.scope), url }),
+    transform: ({ schema, url, route }) => ({ schema: withDeclarations(schema, route.config ?? {}), url }),
     transformObject: (document) => {
       const { openapiObject } = document as { openapiObject: Document }
       openapiObject.components['headers'] = responseHeaders

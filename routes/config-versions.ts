@@ -15,6 +15,7 @@ const versionParams = Type.Object({ id: Id, version: VersionNumber })
 /** What configurations were before, and taking them elsewhere. */
 const configVersions: FastifyPluginAsyncTypebox = async (fastify) => {
   const { chatbots, chatbotVersions, chatbotTransfer } = fastify
+  const before = async ({ tenantId }: { tenantId: string }, id: string) => await chatbots.get(tenantId, id)
 
   fastify.get('/api/configs/:id/versions', {
     config: { scope: 'configs:read' },
@@ -53,7 +54,7 @@ const configVersions: FastifyPluginAsyncTypebox = async (fastify) => {
     await chatbotVersions.diff(principal.tenantId, id, version, query.with))
 
   fastify.post('/api/configs/:id/rollback', {
-    config: { scope: 'configs:write' },
+    config: { scope: 'configs:write', audit: { action: 'config.rolled-back', before } },
     schema: {
       operationId: 'rollbackConfig',
       summary: 'Make a new version with the settings of an earlier one',
@@ -83,7 +84,7 @@ const configVersions: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.post('/api/configs/import', {
-    config: { scope: 'configs:write', idempotent: true },
+    config: { scope: 'configs:write', idempotent: true, audit: { action: 'config.imported' } },
     bodyLimit: MAX_EXPORT_BYTES,
     preValidation: async ({ body }) => chatbotTransfer.requireFormat(body),
     schema: {

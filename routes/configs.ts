@@ -12,9 +12,10 @@ const params = Type.Object({ id: Id })
 /** Configuring chatbots. */
 const configs: FastifyPluginAsyncTypebox = async (fastify) => {
   const { chatbots, chat, specifications } = fastify
+  const before = async ({ tenantId }: { tenantId: string }, id: string) => await chatbots.get(tenantId, id)
 
   fastify.post('/api/configs', {
-    config: { scope: 'configs:write', idempotent: true },
+    config: { scope: 'configs:write', idempotent: true, audit: { action: 'config.created' } },
     schema: {
       operationId: 'createConfig',
       summary: 'Configure a chatbot',
@@ -60,7 +61,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.put('/api/configs/:id', {
-    config: { scope: 'configs:write' },
+    config: { scope: 'configs:write', audit: { action: 'config.updated', before } },
     schema: {
       operationId: 'replaceConfig',
       summary: 'Replace a chatbot\'s configuration',
@@ -76,7 +77,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.patch('/api/configs/:id', {
-    config: { scope: 'configs:write' },
+    config: { scope: 'configs:write', audit: { action: 'config.updated', before } },
     schema: {
       operationId: 'patchConfig',
       summary: 'Change parts of a chatbot\'s configuration',
@@ -93,7 +94,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.delete('/api/configs/:id', {
-    config: { scope: 'configs:write' },
+    config: { scope: 'configs:write', audit: { action: 'config.deleted', before } },
     schema: {
       operationId: 'deleteConfig',
       summary: 'Delete a chatbot with its sessions and messages',

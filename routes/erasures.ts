@@ -12,7 +12,7 @@ const erasureRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { erasures } = fastify
 
   fastify.delete('/api/end-users/:userId', {
-    config: { scope: ['sessions:write'] },
+    config: { scope: ['sessions:write'], audit: { action: 'erasure.requested' } },
     schema: {
       operationId: 'eraseEndUser',
       summary: 'Erase all that is kept of an end user',

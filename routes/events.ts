@@ -11,7 +11,7 @@ const events: FastifyPluginAsyncTypebox = async (fastify) => {
   const { feeds } = fastify
 
   fastify.get('/api/sessions/:id/events', {
-    config: { scope: ['sessions:read', 'chat'] },
+    config: { scope: ['sessions:read', 'chat'], audit: { action: 'session.read', only: 'staff-reads' } },
     exposeHeadRoute: false,
     schema: {
       operationId: 'followSession',
@@ -35,7 +35,7 @@ const events: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.get('/api/events', {
-    config: { scope: 'sessions:read' },
+    config: { scope: 'sessions:read', audit: { action: 'events.followed', only: 'staff-reads' } },
     exposeHeadRoute: false,
     schema: {
       operationId: 'followTenant',

@@ -40,7 +40,7 @@ const feedbackRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.get('/api/feedback', {
-    config: { scope: ['sessions:read', 'chat'] },
+    config: { scope: ['sessions:read', 'chat'], audit: { action: 'feedback.listed', only: 'staff-reads' } },
     schema: {
       operationId: 'listFeedback',
       summary: 'List rated replies, the newest rating first',

@@ -116,7 +116,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   })
 
   fastify.get('/api/sessions/:id/messages/:messageId/stream', {
-    config: { scope: reading },
+    config: { scope: reading, audit: { action: 'session.read', only: 'staff-reads' } },
     exposeHeadRoute: false,
     schema: {
       operationId: 'streamMessage',

@@ -8,7 +8,7 @@ const searchRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { messageSearch } = fastify
 
   fastify.get('/api/messages/search', {
-    config: { scope: ['sessions:read', 'chat'] },
+    config: { scope: ['sessions:read', 'chat'], audit: { action: 'messages.searched', only: 'staff-reads' } },
     schema: {
       operationId: 'searchMessages',
       summary: 'Search what was said, the best match first',

@@ -28,7 +28,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.get('/api/sessions', {
-    config: { scope: reading },
+    config: { scope: reading, audit: { action: 'sessions.listed', only: 'staff-reads' } },
     schema: {
       operationId: 'listSessions',
       summary: 'List sessions, the newest activity first',
@@ -39,7 +39,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, query }) => await sessions.list(principal, query))
 
   fastify.get('/api/sessions/:id', {
-    config: { scope: reading },
+    config: { scope: reading, audit: { action: 'session.read', only: 'staff-reads' } },
     schema: {
       operationId: 'getSession',
       summary: 'Read a session',
@@ -62,7 +62,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, params, body }) => await sessions.change(principal, params.id, body))
 
   fastify.delete('/api/sessions/:id', {
-    config: { scope: writing },
+    config: { scope: writing, audit: { action: 'session.deleted', only: 'others' } },
     schema: {
       operationId: 'deleteSession',
       summary: 'Delete a session with its messages; a running reply is aborted',

@@ -12,7 +12,7 @@ const summaryRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { summaries } = fastify
 
   fastify.post('/api/sessions/:id/summary', {
-    config: { scope: ['sessions:write', 'chat'] },
+    config: { scope: ['sessions:write', 'chat'], audit: { action: 'session.read', only: 'staff-reads' } },
     schema: {
       operationId: 'summariseSession',
       summary: 'Bring the summary of the active branch up to its newest message',
@@ -25,7 +25,7 @@ const summaryRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, params }) => await summaries.make(principal, params.id))
 
   fastify.get('/api/sessions/:id/summary', {
-    config: { scope: ['sessions:read', 'chat'] },
+    config: { scope: ['sessions:read', 'chat'], audit: { action: 'session.read', only: 'staff-reads' } },
     schema: {
       operationId: 'getSummary',
       summary: 'Read the stored summary of the active branch',

@@ -16,7 +16,7 @@ const transcriptRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { transcript } = fastify.chat
 
   fastify.get('/api/sessions/:id/messages', {
-    config: { scope: reading },
+    config: { scope: reading, audit: { action: 'session.read', only: 'staff-reads' } },
     schema: {
       operationId: 'listMessages',
       summary: 'Read a stretch of the history',
@@ -28,7 +28,7 @@ const transcriptRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, params, query }) => await transcript.history(principal, params.id, query))
 
   fastify.delete('/api/sessions/:id/messages', {
-    config: { scope: writing },
+    config: { scope: writing, audit: { action: 'session.cleared', only: 'others' } },
     schema: {
       operationId: 'clearMessages',
       summary: 'Erase all messages of a session',
@@ -44,7 +44,7 @@ const transcriptRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.get('/api/sessions/:id/branches', {
-    config: { scope: reading },
+    config: { scope: reading, audit: { action: 'session.read', only: 'staff-reads' } },
     schema: {
       operationId: 'listBranches',
       summary: 'List the branches of a session, in the order of their beginning',
@@ -56,7 +56,7 @@ const transcriptRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, params }) => await transcript.branches(principal, params.id))
 
   fastify.get('/api/sessions/:id/messages/:messageId', {
-    config: { scope: reading },
+    config: { scope: reading, audit: { action: 'session.read', only: 'staff-reads' } },
     schema: {
       operationId: 'getMessage',
       summary: 'Read a message',
@@ -67,7 +67,7 @@ const transcriptRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, params }) => await transcript.message(principal, params.id, params.messageId))
 
   fastify.get('/api/sessions/:id/messages/:messageId/variants', {
-    config: { scope: reading },
+    config: { scope: reading, audit: { action: 'session.read', only: 'staff-reads' } },
     schema: {
       operationId: 'listVariants',
       summary: 'List what was said at the same place: the message, and what it was edited to or regenerated as',
@@ -79,7 +79,7 @@ const transcriptRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, params }) => await transcript.variants(principal, params.id, params.messageId))
 
   fastify.delete('/api/sessions/:id/messages/:messageId', {
-    config: { scope: writing },
+    config: { scope: writing, audit: { action: 'message.deleted', target: 'messageId', only: 'others' } },
     schema: {
       operationId: 'deleteMessage',
       summary: 'Erase a message',

@@ -20,7 +20,7 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.addContentTypeParser(NDJSON, (_request, payload, done) => { done(null, payload) })
 
   fastify.get('/api/sessions/:id/export', {
-    config: { scope: ['sessions:read', 'chat'] },
+    config: { scope: ['sessions:read', 'chat'], audit: { action: 'session.exported', only: 'staff-reads' } },
     exposeHeadRoute: false,
     schema: {
       operationId: 'exportSession',
@@ -48,7 +48,7 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.get('/api/export', {
-    config: { scope: 'admin' },
+    config: { scope: 'admin', audit: { action: 'export.made' } },
     exposeHeadRoute: false,
     schema: {
       operationId: 'exportAll',
@@ -68,7 +68,7 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     .send(exporter.export(principal, query)))
 
   fastify.post('/api/import', {
-    config: { scope: 'admin', streamsBody: true },
+    config: { scope: 'admin', streamsBody: true, audit: { action: 'import.made' } },
     schema: {
       operationId: 'importAll',
       summary: 'Import what was exported elsewhere',

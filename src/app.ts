@@ -1,5 +1,6 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import audit from '../plugins/audit.ts'
 import auth from '../plugins/auth.ts'
 import { answerClientError } from '../plugins/client-error.ts'
 import bodyTime from '../plugins/body-time.ts'
@@ -24,6 +25,7 @@ import services from '../plugins/services.ts'
 import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
 import { buildValidator } from '../plugins/validation.ts'
+import auditRoutes from '../routes/audit.ts'
 import configVersions from '../routes/config-versions.ts'
 import configs from '../routes/configs.ts'
 import erasures from '../routes/erasures.ts'
@@ -92,6 +94,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(limits, { config })
   await app.register(rateLimit, { config })
   await app.register(auth, { config })
+  await app.register(audit)
   await app.register(idempotency)
   await app.register(requestLog)
   await app.register(readiness)
@@ -116,6 +119,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(erasures)
   await app.register(transfers)
   await app.register(search)
+  await app.register(auditRoutes)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

@@ -3,6 +3,7 @@ import {
   MongoTopologyClosedError
 } from 'mongodb'
 import { ApiKeyRepository } from './api-keys.ts'
+import { AuditLogRepository } from './audit-log.ts'
 import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
 import { ErasureRepository } from './erasures.ts'
@@ -23,6 +24,7 @@ import { UpkeepRepository } from './upkeep.ts'
 /** Everything that is kept, by aggregate. */
 export interface Store {
   readonly apiKeys: ApiKeyRepository
+  readonly auditLog: AuditLogRepository
   readonly chatbots: ChatbotRepository
   readonly sessions: SessionRepository
   readonly turns: TurnRepository
@@ -47,6 +49,7 @@ export interface Store {
 /** Makes the indexes, where they are missing, brings old data up to date, and hands out the repositories. */
 export async function openStore (db: Db): Promise<Store> {
   const apiKeys = new ApiKeyRepository(db)
+  const auditLog = new AuditLogRepository(db)
   const chatbots = new ChatbotRepository(db)
   const sessions = new SessionRepository(db)
   const messages = new MessageRepository(db)
@@ -59,12 +62,13 @@ export async function openStore (db: Db): Promise<Store> {
   const searchSegments = new SearchSegmentRepository(db)
   const searchSources = new SearchSourceRepository(db)
   await Promise.all([
-    apiKeys, chatbots, sessions, messages, changes, idempotency, erasures, transfers, signals, specifications, searchSegments,
-    searchSources
+    apiKeys, auditLog, chatbots, sessions, messages, changes, idempotency, erasures, transfers, signals, specifications,
+    searchSegments, searchSources
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {
     apiKeys,
+    auditLog,
     chatbots,
     sessions,
     turns: new TurnRepository(db),

@@ -220,6 +220,7 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     exportSession: reading,
     exportAll: ['admin'],
     importAll: ['admin'],
+    listAuditEntries: ['admin'],
     searchMessages: reading,
     ...Object.fromEntries(['getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
       'getOpenApiYaml'].map((id) => [id, []]))
