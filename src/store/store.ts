@@ -8,23 +8,33 @@ import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
 import { ErasureRepository } from './erasures.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
+import { InvitationRepository } from './invitations.ts'
 import { LeaseRepository } from './leases.ts'
 import { MessageRepository } from './messages.ts'
 import { migrate } from './migrations.ts'
+import { OneTimeTokenRepository } from './one-time-tokens.ts'
 import { PurgeRepository } from './purges.ts'
+import { RefreshFamilyRepository } from './refresh-families.ts'
 import { SearchSegmentRepository } from './search-segments.ts'
 import { SearchSourceRepository } from './search-sources.ts'
 import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
 import { SpecificationRepository } from './specifications.ts'
+import { TenantRepository } from './tenants.ts'
 import { TransferRepository } from './transfers.ts'
 import { TurnRepository } from './turns.ts'
 import { UpkeepRepository } from './upkeep.ts'
+import { UserRepository } from './users.ts'
 
 /** Everything that is kept, by aggregate. */
 export interface Store {
   readonly apiKeys: ApiKeyRepository
   readonly auditLog: AuditLogRepository
+  readonly tenants: TenantRepository
+  readonly users: UserRepository
+  readonly refreshFamilies: RefreshFamilyRepository
+  readonly oneTimeTokens: OneTimeTokenRepository
+  readonly invitations: InvitationRepository
   readonly chatbots: ChatbotRepository
   readonly sessions: SessionRepository
   readonly turns: TurnRepository
@@ -50,6 +60,11 @@ export interface Store {
 export async function openStore (db: Db): Promise<Store> {
   const apiKeys = new ApiKeyRepository(db)
   const auditLog = new AuditLogRepository(db)
+  const tenants = new TenantRepository(db)
+  const users = new UserRepository(db)
+  const refreshFamilies = new RefreshFamilyRepository(db)
+  const oneTimeTokens = new OneTimeTokenRepository(db)
+  const invitations = new InvitationRepository(db)
   const chatbots = new ChatbotRepository(db)
   const sessions = new SessionRepository(db)
   const messages = new MessageRepository(db)
@@ -62,13 +77,18 @@ export async function openStore (db: Db): Promise<Store> {
   const searchSegments = new SearchSegmentRepository(db)
   const searchSources = new SearchSourceRepository(db)
   await Promise.all([
-    apiKeys, auditLog, chatbots, sessions, messages, changes, idempotency, erasures, transfers, signals, specifications,
-    searchSegments, searchSources
+    apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
+    idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {
     apiKeys,
     auditLog,
+    tenants,
+    users,
+    refreshFamilies,
+    oneTimeTokens,
+    invitations,
     chatbots,
     sessions,
     turns: new TurnRepository(db),
