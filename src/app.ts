@@ -21,6 +21,7 @@ import rateLimit from '../plugins/rate-limit.ts'
 import readiness from '../plugins/readiness.ts'
 import requestIds, { requestId } from '../plugins/request-id.ts'
 import requestLog from '../plugins/request-log.ts'
+import secrets from '../plugins/secrets.ts'
 import services from '../plugins/services.ts'
 import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
@@ -80,6 +81,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(mongo, { config, monitorCommands })
+  await app.register(secrets, { config })
   await app.register(bus, { config })
   await app.register(model, { config })
   await app.register(services, { config })

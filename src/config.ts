@@ -1,5 +1,6 @@
 import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { parseKeyRing } from './secrets/key-ring.ts'
 
 const milliseconds = (value: number, description: string) =>
   Type.Integer({ minimum: 10, maximum: 3_600_000, default: value, description })
@@ -12,6 +13,7 @@ const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin ==
 // The names are part of what is said about a value that does not fit.
 FormatRegistry.Set('http-url', (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
 FormatRegistry.Set('redis-url', (value) => /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value))
+FormatRegistry.Set('id:base64-of-32-bytes', (value) => parseKeyRing(value) !== undefined)
 FormatRegistry.Set('32-bytes-or-more', (value) => Buffer.byteLength(value) >= 32)
 FormatRegistry.Set('scheme://host:port', (value) => value === '' || value.split(',').every((text) => isOrigin(text.trim())))
 
@@ -43,6 +45,9 @@ export const Environment = Type.Object({
   JWT_SECRET: Type.Optional(Type.String({ format: '32-bytes-or-more', description: 'HS256 secret, at least 32 bytes. Unset: JWTs are refused.' })),
   JWT_ISSUER: Type.Optional(Type.String({ description: 'The `iss` a JWT must have.' })),
   JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The `aud` a JWT must have.' })),
+  ENCRYPTION_KEYS: Type.Optional(Type.String({
+    format: 'id:base64-of-32-bytes', description: 'Comma-separated keys for stored secrets: the first encrypts, all decrypt.'
+  })),
   RATE_LIMIT_PER_MINUTE: limit(60, 'Requests per credential and minute'),
   RATE_LIMIT_IP: Type.Optional(Type.Integer({
     minimum: 0, maximum: 1_000_000, description: 'Requests per address and minute without a valid credential; unset: as many as with one.'
