@@ -52,6 +52,8 @@ export interface Overrides {
   readonly heartbeatMs?: number
   /** How long a request may take to arrive. */
   readonly bodyMs?: number
+  /** How long each call to a login provider may take. */
+  readonly loginCallMs?: number
   /** How long a feed may be read before its reader has to come back. */
   readonly feedMs?: number
 }

@@ -8,10 +8,19 @@ const milliseconds = (value: number, description: string) =>
 const limit = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 1_000_000, default: value, description: `${description}; 0 turns it off.` })
 
+const printable = (description: string) => Type.Optional(Type.String({ pattern: '^[\\x21-\\x7E]+$', description }))
+
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
 // The names are part of what is said about a value that does not fit.
 FormatRegistry.Set('http-url', (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
+const isLoopback = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+
+FormatRegistry.Set('https-url', (value) => {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname, search, hash, username } = new URL(value)
+  return (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) && search + hash + username === ''
+})
 FormatRegistry.Set('redis-url', (value) => /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value))
 FormatRegistry.Set('id:base64-of-32-bytes', (value) => parseKeyRing(value) !== undefined)
 FormatRegistry.Set('32-bytes-or-more', (value) => Buffer.byteLength(value) >= 32)
@@ -54,12 +63,27 @@ export const Environment = Type.Object({
   })),
   RATE_LIMIT_LOGIN_ACCOUNT: limit(10, 'Attempts to log in per account and 15 minutes'),
   RATE_LIMIT_LOGIN_IP: limit(50, 'Attempts to log in per address and 15 minutes'),
+  RATE_LIMIT_PROVIDER_LOGIN_IP: limit(100, 'Steps of logins at providers, each of which has two, per address and 15 minutes'),
   RATE_LIMIT_REGISTRATION_IP: limit(50, 'Registrations per address and hour'),
   RATE_LIMIT_RESET_ACCOUNT: limit(5, 'Requests for mail (password reset, verification) per account and hour'),
   RATE_LIMIT_RESET_IP: limit(50, 'Requests for mail (password reset, verification) per address and hour'),
   RATE_LIMIT_VISITOR_SESSION: limit(20, 'Messages of a visitor per session and 15 minutes'),
   RATE_LIMIT_VISITOR_DAY: limit(200, 'Messages per visitor and day'),
   RATE_LIMIT_VISITOR_IP: limit(100, 'Messages of visitors per address and 15 minutes'),
+  PUBLIC_URL: Type.Optional(Type.String({ format: 'http-url', description: 'Where browsers find this server.' })),
+  OAUTH_GOOGLE_CLIENT_ID: printable('Login by Google: the id of the client.'),
+  OAUTH_GOOGLE_CLIENT_SECRET: printable('Login by Google: the secret of the client.'),
+  OAUTH_GITHUB_CLIENT_ID: printable('Login by GitHub: the id of the client.'),
+  OAUTH_GITHUB_CLIENT_SECRET: printable('Login by GitHub: the secret of the client.'),
+  OAUTH_GITHUB_URL: Type.String({ format: 'https-url', default: 'https://github.com', description: 'GitHub, or a GitHub Enterprise Server.' }),
+  OAUTH_MICROSOFT_CLIENT_ID: printable('Login by Microsoft: the id of the client.'),
+  OAUTH_MICROSOFT_CLIENT_SECRET: printable('Login by Microsoft: the secret of the client.'),
+  OAUTH_MICROSOFT_TENANT: Type.String({
+    pattern: '^[0-9A-Za-z.-]{1,253}$', default: 'common', description: 'Whose accounts: a tenant, or common, organizations or consumers.'
+  }),
+  OIDC_ISSUER: Type.Optional(Type.String({ format: 'https-url', description: 'Login by an OpenID Connect provider: its issuer.' })),
+  OIDC_CLIENT_ID: printable('Login by that provider: the id of the client.'),
+  OIDC_CLIENT_SECRET: printable('Login by that provider: the secret of the client.'),
   CORS_ORIGINS: Type.String({ format: 'scheme://host:port', default: '', description: 'Comma-separated origins that browsers may call from.' }),
   BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body.' }),
   MAX_MESSAGE_CHARS: Type.Integer({ minimum: 1, maximum: 100_000, default: 5000, description: 'The longest message, in code points.' }),

@@ -28,6 +28,9 @@ const limits = {
   ip: { ...minute, ...open, ...perAddress, variable: 'RATE_LIMIT_IP', counts: 'requests without a valid credential from this address' },
   'login-account': { ...quarter, ...closed, variable: 'RATE_LIMIT_LOGIN_ACCOUNT', counts: 'attempts to log in to this account' },
   'login-ip': { ...quarter, ...closed, ...perAddress, variable: 'RATE_LIMIT_LOGIN_IP', counts: 'attempts to log in from this address' },
+  'provider-login-ip': {
+    ...quarter, ...closed, ...perAddress, variable: 'RATE_LIMIT_PROVIDER_LOGIN_IP', counts: 'steps of logins at providers from this address'
+  },
   'registration-ip': { ...hour, ...closed, ...perAddress, variable: 'RATE_LIMIT_REGISTRATION_IP', counts: 'registrations from this address' },
   'reset-account': { ...hour, ...closed, variable: 'RATE_LIMIT_RESET_ACCOUNT', counts: 'requests for mail to this account' },
   'reset-ip': { ...hour, ...closed, ...perAddress, variable: 'RATE_LIMIT_RESET_IP', counts: 'requests for mail from this address' },

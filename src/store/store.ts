@@ -10,6 +10,7 @@ import { ErasureRepository } from './erasures.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
 import { InvitationRepository } from './invitations.ts'
 import { LeaseRepository } from './leases.ts'
+import { LoginFlowRepository } from './login-flows.ts'
 import { MessageRepository } from './messages.ts'
 import { migrate } from './migrations.ts'
 import { OneTimeTokenRepository } from './one-time-tokens.ts'
@@ -50,6 +51,7 @@ export interface Store {
   readonly searchSegments: SearchSegmentRepository
   readonly searchSources: SearchSourceRepository
   readonly leases: LeaseRepository
+  readonly loginFlows: LoginFlowRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
   /** The time by the store's clock. */
@@ -76,9 +78,11 @@ export async function openStore (db: Db): Promise<Store> {
   const specifications = new SpecificationRepository(db)
   const searchSegments = new SearchSegmentRepository(db)
   const searchSources = new SearchSourceRepository(db)
+  const loginFlows = new LoginFlowRepository(db)
   await Promise.all([
     apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
-    idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources
+    idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources,
+    loginFlows
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {
@@ -104,6 +108,7 @@ export async function openStore (db: Db): Promise<Store> {
     searchSegments,
     searchSources,
     leases: new LeaseRepository(db),
+    loginFlows,
     async ping () {
       await db.command({ ping: 1 })
     },
