@@ -16,6 +16,7 @@ import metrics from '../plugins/metrics.ts'
 import model from '../plugins/model.ts'
 import mongo from '../plugins/mongo.ts'
 import openapi from '../plugins/openapi.ts'
+import providerLogins from '../plugins/provider-logins.ts'
 import query from '../plugins/query.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import readiness from '../plugins/readiness.ts'
@@ -87,6 +88,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(bus, { config })
   await app.register(model, { config })
   await app.register(services, { config })
+  await app.register(providerLogins, { config, callMs: overrides.loginCallMs })
   await app.register(bodyTime, { arrivalMs: bodyMs })
   await app.register(requestIds)
   await app.register(errors)

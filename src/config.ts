@@ -12,10 +12,10 @@ const printable = (description: string) => Type.Optional(Type.String({ pattern: 
 
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
-// The names are part of what is said about a value that does not fit.
-FormatRegistry.Set('http-url', (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
 const isLoopback = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
 
+// The names are part of what is said about a value that does not fit.
+FormatRegistry.Set('http-url', (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
 FormatRegistry.Set('https-url', (value) => {
   if (!URL.canParse(value)) return false
   const { protocol, hostname, search, hash, username } = new URL(value)
@@ -75,7 +75,9 @@ export const Environment = Type.Object({
   OAUTH_GOOGLE_CLIENT_SECRET: printable('Login by Google: the secret of the client.'),
   OAUTH_GITHUB_CLIENT_ID: printable('Login by GitHub: the id of the client.'),
   OAUTH_GITHUB_CLIENT_SECRET: printable('Login by GitHub: the secret of the client.'),
-  OAUTH_GITHUB_URL: Type.String({ format: 'https-url', default: 'https://github.com', description: 'GitHub, or a GitHub Enterprise Server.' }),
+  OAUTH_GITHUB_URL: Type.String({
+    format: 'https-url', pattern: '^[^/]+//[^/]+/?$', default: 'https://github.com', description: 'GitHub, or a GitHub Enterprise Server.'
+  }),
   OAUTH_MICROSOFT_CLIENT_ID: printable('Login by Microsoft: the id of the client.'),
   OAUTH_MICROSOFT_CLIENT_SECRET: printable('Login by Microsoft: the secret of the client.'),
   OAUTH_MICROSOFT_TENANT: Type.String({

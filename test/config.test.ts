@@ -21,7 +21,10 @@ t.test('an empty environment is a good one', async (t) => {
     RATE_LIMIT_PER_MINUTE: 60,
     RATE_LIMIT_LOGIN_ACCOUNT: 10,
     RATE_LIMIT_LOGIN_IP: 50,
+    RATE_LIMIT_PROVIDER_LOGIN_IP: 100,
     RATE_LIMIT_REGISTRATION_IP: 50,
+    OAUTH_GITHUB_URL: 'https://github.com',
+    OAUTH_MICROSOFT_TENANT: 'common',
     RATE_LIMIT_RESET_ACCOUNT: 5,
     RATE_LIMIT_RESET_IP: 50,
     RATE_LIMIT_VISITOR_SESSION: 20,
@@ -58,6 +61,10 @@ const good: Record<string, Array<[string, unknown?]>> = {
   ENCRYPTION_KEYS: [[`a:${'A'.repeat(43)}=`], [`2026-b:${'B'.repeat(43)}=, a:${'/'.repeat(43)}=`]],
   JWT_ISSUER: [['https://issuer.example']],
   JWT_AUDIENCE: [['parley']],
+  PUBLIC_URL: [['https://parley.example'], ['http://127.0.0.1:3000']],
+  OAUTH_GITHUB_URL: [['https://github.example'], ['http://127.0.0.1:4000'], ['http://[::1]:4000'], ['http://localhost:4000']],
+  OAUTH_MICROSOFT_TENANT: [['contoso.onmicrosoft.com'], ['f8cdef31-a31e-4b4a-93e4-5f571e91255a']],
+  OIDC_ISSUER: [['https://issuer.example/realms/staff'], ['http://127.0.0.2']],
   CORS_ORIGINS: [['https://app.example'], ['https://a.example, http://localhost:5173']],
   BODY_LIMIT_BYTES: [['1024', 1024], ['16777216', 16_777_216]],
   MAX_MESSAGE_CHARS: [['1', 1], ['100000', 100_000]]
@@ -65,6 +72,8 @@ const good: Record<string, Array<[string, unknown?]>> = {
 const milliseconds = ['MISTRAL_FIRST_TOKEN_TIMEOUT_MS', 'MISTRAL_IDLE_TIMEOUT_MS', 'MISTRAL_TIMEOUT_MS',
   'TURN_LEASE_MS', 'STREAM_FLUSH_MS']
 const limits = Object.keys(Environment.properties).filter((name) => /^RATE_LIMIT_(?!STORE)/.test(name))
+const clients = Object.keys(Environment.properties).filter((name) => /_CLIENT_(ID|SECRET)$/.test(name))
+for (const name of clients) good[name] = [['123-abc.apps.example'], ['s~e.c_r-e+t/=']]
 for (const name of limits) good[name] = [['0', 0], ['1000000', 1_000_000]]
 for (const name of milliseconds) good[name] = [['10', 10], ['3600000', 3_600_000]]
 
@@ -96,11 +105,17 @@ const bad: Record<string, string[]> = {
   ENCRYPTION_KEYS: ['hunter2', `a:${'x'.repeat(43)}`, `a:${'x'.repeat(39)}=`, `:${'x'.repeat(43)}=`,
     `a:${'x'.repeat(43)}=,`, `a:${'x'.repeat(43)}=,a:${'y'.repeat(43)}=`, `a.b:${'x'.repeat(43)}=`],
   JWT_SECRET: ['hunter2', 's'.repeat(31)],
+  PUBLIC_URL: ['parley.example', 'ftp://parley.example', '/'],
+  OAUTH_GITHUB_URL: ['github.com', 'http://github.example', 'https://github.example/api', 'https://hunter2@github.example'],
+  OAUTH_MICROSOFT_TENANT: ['a/b', '../x', 'a b', ''.padEnd(254, 'a')],
+  OIDC_ISSUER: ['issuer.example', 'http://issuer.example', 'http://127.0.0.1.evil.example', 'http://localhost.evil.example',
+    'https://issuer.example/?a=b', 'https://issuer.example/#a', 'https://hunter2@issuer.example', 'file:///etc/passwd'],
   CORS_ORIGINS: ['*', 'app.example', 'https://app.example/', 'https://app.example/path', 'https://a.example,', ',',
     'null', 'https://a.example https://b.example'],
   BODY_LIMIT_BYTES: ['1023', '16777217', '0', ...notANumber],
   MAX_MESSAGE_CHARS: ['0', '100001', ...notANumber]
 }
+for (const name of clients) bad[name] = ['hunter2 hunter2', 'hunter2\n', 'hünter2']
 for (const name of limits) bad[name] = ['1000001', ...notANumber]
 for (const name of milliseconds) bad[name] = ['9', '3600001', '0', ...notANumber]
 
