@@ -82,7 +82,10 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.addHook('onRoute', (route: RouteOptions) => {
     const scope = route.config?.scope
     if (scope === undefined) throw new Error(`${route.url} declares no scope`)
-    if (scope === 'public') return
+    if (scope === 'public') {
+      if (!route.config?.unlimited) route.onRequest = [fastify.limitRate, ...[route.onRequest ?? []].flat()]
+      return
+    }
     // The limit counts per credential, so it comes after who is asking is known; refusals count, too.
     route.onRequest = [
       identified,

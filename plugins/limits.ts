@@ -1,13 +1,27 @@
 import { normalizeIP } from '@fastify/rate-limit'
+import { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter } from 'prom-client'
 import { type Config } from '../src/config.ts'
+import { type Counters } from '../src/limits/counters.ts'
 import { Limits } from '../src/limits/limits.ts'
+import { RedisCounters } from '../src/limits/redis-counters.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     limits: Limits
   }
+}
+
+/** Where all processes count together. Undefined: each counts for itself. */
+async function sharedCounters (fastify: FastifyInstance, config: Config): Promise<Counters | undefined> {
+  const { MONGODB_URI, MONGODB_DATABASE, REDIS_URL, RATE_LIMIT_STORE = MONGODB_URI === undefined ? 'memory' : 'mongo' } = config
+  if (RATE_LIMIT_STORE === 'memory') return undefined
+  if (RATE_LIMIT_STORE === 'mongo') return fastify.store.counters
+  const counters = new RedisCounters(REDIS_URL!, MONGODB_DATABASE, fastify.log)
+  fastify.addHook('onClose', async () => counters.close())
+  await counters.opened()
+  return counters
 }
 
 /** What is counted, and how much of it is allowed. */
@@ -20,7 +34,9 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   })
   fastify.decorate('limits', new Limits({
     config,
+    shared: await sharedCounters(fastify, config),
     normalizeAddress: (address) => normalizeIP(address),
-    onRefused: (limit) => { refusals.inc({ limit }) }
+    onRefused: (limit) => { refusals.inc({ limit }) },
+    log: fastify.log
   }))
 }, { name: 'limits', dependencies: ['mongo', 'metrics'] })

@@ -17,7 +17,7 @@ export default fp<{ methodsByUrl: ReadonlyMap<string, ReadonlySet<string>> }>(as
     fastify.route({
       url,
       method: fastify.supportedMethods.filter((method) => !methods.has(method)),
-      config: { scope: 'public' },
+      config: { scope: 'public', unlimited: true },
       schema: { hide: true },
       // A wrong method is refused before anything is read of its body.
       onRequest: async () => {

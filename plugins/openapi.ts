@@ -59,7 +59,6 @@ function withDeclarations (schema: FastifySchema, { scope, audit }: FastifyConte
 }
 
 interface Operation {
-  security?: unknown[]
   parameters?: Array<{ required?: boolean, schema?: { default?: unknown } }>
   responses: Record<string, { headers?: object, content?: Record<string, { schema?: { $ref?: string } }> }>
 }
@@ -72,13 +71,13 @@ interface Document {
 const headerRefs = (names: string[]) => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 
 /** Adds what the schemas of the routes cannot say: response headers, and that a parameter with a default may be left out. */
-function complete ({ parameters, security, responses }: Operation): void {
+function complete ({ parameters, responses }: Operation, isLimited: boolean): void {
   for (const parameter of parameters ?? []) {
     if (parameter.schema?.default !== undefined) parameter.required = false
   }
   for (const [status, response] of Object.entries(responses)) {
     const components = Object.values(response.content ?? {}).map(({ schema }) => schema?.$ref?.split('/').at(-1) ?? '')
-    response.headers = headerRefs(headersOf(status, components, security === undefined))
+    response.headers = headerRefs(headersOf(status, components, isLimited))
   }
 }
 
@@ -116,7 +115,9 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
     transformObject: (document) => {
       const { openapiObject } = document as { openapiObject: Document }
       openapiObject.components['headers'] = responseHeaders
-      for (const path of Object.values(openapiObject.paths)) Object.values(path).forEach(complete)
+      for (const [url, path] of Object.entries(openapiObject.paths)) {
+        for (const operation of Object.values(path)) complete(operation, url.startsWith('/api/'))
+      }
       return openapiObject
     }
   })

@@ -5,6 +5,10 @@ import { type Config } from '../src/config.ts'
 import { maxOf, type LimitName } from '../src/limits/limit-table.ts'
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Requests to this public route are not counted: counting them would cost more than they do. */
+    unlimited?: true
+  }
   interface FastifyInstance {
     /** Counts a request against its credential's limit, or, without a valid one, against that of its address. */
     limitRate: onRequestAsyncHookHandler
@@ -30,8 +34,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       this.#limit = (options as Limiter).limit
     }
 
-    incr (key: string, done: Parameters<FastifyRateLimitStore['incr']>[1]): void {
-      limits.count(this.#limit, key).then(({ count, resetMs }) => done(null, { current: count, ttl: resetMs }), done)
+    incr (key: string, done: Parameters<FastifyRateLimitStore['incr']>[1], _timeWindow: number, max: number): void {
+      limits.count(this.#limit, key, max).then(({ count, resetMs }) => done(null, { current: count, ttl: resetMs }), done)
     }
 
     child (options: FastifyRateLimitOptions): Store {

@@ -4,7 +4,7 @@ import { problems } from '../schemas/responses.ts'
 import { Ref, Type, closed } from '../schemas/type.ts'
 
 const tags = ['operations']
-const config = { scope: 'public' } as const
+const config = { scope: 'public', unlimited: true } as const
 const querystring = Type.Object({}, closed)
 const text = (type: string, description: string) => ({ description, content: { [type]: { schema: Type.String() } } })
 const document = { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: Type.Record(Type.String(), Type.Unknown()) } } }

@@ -7,7 +7,7 @@ export const responseHeaders = {
     schema: Type.String({ pattern: '^[A-Za-z0-9._~-]{1,128}$' })
   },
   'ratelimit-limit': {
-    description: 'Requests that the credential has per window. Absent, like its two companions, where the limit is off.',
+    description: 'Requests that the credential, or without one the address, has per window. Absent, like its two companions, where the limit is off.',
     schema: Type.Integer({ minimum: 1 })
   },
   'ratelimit-remaining': { description: 'Requests left in this window.', schema: Type.Integer({ minimum: 0 }) },
@@ -48,7 +48,7 @@ export function headersOf (status: string, components: readonly string[], limite
   return [
     'x-request-id',
     ...(limited ? ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const : []),
-    // A public operation fails for its own reasons, not for those of a credential.
+    // What tells how the server is fails for its own reasons.
     ...(limited ? byStatus[status] ?? [] : []),
     ...components.flatMap((component) => byComponent[component] ?? [])
   ]

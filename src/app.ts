@@ -42,6 +42,7 @@ import transfers from '../routes/transfers.ts'
 import specifications from '../routes/specifications.ts'
 import summaries from '../routes/summaries.ts'
 import { type Config } from './config.ts'
+import { trustedProxies } from './trusted-proxies.ts'
 import { version } from './version.ts'
 
 /** What the server and the tests set apart from the environment. */
@@ -70,6 +71,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
     logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     bodyLimit: config.BODY_LIMIT_BYTES,
+    trustProxy: trustedProxies(config.TRUST_PROXY ?? '0')!,
     genReqId: requestId,
     // Indexes and migrations of a big store take as long as they take.
     pluginTimeout: 0,

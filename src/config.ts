@@ -1,6 +1,7 @@
 import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { parseKeyRing } from './secrets/key-ring.ts'
+import { trustedProxies } from './trusted-proxies.ts'
 
 const milliseconds = (value: number, description: string) =>
   Type.Integer({ minimum: 10, maximum: 3_600_000, default: value, description })
@@ -24,12 +25,17 @@ FormatRegistry.Set('https-url', (value) => {
 FormatRegistry.Set('redis-url', (value) => /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value))
 FormatRegistry.Set('id:base64-of-32-bytes', (value) => parseKeyRing(value) !== undefined)
 FormatRegistry.Set('32-bytes-or-more', (value) => Buffer.byteLength(value) >= 32)
+FormatRegistry.Set('hops-or-addresses', (value) => trustedProxies(value) !== undefined)
 FormatRegistry.Set('scheme://host:port', (value) => value === '' || value.split(',').every((text) => isOrigin(text.trim())))
 
 /** The environment, variable by variable. What is not listed here is not read. */
 export const Environment = Type.Object({
   PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 3000, description: 'Listen port; 0 takes any free one.' }),
   HOST: Type.String({ pattern: '^[0-9A-Za-z.:_%-]+$', default: '127.0.0.1', description: 'Listen address.' }),
+  TRUST_PROXY: Type.Optional(Type.String({
+    format: 'hops-or-addresses',
+    description: 'The proxies in front: how many, or their addresses and networks, separated by commas. Unset: none is trusted.'
+  })),
   NODE_ENV: Type.String({ default: 'development', description: '`production` refuses to start on an empty store without a key.' }),
   LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)), {
     default: 'info', description: 'The least severe level written: trace, debug, info, warn, error, fatal or silent.'
@@ -60,6 +66,9 @@ export const Environment = Type.Object({
   RATE_LIMIT_PER_MINUTE: limit(60, 'Requests per credential and minute'),
   RATE_LIMIT_IP: Type.Optional(Type.Integer({
     minimum: 0, maximum: 1_000_000, description: 'Requests per address and minute without a valid credential; unset: as many as with one.'
+  })),
+  RATE_LIMIT_STORE: Type.Optional(Type.Union([Type.Literal('memory'), Type.Literal('mongo'), Type.Literal('redis')], {
+    description: 'Where requests are counted: memory (each process for itself), mongo or redis (together; redis needs REDIS_URL).'
   })),
   RATE_LIMIT_LOGIN_ACCOUNT: limit(10, 'Attempts to log in per account and 15 minutes'),
   RATE_LIMIT_LOGIN_IP: limit(50, 'Attempts to log in per address and 15 minutes'),
@@ -114,10 +123,12 @@ export function loadConfig (env: Record<string, string | undefined>): Config {
   }
   const config = Value.Default(Environment, given)
   const [error] = Value.Errors(Environment, config)
-  if (error) {
-    const name = error.path.slice(1)
-    const { description } = Environment.properties[name as keyof typeof Environment.properties]
-    throw new ConfigError(`${name} cannot be used (${error.message}). ${String(description)}`)
-  }
+  if (error) throw unusable(error.path.slice(1) as keyof Config, error.message)
+  const { RATE_LIMIT_STORE: counters, REDIS_URL: redis } = config as Config
+  if (counters === 'redis' && redis === undefined) throw unusable('RATE_LIMIT_STORE', 'REDIS_URL is not set')
   return Object.freeze(config as Config)
+}
+
+function unusable (name: keyof Config, reason: string): ConfigError {
+  return new ConfigError(`${name} cannot be used (${reason}). ${String(Environment.properties[name].description)}`)
 }

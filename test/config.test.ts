@@ -44,6 +44,7 @@ t.test('an empty environment is a good one', async (t) => {
 const good: Record<string, Array<[string, unknown?]>> = {
   PORT: [['0', 0], ['65535', 65535], ['08080', 8080]],
   HOST: [['0.0.0.0'], ['::1'], ['localhost'], ['fe80::1%eth0']],
+  TRUST_PROXY: [['0'], ['1'], ['32'], ['loopback'], ['10.0.0.0/8, 192.168.1.1'], ['::1,fc00::/7,uniquelocal'], ['::/1']],
   NODE_ENV: [['production'], ['test']],
   LOG_LEVEL: [['trace'], ['silent']],
   DATA_DIR: [['/var/lib/parley'], ['C:\\parley data']],
@@ -65,6 +66,7 @@ const good: Record<string, Array<[string, unknown?]>> = {
   OAUTH_GITHUB_URL: [['https://github.example'], ['http://127.0.0.1:4000'], ['http://[::1]:4000'], ['http://localhost:4000']],
   OAUTH_MICROSOFT_TENANT: [['contoso.onmicrosoft.com'], ['f8cdef31-a31e-4b4a-93e4-5f571e91255a']],
   OIDC_ISSUER: [['https://issuer.example/realms/staff'], ['http://127.0.0.2']],
+  RATE_LIMIT_STORE: [['memory'], ['mongo']],
   CORS_ORIGINS: [['https://app.example'], ['https://a.example, http://localhost:5173']],
   BODY_LIMIT_BYTES: [['1024', 1024], ['16777216', 16_777_216]],
   MAX_MESSAGE_CHARS: [['1', 1], ['100000', 100_000]]
@@ -91,6 +93,9 @@ const notANumber = ['x', '1.5', '1e3', '0x10', 'true', 'false', 'NaN', 'Infinity
 const bad: Record<string, string[]> = {
   PORT: ['65536', ...notANumber],
   HOST: ['http://localhost', 'a b', '127.0.0.1/8', '*'],
+  TRUST_PROXY: ['33', '-1', 'true', '*', 'hunter2', 'proxy.example', '10.0.0.0/33', '10.0.0.0/255.0.0.0', '10.0.0', '10.0.0.0/',
+    '0.0.0.0/0', '::/0', '::1/129', 'fe80::1%eth0', '::ffff:10.0.0.0/8', '::ffff:10.0.0.1', '0:0:0:0:0:FFFF:a00:0/104', '10.0.0.1,',
+    ',', '1,loopback', '::ffff:0:0/96'],
   LOG_LEVEL: ['verbose', 'INFO', 'warning'],
   MONGODB_URI: ['localhost:27017', 'http://localhost', 'mongodb:/hunter2', 'mongodb://', 'mongodb:///db',
     ' mongodb://localhost'],
@@ -110,6 +115,7 @@ const bad: Record<string, string[]> = {
   OAUTH_MICROSOFT_TENANT: ['a/b', '../x', 'a b', ''.padEnd(254, 'a')],
   OIDC_ISSUER: ['issuer.example', 'http://issuer.example', 'http://127.0.0.1.evil.example', 'http://localhost.evil.example',
     'https://issuer.example/?a=b', 'https://issuer.example/#a', 'https://hunter2@issuer.example', 'file:///etc/passwd'],
+  RATE_LIMIT_STORE: ['hunter2', 'Memory', 'redis', 'mongodb'],
   CORS_ORIGINS: ['*', 'app.example', 'https://app.example/', 'https://app.example/path', 'https://a.example,', ',',
     'null', 'https://a.example https://b.example'],
   BODY_LIMIT_BYTES: ['1023', '16777217', '0', ...notANumber],

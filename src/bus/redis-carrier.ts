@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { Redis } from 'ioredis'
 import { type Signal, type SignalPayload } from '../store/signals.ts'
 import { type BusLog, type Carrier } from './bus.ts'
+import { connectRedis, type Redis } from './redis-connection.ts'
 
 interface Envelope {
   from: string
@@ -11,7 +11,6 @@ interface Envelope {
 /** Carries signals by Redis pub/sub: within milliseconds, and not at all while the connection is lost. */
 export class RedisCarrier implements Carrier {
   readonly isInstant = true
-  readonly #log: BusLog
   readonly #prefix: string
   readonly #id = randomUUID()
   readonly #sender: Redis
@@ -21,10 +20,10 @@ export class RedisCarrier implements Carrier {
 
   /** `name`: replicas of one name hear each other. Connects in the background, again and again, and never fails. */
   constructor (url: string, name: string, log: BusLog) {
-    this.#log = log
     this.#prefix = `parley:${name}:`
-    this.#sender = this.#connect(url)
-    this.#receiver = this.#connect(url)
+    const options = { url, log, whileAway: 'replicas talk by the store' }
+    this.#sender = connectRedis(options)
+    this.#receiver = connectRedis(options)
     this.#receiver.on('ready', () => { this.#subscribe([...this.#channels]) })
   }
 
@@ -65,23 +64,6 @@ export class RedisCarrier implements Carrier {
   #subscribe (channels: string[]): void {
     if (channels.length > 0) this.#receiver.subscribe(...channels).catch(() => {})
   }
-
-  #connect (url: string): Redis {
-    // Nothing is queued while the connection is lost: hints would be stale, and the queue without bounds.
-    const redis = new Redis(url, { enableOfflineQueue: false, autoResubscribe: false, connectTimeout: 2000, retryStrategy })
-    let isAway = false
-    redis.on('error', (error: Error & { code?: string }) => {
-      // The code alone: the rest may quote the command that failed, and that may be the one with the password.
-      const code = error.code ?? error.message.split(' ', 1)[0]
-      if (!isAway) this.#log.warn({ code }, 'Redis is away; replicas talk by the store until it is back')
-      isAway = true
-    })
-    redis.on('ready', () => {
-      if (isAway) this.#log.info({}, 'Redis is back')
-      isAway = false
-    })
-    return redis
-  }
 }
 
 /** Undefined: no replica has sent this. */
@@ -93,9 +75,4 @@ function envelopeIn (message: string): Envelope | undefined {
   } catch {
     return undefined
   }
-}
-
-/** Milliseconds until the next attempt to connect. */
-function retryStrategy (attempt: number): number {
-  return Math.min(attempt * 100, 2000)
 }

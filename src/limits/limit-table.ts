@@ -13,7 +13,7 @@ const perAddress = { isPerAddress: true } as const
 
 interface Limit {
   /** The variable that says how many. */
-  readonly variable: Extract<keyof Config, `RATE_LIMIT_${string}`>
+  readonly variable: Exclude<Extract<keyof Config, `RATE_LIMIT_${string}`>, 'RATE_LIMIT_STORE'>
   /** What is counted, in words that follow a number. */
   readonly counts: string
   readonly windowMs: number

@@ -1,27 +1,41 @@
+import { hash } from 'node:crypto'
 import { isIP } from 'node:net'
+import { LRUCache } from 'lru-cache'
 import { type Config } from '../config.ts'
 import { ApiError } from '../errors.ts'
-import { type Count } from './counters.ts'
+import { type Count, type Counters } from './counters.ts'
+import { GuardedCounters, type LimitsLog } from './guarded-counters.ts'
 import { limitTable, maxOf, type LimitName } from './limit-table.ts'
 import { MemoryCounters } from './memory-counters.ts'
 
+// Of those who are over their limit, this many are remembered.
+const MAX_FULL = 10_000
+
 interface LimitsOptions {
   readonly config: Config
+  /** Where all processes count together. None: this one counts for itself. */
+  readonly shared: Counters | undefined
   /** What counts as one address: a client of IPv6 has many. */
   readonly normalizeAddress: (address: string) => string
   /** Told of each refusal. */
   readonly onRefused: (name: LimitName) => void
+  readonly log: LimitsLog
 }
 
 /** The limits of the table, by name. */
 export class Limits {
   readonly #config: Config
+  readonly #shared: Counters | undefined
   readonly #normalizeAddress: LimitsOptions['normalizeAddress']
   readonly #onRefused: LimitsOptions['onRefused']
-  readonly #memory = new MemoryCounters()
+  /** One each, so that a flood of addresses does not push the counts of accounts out. */
+  readonly #memory = new Map<LimitName, MemoryCounters>()
+  /** Whose windows are full elsewhere: who asks again and again costs that nothing. */
+  readonly #full = new LRUCache<string, { count: number, until: number }>({ max: MAX_FULL })
 
-  constructor ({ config, normalizeAddress, onRefused }: LimitsOptions) {
+  constructor ({ config, shared, normalizeAddress, onRefused, log }: LimitsOptions) {
     this.#config = config
+    this.#shared = shared && new GuardedCounters(shared, log)
     this.#normalizeAddress = normalizeAddress
     this.#onRefused = onRefused
   }
@@ -30,16 +44,18 @@ export class Limits {
   async hit (name: LimitName, key: string): Promise<void> {
     const max = maxOf(name, this.#config)
     if (max === 0) return
-    const { count, resetMs } = await this.count(name, key)
+    const { count, resetMs } = await this.count(name, key, max)
     if (count > max) throw this.refusal(name, max, resetMs)
   }
 
-  /** Counts `key`, which is an address where the limit is one per address. */
-  async count (name: LimitName, key: string): Promise<Count> {
-    const { windowMs, isPerAddress } = limitTable[name]
-    return await this.#memory.count(`${name}:${isPerAddress ? this.#addressKey(key) : key}`, windowMs)
+  /** Counts `key`, which is an address where the limit is one per address. Above `max` it may stop to count. */
+  async count (name: LimitName, key: string, max: number): Promise<Count> {
+    const { isPerAddress } = limitTable[name]
+    const counted = isPerAddress ? this.#addressKey(key) : key
+    return await (this.#shared ? this.#countTogether(this.#shared, name, counted, max) : this.#countHere(name, counted))
   }
 
+  /** What is thrown at who is over a limit. */
   refusal (name: LimitName, max: number, resetMs: number): ApiError {
     this.#onRefused(name)
     const { counts, window } = limitTable[name]
@@ -48,6 +64,29 @@ export class Limits {
       headers: { 'retry-after': String(Math.ceil(resetMs / 1000)) },
       members: { limit: name }
     })
+  }
+
+  async #countHere (name: LimitName, key: string): Promise<Count> {
+    let counters = this.#memory.get(name)
+    if (!counters) this.#memory.set(name, counters = new MemoryCounters())
+    return await counters.count(key, limitTable[name].windowMs)
+  }
+
+  async #countTogether (shared: Counters, name: LimitName, key: string, max: number): Promise<Count> {
+    // Nothing personal leaves this process in clear, and nothing long.
+    const id = hash('sha256', `${name}:${key}`, 'base64url')
+    const asked = performance.now()
+    const full = this.#full.get(id)
+    if (full && full.count > max && full.until > asked) return { count: full.count, resetMs: full.until - asked }
+    try {
+      const { count, resetMs } = await shared.count(id, limitTable[name].windowMs)
+      // From before it was asked: better asked once too often than refused after the end.
+      if (count > max) this.#full.set(id, { count, until: asked + resetMs })
+      return { count, resetMs }
+    } catch (error) {
+      if (limitTable[name].whenAway === 'open') return await this.#countHere(name, key)
+      throw new ApiError('store_unavailable', { cause: error, headers: { 'retry-after': '1' } })
+    }
   }
 
   /** What is no address, as a proxy may say that is trusted too far, counts as one, so that nobody gains by it. */

@@ -6,6 +6,7 @@ import { ApiKeyRepository } from './api-keys.ts'
 import { AuditLogRepository } from './audit-log.ts'
 import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
+import { CounterRepository } from './counters.ts'
 import { ErasureRepository } from './erasures.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
 import { InvitationRepository } from './invitations.ts'
@@ -43,6 +44,7 @@ export interface Store {
   readonly changes: ChangeRepository
   readonly idempotency: IdempotencyRepository
   readonly signals: SignalRepository
+  readonly counters: CounterRepository
   readonly purges: PurgeRepository
   readonly erasures: ErasureRepository
   readonly transfers: TransferRepository
@@ -75,6 +77,7 @@ export async function openStore (db: Db): Promise<Store> {
   const erasures = new ErasureRepository(db)
   const transfers = new TransferRepository(db)
   const signals = new SignalRepository(db)
+  const counters = new CounterRepository(db)
   const specifications = new SpecificationRepository(db)
   const searchSegments = new SearchSegmentRepository(db)
   const searchSources = new SearchSourceRepository(db)
@@ -82,7 +85,8 @@ export async function openStore (db: Db): Promise<Store> {
   await Promise.all([
     apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
     idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources,
-    loginFlows
+    loginFlows,
+    counters
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {
@@ -100,6 +104,7 @@ export async function openStore (db: Db): Promise<Store> {
     changes,
     idempotency,
     signals,
+    counters,
     purges: new PurgeRepository(db),
     erasures,
     transfers,

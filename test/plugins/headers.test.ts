@@ -13,7 +13,7 @@ function stopClock (t: Test) {
 }
 
 t.test('a credential may ask so many times in the minute from its first request', async (t) => {
-  const { client, clientFor } = await startApp(t, { RATE_LIMIT_PER_MINUTE: '3', JWT_SECRET })
+  const { client, clientFor } = await startApp(t, { RATE_LIMIT_STORE: 'memory', RATE_LIMIT_PER_MINUTE: '3', JWT_SECRET })
   const clock = stopClock(t)
   const key = await clientFor('default', 'configs:read')
   t.same(limits(await list(key)), ['3', '2', '60'])

@@ -1,0 +1,47 @@
+import { type Collection, type Db, MongoServerError } from 'mongodb'
+
+interface CounterDocument {
+  _id: string
+  count: number
+  /** The end of the window, and when it was last counted. */
+  until: Date
+  at: Date
+}
+
+// As numbers, because SecantusDB 0.7 finds no order between `$$NOW` and a stored date.
+const isOver = { $lte: [{ $toLong: { $ifNull: ['$until', new Date(0)] } }, { $toLong: '$$NOW' }] }
+const DUPLICATE = 11000
+
+/** The collection `counters`: how often something was done in its window, by the store's clock. They go by themselves. */
+export class CounterRepository {
+  readonly #collection: Collection<CounterDocument>
+
+  constructor (db: Db) {
+    // A count that is lost with a primary allows one more; waiting for others would cost every request.
+    this.#collection = db.collection('counters', { writeConcern: { w: 1 } })
+  }
+
+  async createIndexes (): Promise<void> {
+    await this.#collection.createIndexes([{ key: { until: 1 }, expireAfterSeconds: 0 }])
+  }
+
+  /** Counts once more, in a window that begins with its first count. */
+  async count (key: string, windowMs: number): Promise<{ count: number, resetMs: number }> {
+    for (;;) {
+      try {
+        const counter = await this.#collection.findOneAndUpdate({ _id: key }, [{
+          $set: {
+            count: { $cond: [isOver, 1, { $add: ['$count', 1] }] },
+            until: { $cond: [isOver, { $add: ['$$NOW', windowMs] }, '$until'] },
+            at: '$$NOW'
+          }
+        }], { upsert: true, returnDocument: 'after' })
+        const { count, until, at } = counter!
+        return { count, resetMs: until.getTime() - at.getTime() }
+      } catch (error) {
+        // Two that begin a counter at once may both try to insert it; by now it is there.
+        if (!(error instanceof MongoServerError && error.code === DUPLICATE)) throw error
+      }
+    }
+  }
+}
