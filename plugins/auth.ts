@@ -1,10 +1,6 @@
-import jwt from '@fastify/jwt'
 import { type FastifyRequest, type onRequestAsyncHookHandler, type RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { createApiKeyVerifier } from '../src/auth/api-key-verifier.ts'
-import { principalOf } from '../src/auth/jwt-claims.ts'
 import { covers, type Principal, type Scope } from '../src/auth/principal.ts'
-import { type Config } from '../src/config.ts'
 import { ApiError } from '../src/errors.ts'
 
 declare module 'fastify' {
@@ -21,37 +17,14 @@ declare module 'fastify' {
 }
 
 /** Default deny: every route says which scope it needs or that it is public, else the start fails. */
-export default fp<{ config: Config }>(async (fastify, { config }) => {
-  const verifyApiKey = createApiKeyVerifier(fastify.store.apiKeys)
-  if (config.JWT_SECRET !== undefined) {
-    await fastify.register(jwt, {
-      secret: config.JWT_SECRET,
-      verify: {
-        algorithms: ['HS256'],
-        // A claim that is only allowed to have some values may still be absent: it must be required, too.
-        requiredClaims: [
-          'sub', 'exp', ...(config.JWT_ISSUER !== undefined ? ['iss'] : []), ...(config.JWT_AUDIENCE !== undefined ? ['aud'] : [])
-        ],
-        ...(config.JWT_ISSUER !== undefined && { allowedIss: config.JWT_ISSUER }),
-        ...(config.JWT_AUDIENCE !== undefined && { allowedAud: config.JWT_AUDIENCE })
-      }
-    })
-  }
-
-  function verifyJwt (token: string): Principal | undefined {
-    if (config.JWT_SECRET === undefined) return undefined
-    try {
-      return principalOf(fastify.jwt.verify(token), token)
-    } catch {
-      return undefined
-    }
-  }
+export default fp(async (fastify) => {
+  const { accessTokens, apiKeyVerifier } = fastify
 
   async function identify ({ headers }: FastifyRequest): Promise<Principal | undefined> {
     const [, bearer] = /^bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? []
     const apiKey = headers['x-api-key']
-    if (bearer !== undefined) return bearer.startsWith('pk_') ? await verifyApiKey(bearer) : verifyJwt(bearer)
-    return headers.authorization === undefined && typeof apiKey === 'string' ? await verifyApiKey(apiKey) : undefined
+    if (bearer !== undefined) return bearer.startsWith('pk_') ? await apiKeyVerifier.verify(bearer) : await accessTokens.verify(bearer)
+    return headers.authorization === undefined && typeof apiKey === 'string' ? await apiKeyVerifier.verify(apiKey) : undefined
   }
 
   const identified: onRequestAsyncHookHandler = async (request) => {
@@ -94,4 +67,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       ...[route.onRequest ?? []].flat()
     ]
   })
-}, { name: 'auth', dependencies: ['mongo', 'rate-limit'] })
+}, { name: 'auth', dependencies: ['access-tokens', 'rate-limit'] })

@@ -1,6 +1,7 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import audit from '../plugins/audit.ts'
+import accessTokens from '../plugins/access-tokens.ts'
 import auth from '../plugins/auth.ts'
 import { answerClientError } from '../plugins/client-error.ts'
 import bodyTime from '../plugins/body-time.ts'
@@ -101,7 +102,8 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(openapi, { config, version })
   await app.register(limits, { config })
   await app.register(rateLimit, { config })
-  await app.register(auth, { config })
+  await app.register(accessTokens, { config })
+  await app.register(auth)
   await app.register(audit)
   await app.register(idempotency)
   await app.register(requestLog)

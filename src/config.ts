@@ -1,5 +1,6 @@
 import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { durationMs } from './duration.ts'
 import { parseKeyRing } from './secrets/key-ring.ts'
 import { trustedProxies } from './trusted-proxies.ts'
 
@@ -10,6 +11,11 @@ const limit = (value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 1_000_000, default: value, description: `${description}; 0 turns it off.` })
 
 const printable = (description: string) => Type.Optional(Type.String({ pattern: '^[\\x21-\\x7E]+$', description }))
+
+const YEAR_MS = 366 * 86_400_000
+
+const lifetime = (value: string, description: string) =>
+  Type.String({ format: 'duration', default: value, description: `${description} Such as 900, 90s, 15m, 12h or 7d.` })
 
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
@@ -26,6 +32,7 @@ FormatRegistry.Set('redis-url', (value) => /^rediss?:\/\/[^/]/.test(value) && UR
 FormatRegistry.Set('id:base64-of-32-bytes', (value) => parseKeyRing(value) !== undefined)
 FormatRegistry.Set('32-bytes-or-more', (value) => Buffer.byteLength(value) >= 32)
 FormatRegistry.Set('hops-or-addresses', (value) => trustedProxies(value) !== undefined)
+FormatRegistry.Set('duration', (value) => durationMs(value) >= 1000 && durationMs(value) <= YEAR_MS)
 FormatRegistry.Set('scheme://host:port', (value) => value === '' || value.split(',').every((text) => isOrigin(text.trim())))
 
 /** The environment, variable by variable. What is not listed here is not read. */
@@ -57,7 +64,8 @@ export const Environment = Type.Object({
   BOOTSTRAP_API_KEY: Type.Optional(Type.String({
     pattern: '^pk_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}$', description: 'An admin key of the tenant `default`, stored at start.'
   })),
-  JWT_SECRET: Type.Optional(Type.String({ format: '32-bytes-or-more', description: 'HS256 secret, at least 32 bytes. Unset: JWTs are refused.' })),
+  JWT_SECRET: Type.Optional(Type.String({ format: '32-bytes-or-more', description: 'HS256 secret, at least 32 bytes. Unset: JWTs of others are refused.' })),
+  JWT_KEYS_FILE: Type.Optional(Type.String({ description: 'A JSON Web Key Set with private keys; the first one signs.' })),
   JWT_ISSUER: Type.Optional(Type.String({ description: 'The `iss` a JWT must have.' })),
   JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The `aud` a JWT must have.' })),
   ENCRYPTION_KEYS: Type.Optional(Type.String({
@@ -95,6 +103,8 @@ export const Environment = Type.Object({
   OIDC_ISSUER: Type.Optional(Type.String({ format: 'https-url', description: 'Login by an OpenID Connect provider: its issuer.' })),
   OIDC_CLIENT_ID: printable('Login by that provider: the id of the client.'),
   OIDC_CLIENT_SECRET: printable('Login by that provider: the secret of the client.'),
+  ACCESS_TOKEN_TTL: lifetime('15m', 'How long an access token lasts.'),
+  REFRESH_TOKEN_TTL: lifetime('7d', 'How long a refresh token lasts.'),
   CORS_ORIGINS: Type.String({ format: 'scheme://host:port', default: '', description: 'Comma-separated origins that browsers may call from.' }),
   BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body.' }),
   MAX_MESSAGE_CHARS: Type.Integer({ minimum: 1, maximum: 100_000, default: 5000, description: 'The longest message, in code points.' }),

@@ -7,7 +7,7 @@ import { type FastifyInstance } from 'fastify'
 import { MongoClient, type Db } from 'mongodb'
 import t, { type Test } from 'tap'
 import { buildApp, type Overrides } from '../src/app.ts'
-import { newApiKey, apiKeyId, hashApiKey } from '../src/auth/api-key.ts'
+import { newApiKey, apiKeyPrefix, hashApiKey } from '../src/auth/api-key.ts'
 import { ensureFirstKey } from '../src/auth/first-key.ts'
 import { type Scope } from '../src/auth/principal.ts'
 import { loadConfig } from '../src/config.ts'
@@ -173,7 +173,7 @@ export async function startApp (test: Test, env: Record<string, string> = {}, ov
     db,
     async clientFor (tenantId, ...scopes) {
       const key = newApiKey()
-      const record = { id: apiKeyId(key)!, tenantId, name: 'test', scopes, createdAt: new Date() }
+      const record = { prefix: apiKeyPrefix(key)!, tenantId, name: 'test', scopes, createdAt: new Date() }
       await app.store.apiKeys.upsert(record, hashApiKey(key))
       return withKey(key)
     }

@@ -11,7 +11,7 @@ export function newApiKey (): string {
 }
 
 /** The public part of a key, under which it is stored; undefined where the text is no key. */
-export function apiKeyId (key: string): string | undefined {
+export function apiKeyPrefix (key: string): string | undefined {
   return PATTERN.test(key) ? key.slice(0, 11) : undefined
 }
 

@@ -2,14 +2,15 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError, type Config } from '../config.ts'
 import { type ApiKeyRepository } from '../store/api-keys.ts'
-import { apiKeyId, hashApiKey, newApiKey } from './api-key.ts'
+import { apiKeyPrefix, hashApiKey, newApiKey } from './api-key.ts'
 
 /** Where the key of the first run is kept. */
 export const firstKeyFile = (config: Config) => join(config.DATA_DIR, 'api-key')
 
-async function storeAdminKey (apiKeys: ApiKeyRepository, key: string, name: string): Promise<void> {
-  const id = apiKeyId(key)!
-  await apiKeys.upsert({ id, tenantId: 'default', name, scopes: ['admin'], createdAt: new Date() }, hashApiKey(key))
+async function storeOperatorsKey (apiKeys: ApiKeyRepository, key: string, name: string, isGiven: boolean): Promise<void> {
+  await apiKeys.upsert({
+    prefix: apiKeyPrefix(key)!, tenantId: 'default', name, scopes: ['admin', 'platform'], createdAt: new Date(), isGiven
+  }, hashApiKey(key))
 }
 
 /**
@@ -19,7 +20,7 @@ async function storeAdminKey (apiKeys: ApiKeyRepository, key: string, name: stri
  */
 export async function ensureFirstKey (config: Config, apiKeys: ApiKeyRepository): Promise<string | undefined> {
   if (config.BOOTSTRAP_API_KEY !== undefined) {
-    await storeAdminKey(apiKeys, config.BOOTSTRAP_API_KEY, 'bootstrap')
+    await storeOperatorsKey(apiKeys, config.BOOTSTRAP_API_KEY, 'bootstrap', true)
     return undefined
   }
   if (await apiKeys.any()) return undefined
@@ -29,6 +30,6 @@ export async function ensureFirstKey (config: Config, apiKeys: ApiKeyRepository)
   const key = newApiKey()
   await mkdir(config.DATA_DIR, { recursive: true, mode: 0o700 })
   await writeFile(firstKeyFile(config), `${key}\n`, { mode: 0o600 })
-  await storeAdminKey(apiKeys, key, 'first start')
+  await storeOperatorsKey(apiKeys, key, 'first start', false)
   return key
 }

@@ -1,18 +1,52 @@
-import { type Collection, type Db } from 'mongodb'
+import { type ObjectId, type Collection, type Db, type Filter } from 'mongodb'
+import { newId, parseId } from './ids.ts'
+import { insertNew } from './insert-new.ts'
+import { wrongCursor, type PageOf, type PageRequest } from './page.ts'
 
 export interface ApiKey {
-  /** The public part of the key, `pk_<8>`. */
   readonly id: string
+  /** The public part of the key, `pk_<8>`, by which it is found. */
+  readonly prefix: string
   readonly tenantId: string
   readonly name: string
   readonly scopes: string[]
   readonly createdAt: Date
+  /** Who made it, as the audit log names them. */
+  readonly createdBy?: string
+  readonly expiresAt?: Date
+  readonly revokedAt?: Date
+  /** To the minute. */
+  readonly lastUsedAt?: Date
+  /** Where the limit of everybody is not that of this key. */
+  readonly requestsPerMinute?: number
+  /** Given by the environment, which also renews it. */
+  readonly isGiven?: boolean
 }
 
-interface ApiKeyDocument extends Omit<ApiKey, 'id'> {
+/** SHA-256 of the whole key; the key itself is stored nowhere. */
+interface Hashes {
+  readonly hash: string
+  /** What it was before it was rotated, and how long that counts. */
+  readonly previous?: { readonly hash: string, readonly until: Date }
+}
+
+export interface StoredApiKey extends ApiKey, Hashes {}
+
+export type NewApiKey = Omit<ApiKey, 'id' | 'revokedAt' | 'lastUsedAt'>
+
+interface ApiKeyDocument extends Omit<ApiKey, 'id' | 'prefix'>, Hashes {
   _id: string
-  /** SHA-256 of the whole key; the key itself is stored nowhere. */
-  hash: string
+  id: ObjectId
+}
+
+function fromDocument ({ _id, id, ...rest }: ApiKeyDocument): StoredApiKey {
+  return { id: id.toHexString(), prefix: _id, ...rest }
+}
+
+/** What a key is for those who must not see its hashes. */
+function withoutHashes (document: ApiKeyDocument): ApiKey {
+  const { hash: _hash, previous: _previous, ...key } = fromDocument(document)
+  return key
 }
 
 /** The collection `apiKeys`. */
@@ -24,21 +58,80 @@ export class ApiKeyRepository {
   }
 
   async createIndexes (): Promise<void> {
-    await this.#collection.createIndexes([{ key: { tenantId: 1, createdAt: -1 } }])
+    await this.#collection.createIndexes([
+      // Keys of earlier versions get their identifier after the indexes are made.
+      { key: { id: 1 }, unique: true, partialFilterExpression: { id: { $exists: true } } },
+      { key: { tenantId: 1, id: -1 } }
+    ])
   }
 
-  async find (id: string): Promise<ApiKey & { hash: string } | undefined> {
-    const document = await this.#collection.findOne({ _id: id })
-    if (!document) return undefined
-    const { _id, ...rest } = document
-    return { id: _id, ...rest }
+  async findByPrefix (prefix: string): Promise<StoredApiKey | undefined> {
+    return await this.#find({ _id: prefix })
   }
 
-  async upsert ({ id, ...key }: ApiKey, hash: string): Promise<void> {
-    await this.#collection.updateOne({ _id: id }, { $set: { ...key, hash } }, { upsert: true })
+  /** Of whatever tenant. */
+  async findById (id: string): Promise<StoredApiKey | undefined> {
+    return await this.#find({ id: parseId(id)! })
+  }
+
+  async find (tenantId: string, id: string): Promise<ApiKey | undefined> {
+    const document = await this.#collection.findOne({ tenantId, id: parseId(id)! })
+    return document ? withoutHashes(document) : undefined
+  }
+
+  /** Those of a tenant, the newest first. */
+  async page (tenantId: string, { limit, cursor }: PageRequest): Promise<PageOf<ApiKey>> {
+    const after = cursor === undefined ? undefined : parseId(cursor)
+    if (cursor !== undefined && !after) throw wrongCursor()
+    const documents = await this.#collection
+      .find({ tenantId, ...(after && { id: { $lt: after } }) }).sort({ id: -1 }).limit(limit + 1).toArray()
+    const data = documents.slice(0, limit).map(withoutHashes)
+    return { data, nextCursor: documents.length > limit ? data.at(-1)!.id : null }
+  }
+
+  /** Undefined: there is a key with its prefix already. */
+  async insert ({ prefix, ...key }: NewApiKey, hash: string): Promise<ApiKey | undefined> {
+    const document: ApiKeyDocument = { _id: prefix, id: parseId(newId())!, ...key, hash }
+    return await insertNew(this.#collection, document) ? withoutHashes(document) : undefined
+  }
+
+  /** Stores a key that is given from outside. What has happened to it meanwhile, such as that it was revoked, stays. */
+  async upsert ({ prefix, createdAt, ...key }: NewApiKey, hash: string): Promise<void> {
+    await this.#collection.updateOne({ _id: prefix }, {
+      $set: { ...key, hash }, $setOnInsert: { id: parseId(newId())!, createdAt }
+    }, { upsert: true })
+  }
+
+  /** Gives a key that is not revoked another secret; the one before it counts until a time. */
+  async rotate (tenantId: string, id: string, hash: string, previous: { hash: string, until: Date }): Promise<ApiKey | undefined> {
+    const document = await this.#collection.findOneAndUpdate(
+      { tenantId, id: parseId(id)!, hash: previous.hash, revokedAt: { $exists: false } },
+      { $set: { hash, previous } },
+      { returnDocument: 'after' }
+    )
+    return document ? withoutHashes(document) : undefined
+  }
+
+  /** From now on. What was revoked before keeps its date. */
+  async revoke (tenantId: string, id: string, now: Date): Promise<ApiKey | undefined> {
+    const document = await this.#collection.findOneAndUpdate(
+      { tenantId, id: parseId(id)! }, [{ $set: { revokedAt: { $ifNull: ['$revokedAt', now] } } }, { $unset: 'previous' }],
+      { returnDocument: 'after' }
+    )
+    return document ? withoutHashes(document) : undefined
+  }
+
+  /** It has been used just now. */
+  async touch (id: string): Promise<void> {
+    await this.#collection.updateOne({ id: parseId(id)! }, { $currentDate: { lastUsedAt: true } })
   }
 
   async any (): Promise<boolean> {
     return await this.#collection.findOne({}, { projection: { _id: 1 } }) !== null
+  }
+
+  async #find (filter: Filter<ApiKeyDocument>): Promise<StoredApiKey | undefined> {
+    const document = await this.#collection.findOne(filter)
+    return document ? fromDocument(document) : undefined
   }
 }

@@ -1,4 +1,4 @@
-import { type AnyBulkWriteOperation, type Collection, type Db, type Document, type ObjectId } from 'mongodb'
+import { type AnyBulkWriteOperation, type Collection, type Db, type Document, ObjectId } from 'mongodb'
 import { insertNew } from './insert-new.ts'
 
 const BATCH = 500
@@ -9,7 +9,8 @@ const BATCH = 500
  * fails where another process has it, instead of waiting.
  */
 const migrations: ReadonlyArray<readonly [name: string, migrate: (db: Db) => Promise<void>]> = [
-  ['lines', addLines]
+  ['lines', addLines],
+  ['api-key-ids', addApiKeyIds]
 ]
 
 interface MigrationDocument {
@@ -54,4 +55,12 @@ async function addLine (db: Db, sessionId: ObjectId): Promise<Document> {
   }
   if (writes.length > 0) await messages.bulkWrite(writes)
   return { rev, tipId: previous?._id ?? null, ...(previous && { unindexed: true }) }
+}
+
+/** Earlier, API keys were known by their public part alone. */
+async function addApiKeyIds (db: Db): Promise<void> {
+  const apiKeys = db.collection<Document & { _id: string }>('apiKeys')
+  for await (const { _id } of apiKeys.find({ id: { $exists: false } }, { projection: { _id: 1 } })) {
+    await apiKeys.updateOne({ _id, id: { $exists: false } }, { $set: { id: new ObjectId() } })
+  }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { MongoNetworkError } from 'mongodb'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
-import { newApiKey, apiKeyId, hashApiKey } from '../../src/auth/api-key.ts'
+import { newApiKey, apiKeyPrefix, hashApiKey } from '../../src/auth/api-key.ts'
 import { ensureFirstKey, firstKeyFile } from '../../src/auth/first-key.ts'
 import { scopes } from '../../src/auth/principal.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -44,14 +44,14 @@ t.test('a key that is not exactly one that is stored is refused', async (t) => {
   const last = adminKey.at(-1) === 'a' ? 'b' : 'a'
   const revoked = newApiKey()
   const record = {
-    id: apiKeyId(revoked)!,
+    prefix: apiKeyPrefix(revoked)!,
     tenantId: 'default',
     name: 'revoked',
     scopes: ['admin'],
     createdAt: new Date()
   }
   await app.store.apiKeys.upsert(record, hashApiKey(revoked))
-  await db.collection<{ _id: string }>('apiKeys').deleteOne({ _id: record.id })
+  await db.collection<{ _id: string }>('apiKeys').deleteOne({ _id: record.prefix })
   const wrong = {
     'one character off': adminKey.slice(0, -1) + last,
     'another id': `pk_00000000_${adminKey.slice(12)}`,
@@ -79,7 +79,7 @@ t.test('a key that is not exactly one that is stored is refused', async (t) => {
 t.test('a key is stored as its hash only, and is forgotten within five seconds of its removal', async (t) => {
   const key = newApiKey()
   await app.store.apiKeys.upsert({
-    id: apiKeyId(key)!,
+    prefix: apiKeyPrefix(key)!,
     tenantId: 'default',
     name: 'short',
     scopes: ['configs:read'],
@@ -87,7 +87,7 @@ t.test('a key is stored as its hash only, and is forgotten within five seconds o
   }, hashApiKey(key))
   t.notMatch(JSON.stringify(await db.collection('apiKeys').find().toArray()), new RegExp(key.slice(12)))
   t.equal((await withBearer(key).ask('/api/configs')).status, 200)
-  await db.collection<{ _id: string }>('apiKeys').deleteOne({ _id: apiKeyId(key)! })
+  await db.collection<{ _id: string }>('apiKeys').deleteOne({ _id: apiKeyPrefix(key)! })
   const original = performance.now.bind(performance)
   t.intercept(performance, 'now', { value: () => original() + 5001 })
   await isRefused(t, withBearer(key), 'five seconds later')
@@ -110,11 +110,12 @@ t.test('a JWT that is not ours, not now or not whole is refused', async (t) => {
   const [head, body, signature] = signed.split('.') as [string, string, string]
   const none = Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')
   const wrong: Record<string, string> = {
-    expired: signJwt({ ...claims, exp: now() - 1 }),
+    expired: signJwt({ ...claims, exp: now() - 62 }),
+    'issued in the future': signJwt({ ...claims, iat: now() + 62 }),
     'without exp': signJwt({ ...claims, exp: undefined }),
     'exp as text': signJwt({ ...claims, exp: String(now() + 600) }),
     'exp null': signJwt({ ...claims, exp: null }),
-    'not yet valid': signJwt({ ...claims, nbf: now() + 600 }),
+    'not yet valid': signJwt({ ...claims, nbf: now() + 62 }),
     'without sub': signJwt({ scope: 'admin' }),
     'empty sub': signJwt({ ...claims, sub: '' }),
     'sub not text': signJwt({ ...claims, sub: { $ne: null } }),
@@ -369,7 +370,7 @@ t.test('the first start makes a key and keeps it, and no later one does', async 
   t.match(key, /^pk_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}$/)
   t.equal((await readFile(firstKeyFile(config), 'utf8')).trim(), key)
   t.equal((await stat(firstKeyFile(config))).mode & 0o777, 0o600)
-  t.match(await app.store.apiKeys.find(apiKeyId(key!)!),
-    { tenantId: 'default', scopes: ['admin'], hash: hashApiKey(key!) })
+  t.match(await app.store.apiKeys.findByPrefix(apiKeyPrefix(key!)!),
+    { tenantId: 'default', scopes: ['admin', 'platform'], hash: hashApiKey(key!) })
   t.equal(await ensureFirstKey(config, app.store.apiKeys), undefined)
 })
