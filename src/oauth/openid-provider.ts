@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import {
   allowInsecureRequests, authorizationCodeGrant, buildAuthorizationUrl, calculatePKCECodeChallenge, type ClientAuth, ClientSecretBasic,
   ClientSecretPost, type Configuration, customFetch, discovery, enableNonRepudiationChecks, fetchUserInfo
@@ -39,10 +38,8 @@ function authenticateBy ({ clientSecret, secretInBody = false }: OpenIdSettings)
 export class OpenIdProvider implements LoginProvider {
   readonly name: string
   readonly #settings: OpenIdSettings
-  // A provider that does not answer any more is known as it was.
-  readonly #known = new LRUCache<string, Configuration>({
-    max: 1, ttl: FRESH_MS, allowStaleOnFetchRejection: true, fetchMethod: async () => await this.#discover()
-  })
+  #known: { readonly configuration: Configuration, readonly at: number } | undefined
+  #discovering: Promise<Configuration> | undefined
 
   constructor (settings: OpenIdSettings) {
     this.name = settings.name
@@ -83,13 +80,22 @@ export class OpenIdProvider implements LoginProvider {
     })
   }
 
+  /** What the provider tells of itself; while it does not, what it has told before. */
   async #configuration (): Promise<Configuration> {
-    return await this.#known.forceFetch(this.name)
+    const known = this.#known
+    if (known && performance.now() - known.at < FRESH_MS) return known.configuration
+    this.#discovering ??= this.#discover().finally(() => { this.#discovering = undefined })
+    return await this.#discovering.catch((error: unknown) => {
+      if (!known) throw error
+      return known.configuration
+    })
   }
 
   /** Tried twice: what fails first may be a connection that was kept open for too long. */
   async #discover (): Promise<Configuration> {
-    return await this.#discoverOnce().catch(async () => await this.#discoverOnce())
+    const configuration = await this.#discoverOnce().catch(async () => await this.#discoverOnce())
+    this.#known = { configuration, at: performance.now() }
+    return configuration
   }
 
   async #discoverOnce (): Promise<Configuration> {

@@ -1,7 +1,7 @@
 import { refusedLogin } from './provider-failure.ts'
 
-// What does not begin like this is neither a path nor an address that browsers go to.
-const SHAPE = /^(\/|https?:\/\/)/
+// A path or an address that browsers go to, without what some read as if it were not there, or as something else.
+const SHAPE = /^(\/|https?:\/\/)[^\\\p{Cc}]*$/u
 
 /**
  * Where a browser may be sent after a login: anywhere on the listed origins, paths being those of the first. It is read as
