@@ -10,7 +10,8 @@ const people = {
   ben: { email: 'ben@example.com', email_verified: 'true', name: 'x'.repeat(200) },
   carl: { email: 'carl@example.com', name: 7 },
   dora: {},
-  emil: { email: 'two@words@example com' }
+  emil: { email: 'two@words@example com' },
+  frida: { email: '\u212Aarl@example.com', email_verified: true }
 }
 
 /** Parley at a provider of its own. */
@@ -57,7 +58,7 @@ t.test('who logs in at the provider is who it says', async (t) => {
     const carl = await logIn('carl')
     const unverified = await providerLogins.end('oidc', carl.response, carl.browserKey)
     t.match(unverified, { identity: { email: 'carl@example.com', emailVerified: false, name: undefined } }, 'what is not said is not so')
-    for (const nameless of ['dora', 'emil']) {
+    for (const nameless of ['dora', 'emil', 'frida']) {
       const { browserKey, response } = await logIn(nameless)
       await fails(t, providerLogins.end('oidc', response, browserKey), 'forbidden', `${nameless} has no address`)
     }
