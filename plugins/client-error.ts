@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { type FastifyServerOptions } from 'fastify'
+import { type Socket } from 'node:net'
+import { type FastifyInstance } from 'fastify'
 import { ApiError } from '../src/errors.ts'
 import { problemOf } from '../src/problem.ts'
+
+interface ClientError extends Error {
+  readonly code: string
+}
 
 interface Refusal {
   readonly status: number
@@ -28,7 +33,7 @@ const refusals: Record<string, Refusal> = {
 const notHttp: Refusal = { status: 400, reason: 'Bad Request', detail: 'This is not a valid HTTP request.' }
 
 /** Answers what is not even a request, and so never reaches a route, with a problem document, too. */
-export const answerClientError: NonNullable<FastifyServerOptions['clientErrorHandler']> = (error, socket) => {
+export function answerClientError (this: FastifyInstance, error: ClientError, socket: Socket): void {
   if (error.code !== 'ECONNRESET' && socket.writable) {
     const { status, reason, retryable = false, detail } = refusals[error.code] ?? notHttp
     const requestId = randomUUID()
@@ -40,6 +45,7 @@ export const answerClientError: NonNullable<FastifyServerOptions['clientErrorHan
       'content-type: application/problem+json; charset=utf-8',
       `content-length: ${Buffer.byteLength(body)}`,
       `x-request-id: ${requestId}`,
+      ...Object.entries(this.fixedHeaders).map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '',
       body

@@ -72,7 +72,7 @@ export function sendError (error: FastifyError, request: FastifyRequest, reply: 
   return reply
     .code(apiError.kind.status)
     // Said again for failures that come before any hook, such as a path that does not decode.
-    .headers({ 'x-request-id': request.id, ...apiError.headers })
+    .headers({ ...request.server.fixedHeaders, 'x-request-id': request.id, ...apiError.headers })
     .type('application/problem+json')
     .send(problemOf(apiError, occurrenceOf(request)))
 }

@@ -67,7 +67,7 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
     if (raw.destroyed) return undefined
     reply.headers({
       'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
+      'cache-control': 'no-store, no-transform',
       'x-accel-buffering': 'no'
     })
     raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders)

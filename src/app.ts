@@ -6,9 +6,11 @@ import auth from '../plugins/auth.ts'
 import { answerClientError } from '../plugins/client-error.ts'
 import bodyTime from '../plugins/body-time.ts'
 import bus from '../plugins/bus.ts'
+import connectionLimits from '../plugins/connection-limits.ts'
 import cors from '../plugins/cors.ts'
 import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
+import fixedHeaders from '../plugins/fixed-headers.ts'
 import idempotency from '../plugins/idempotency.ts'
 import jsonBody from '../plugins/json-body.ts'
 import limits from '../plugins/limits.ts'
@@ -44,6 +46,7 @@ import specifications from '../routes/specifications.ts'
 import summaries from '../routes/summaries.ts'
 import { type Config } from './config.ts'
 import { trustedProxies } from './trusted-proxies.ts'
+import { readTls } from './tls.ts'
 import { version } from './version.ts'
 
 /** What the server and the tests set apart from the environment. */
@@ -57,6 +60,8 @@ export interface Overrides {
   readonly bodyMs?: number
   /** How long each call to a login provider may take. */
   readonly loginCallMs?: number
+  /** How long an answer may lie unread. */
+  readonly unreadMs?: number
   /** How long a feed may be read before its reader has to come back. */
   readonly feedMs?: number
 }
@@ -67,10 +72,14 @@ export interface Overrides {
  * and hooks run in the order they are added.
  */
 export async function buildApp (config: Config, overrides: Overrides = {}): Promise<FastifyInstance> {
-  const { logger = false, monitorCommands = false, heartbeatMs = 15_000, bodyMs = 30_000, feedMs = 3_600_000 } = overrides
+  const { logger = false, monitorCommands = false, heartbeatMs = 15_000, bodyMs = 30_000, unreadMs = 60_000, feedMs = 3_600_000 } = overrides
+  const tls = readTls(config)
+  // How often Node looks for requests that are late.
+  const connectionsCheckingInterval = Math.min(bodyMs, 5000)
   const app = fastify({
     logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    ...(tls ? { https: { ...tls, handshakeTimeout: 10_000, connectionsCheckingInterval } } : { http: { connectionsCheckingInterval } }),
     bodyLimit: config.BODY_LIMIT_BYTES,
     trustProxy: trustedProxies(config.TRUST_PROXY ?? '0')!,
     genReqId: requestId,
@@ -94,7 +103,9 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(providerLogins, { config, callMs: overrides.loginCallMs })
   await app.register(bodyTime, { arrivalMs: bodyMs })
   await app.register(requestIds)
+  await app.register(fixedHeaders, { endsTls: tls !== undefined })
   await app.register(errors)
+  await app.register(connectionLimits, { unreadMs })
   await app.register(jsonBody)
   await app.register(query)
   await app.register(metrics)

@@ -1,6 +1,7 @@
 import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { durationMs } from './duration.ts'
+import { plaintextConnections, plaintextNames } from './plaintext.ts'
 import { parseKeyRing } from './secrets/key-ring.ts'
 import { trustedProxies } from './trusted-proxies.ts'
 
@@ -30,6 +31,7 @@ FormatRegistry.Set('https-url', (value) => {
 })
 FormatRegistry.Set('redis-url', (value) => /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value))
 FormatRegistry.Set('id:base64-of-32-bytes', (value) => parseKeyRing(value) !== undefined)
+FormatRegistry.Set(plaintextNames.join(), (value) => value.split(',').every((name) => (plaintextNames as readonly string[]).includes(name.trim())))
 FormatRegistry.Set('32-bytes-or-more', (value) => Buffer.byteLength(value) >= 32)
 FormatRegistry.Set('hops-or-addresses', (value) => trustedProxies(value) !== undefined)
 FormatRegistry.Set('duration', (value) => durationMs(value) >= 1000 && durationMs(value) <= YEAR_MS)
@@ -43,6 +45,8 @@ export const Environment = Type.Object({
     format: 'hops-or-addresses',
     description: 'The proxies in front: how many, or their addresses and networks, separated by commas. Unset: none is trusted.'
   })),
+  TLS_CERT: Type.Optional(Type.String({ description: 'File of the certificate, with its chain, in PEM. Unset: no TLS.' })),
+  TLS_KEY: Type.Optional(Type.String({ description: 'File of its key, in PEM.' })),
   NODE_ENV: Type.String({ default: 'development', description: '`production` refuses to start on an empty store without a key.' }),
   LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)), {
     default: 'info', description: 'The least severe level written: trace, debug, info, warn, error, fatal or silent.'
@@ -105,6 +109,9 @@ export const Environment = Type.Object({
   OIDC_CLIENT_SECRET: printable('Login by that provider: the secret of the client.'),
   ACCESS_TOKEN_TTL: lifetime('15m', 'How long an access token lasts.'),
   REFRESH_TOKEN_TTL: lifetime('7d', 'How long a refresh token lasts.'),
+  ALLOW_PLAINTEXT: Type.Optional(Type.String({
+    format: plaintextNames.join(), description: 'What production may connect to without encryption.'
+  })),
   CORS_ORIGINS: Type.String({ format: 'scheme://host:port', default: '', description: 'Comma-separated origins that browsers may call from.' }),
   BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body.' }),
   MAX_MESSAGE_CHARS: Type.Integer({ minimum: 1, maximum: 100_000, default: 5000, description: 'The longest message, in code points.' }),
@@ -136,9 +143,20 @@ export function loadConfig (env: Record<string, string | undefined>): Config {
   if (error) throw unusable(error.path.slice(1) as keyof Config, error.message)
   const { RATE_LIMIT_STORE: counters, REDIS_URL: redis } = config as Config
   if (counters === 'redis' && redis === undefined) throw unusable('RATE_LIMIT_STORE', 'REDIS_URL is not set')
+  refusePlaintext(config as Config)
   return Object.freeze(config as Config)
 }
 
 function unusable (name: keyof Config, reason: string): ConfigError {
   return new ConfigError(`${name} cannot be used (${reason}). ${String(Environment.properties[name].description)}`)
+}
+
+/** In production nothing goes over a network as it is, unless somebody has said that it may. */
+function refusePlaintext (config: Config): void {
+  if (config.NODE_ENV !== 'production') return
+  const allowed = (config.ALLOW_PLAINTEXT ?? '').split(',').map((name) => name.trim())
+  for (const [variable, name] of plaintextConnections(config)) {
+    if (allowed.includes(name)) continue
+    throw new ConfigError(`${variable} cannot be used (the connection would not be encrypted). Use TLS or, on a network of your own, ALLOW_PLAINTEXT=${name}.`)
+  }
 }

@@ -45,6 +45,9 @@ t.test('an empty environment is a good one', async (t) => {
 
 const good: Record<string, Array<[string, unknown?]>> = {
   PORT: [['0', 0], ['65535', 65535], ['08080', 8080]],
+  TLS_CERT: [['/etc/parley/tls.crt']],
+  TLS_KEY: [['/etc/parley/tls.key']],
+  ALLOW_PLAINTEXT: [['database'], ['database, redis,smtp,model']],
   HOST: [['0.0.0.0'], ['::1'], ['localhost'], ['fe80::1%eth0']],
   TRUST_PROXY: [['0'], ['1'], ['32'], ['loopback'], ['10.0.0.0/8, 192.168.1.1'], ['::1,fc00::/7,uniquelocal'], ['::/1']],
   NODE_ENV: [['production'], ['test']],
@@ -101,6 +104,7 @@ const bad: Record<string, string[]> = {
   TRUST_PROXY: ['33', '-1', 'true', '*', 'hunter2', 'proxy.example', '10.0.0.0/33', '10.0.0.0/255.0.0.0', '10.0.0', '10.0.0.0/',
     '0.0.0.0/0', '::/0', '::1/129', 'fe80::1%eth0', '::ffff:10.0.0.0/8', '::ffff:10.0.0.1', '0:0:0:0:0:FFFF:a00:0/104', '10.0.0.1,',
     ',', '1,loopback', '::ffff:0:0/96'],
+  ALLOW_PLAINTEXT: ['hunter2', 'all', 'database,', 'true', '*', 'Database'],
   LOG_LEVEL: ['verbose', 'INFO', 'warning'],
   MONGODB_URI: ['localhost:27017', 'http://localhost', 'mongodb:/hunter2', 'mongodb://', 'mongodb:///db',
     ' mongodb://localhost'],
@@ -175,4 +179,37 @@ t.test('what was loaded stays as it is', async (t) => {
   const config = loadConfig({})
   t.ok(Object.isFrozen(config))
   t.throws(() => Object.assign(config, { PORT: 1 }), TypeError)
+})
+
+t.test('production sends nothing over a network as it is, unless that was said to be meant', async (t) => {
+  const key = { MISTRAL_API_KEY: 'x' }
+  const plain: Record<string, Array<Record<string, string>>> = {
+    database: [
+      'mongodb://db.example', 'mongodb://u:hunter2@db.example:27017/?replicaSet=rs0', 'mongodb://127.0.0.1:1,db.example:2', 'mongodb://10.0.0.7', 'mongodb://localhost.example',
+      'mongodb://127.0.0.1.example', 'mongodb://u:tls=true@db.example', 'mongodb://db.example/tls=true', 'mongodb://db.example/?tls=false', 'mongodb://db.example/?tls=true&ssl=false',
+      'mongodb://localhost@db.example', 'mongodb+srv://db.example/?tls=false', 'mongodb://[fe80::1]:27017'
+    ].map((MONGODB_URI) => ({ MONGODB_URI })),
+    redis: ['redis://cache.example', 'redis://:hunter2@10.0.0.8:6379/1', 'redis://127.0.0.1@cache.example'].map((REDIS_URL) => ({ REDIS_URL })),
+    model: ['http://model.example', 'http://10.0.0.9:8000/v1', 'http://127.0.0.1.example'].map((MISTRAL_BASE_URL) => ({ MISTRAL_BASE_URL, ...key }))
+  }
+  for (const [name, cases] of Object.entries(plain)) {
+    for (const env of cases) {
+      const [variable] = Object.keys(env)
+      const thrown = t.throws(() => loadConfig({ NODE_ENV: 'production', ...env }), {
+        name: 'ConfigError', message: new RegExp(`^${variable} cannot be used \\(the connection would not be encrypted\\)\\. .*ALLOW_PLAINTEXT=${name}\\.$`)
+      }, JSON.stringify(env))
+      t.notMatch(String(thrown), /hunter2|example|\n/)
+      t.ok(loadConfig({ NODE_ENV: 'production', ALLOW_PLAINTEXT: `smtp, ${name}`, ...env }), 'where it is named')
+      t.throws(() => loadConfig({ NODE_ENV: 'production', ALLOW_PLAINTEXT: 'smtp', ...env }), 'where something else is named')
+      t.ok(loadConfig(env), 'outside production')
+    }
+  }
+  const good: Array<Record<string, string>> = [
+    {}, { MISTRAL_BASE_URL: 'http://model.example' },
+    ...['mongodb://localhost', 'mongodb://127.0.0.1:27017,localhost:2,[::1]:3/x', 'mongodb://%2Ftmp%2Fparley.sock', 'mongodb+srv://db.example', 'mongodb://db.example/?tls=true',
+      'mongodb://u:p@db.example:1,b:2/x?replicaSet=a&TLS=true', 'mongodb://db.example?ssl=true'].map((MONGODB_URI) => ({ MONGODB_URI })),
+    ...['rediss://cache.example', 'redis://127.0.0.1:6379', 'redis://:p@localhost', 'redis://[::1]:1'].map((REDIS_URL) => ({ REDIS_URL })),
+    ...['https://model.example', 'http://127.0.0.1:4010', 'http://localhost:1', 'http://[::1]:8000'].map((MISTRAL_BASE_URL) => ({ MISTRAL_BASE_URL, ...key }))
+  ]
+  for (const env of good) t.ok(loadConfig({ NODE_ENV: 'production', ...env }), JSON.stringify(env))
 })
