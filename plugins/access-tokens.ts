@@ -1,7 +1,6 @@
 import jwt from '@fastify/jwt'
 import fp from 'fastify-plugin'
 import { AccessTokens, LEEWAY_MS, type JwtLibrary } from '../src/auth/access-tokens.ts'
-import { ApiKeyVerifier } from '../src/auth/api-key-verifier.ts'
 import { loadOwnKeys } from '../src/auth/own-keys.ts'
 import { type Config } from '../src/config.ts'
 import { durationMs } from '../src/duration.ts'
@@ -9,11 +8,10 @@ import { durationMs } from '../src/duration.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     accessTokens: AccessTokens
-    apiKeyVerifier: ApiKeyVerifier
   }
 }
 
-/** What credentials are checked with: API keys, and JWTs by @fastify/jwt. */
+/** JWTs, by @fastify/jwt. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
   await fastify.register(jwt, {
@@ -33,8 +31,6 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     verify: (token, { alg, key }) => fastify.jwt.verify(token, { algorithms: [alg], key })
   }
   const { keys } = await loadOwnKeys(config)
-  const apiKeyVerifier = new ApiKeyVerifier(fastify.store.apiKeys)
-  fastify.decorate('apiKeyVerifier', apiKeyVerifier)
   fastify.decorate('accessTokens', new AccessTokens({
     library,
     keys,
@@ -42,6 +38,6 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     audience,
     ttlMs: durationMs(config.ACCESS_TOKEN_TTL),
     isFamilyAlive: async () => false,
-    livingKey: async (keyId) => await apiKeyVerifier.living(keyId)
+    livingKey: async (keyId) => await fastify.apiKeyVerifier.living(keyId)
   }))
-}, { name: 'access-tokens', dependencies: ['mongo'] })
+}, { name: 'access-tokens', dependencies: ['api-keys'] })

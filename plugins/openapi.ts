@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import { type FastifyContextConfig, type FastifySchema } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuditEntry, AuditPage } from '../schemas/audit.ts'
+import { ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey } from '../schemas/api-key.ts'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
 import { Branch, BranchPage } from '../schemas/branch.ts'
 import { ChatbotSettings } from '../schemas/chatbot-settings.ts'
@@ -34,6 +35,7 @@ const components = [
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,
   SpecificationInput, Draft, Specification, SpecificationPage, Summary,
   FeedStarted, TurnStarted, MessageDeleted, MessageRated, SessionUpdated, SessionCleared, SessionDeleted, SessionEvent, TenantEvent,
+  ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey,
   AuditEntry, AuditPage, Problem, Health, Liveness
 ]
 
@@ -106,6 +108,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'transfers', description: 'Taking conversations from one place to another.' },
         { name: 'end users', description: 'Erasing what is kept of them.' },
         { name: 'audit', description: 'Who did what.' },
+        { name: 'credentials', description: 'API keys, and tokens that are made with them.' },
         { name: 'operations', description: 'How the server is.' }
       ],
       security: [{ bearerAuth: [] }, { apiKey: [] }],

@@ -1,5 +1,6 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import apiKeys from '../plugins/api-keys.ts'
 import audit from '../plugins/audit.ts'
 import accessTokens from '../plugins/access-tokens.ts'
 import auth from '../plugins/auth.ts'
@@ -31,6 +32,7 @@ import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
 import { buildValidator } from '../plugins/validation.ts'
 import auditRoutes from '../routes/audit.ts'
+import apiKeyRoutes from '../routes/api-keys.ts'
 import configVersions from '../routes/config-versions.ts'
 import configs from '../routes/configs.ts'
 import erasures from '../routes/erasures.ts'
@@ -113,6 +115,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(openapi, { config, version })
   await app.register(limits, { config })
   await app.register(rateLimit, { config })
+  await app.register(apiKeys, { config })
   await app.register(accessTokens, { config })
   await app.register(auth)
   await app.register(audit)
@@ -141,6 +144,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(transfers)
   await app.register(search)
   await app.register(auditRoutes)
+  await app.register(apiKeyRoutes)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

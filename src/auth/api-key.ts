@@ -7,7 +7,12 @@ const base62 = (length: number) => Array.from({ length }, () => ALPHABET[randomI
 
 /** A fresh API key: `pk_<8>_<32>`, the last part 190 random bits. */
 export function newApiKey (): string {
-  return `pk_${base62(8)}_${base62(32)}`
+  return newSecretFor(`pk_${base62(8)}`)
+}
+
+/** A fresh key with a public part that is given. */
+export function newSecretFor (prefix: string): string {
+  return `${prefix}_${base62(32)}`
 }
 
 /** The public part of a key, under which it is stored; undefined where the text is no key. */

@@ -1,6 +1,5 @@
 import { type ObjectId, type Collection, type Db, type Filter } from 'mongodb'
 import { newId, parseId } from './ids.ts'
-import { insertNew } from './insert-new.ts'
 import { wrongCursor, type PageOf, type PageRequest } from './page.ts'
 
 export interface ApiKey {
@@ -22,6 +21,8 @@ export interface ApiKey {
   /** Given by the environment, which also renews it. */
   readonly isGiven?: boolean
 }
+
+const KEPT_REVOKED_SECONDS = 90 * 86_400
 
 /** SHA-256 of the whole key; the key itself is stored nowhere. */
 interface Hashes {
@@ -61,7 +62,9 @@ export class ApiKeyRepository {
     await this.#collection.createIndexes([
       // Keys of earlier versions get their identifier after the indexes are made.
       { key: { id: 1 }, unique: true, partialFilterExpression: { id: { $exists: true } } },
-      { key: { tenantId: 1, id: -1 } }
+      { key: { tenantId: 1, id: -1 } },
+      // Not those that the environment gives: forgotten, they would come back with the next start.
+      { key: { revokedAt: 1 }, expireAfterSeconds: KEPT_REVOKED_SECONDS, partialFilterExpression: { isGiven: false } }
     ])
   }
 
@@ -89,10 +92,14 @@ export class ApiKeyRepository {
     return { data, nextCursor: documents.length > limit ? data.at(-1)!.id : null }
   }
 
-  /** Undefined: there is a key with its prefix already. */
-  async insert ({ prefix, ...key }: NewApiKey, hash: string): Promise<ApiKey | undefined> {
+  async insert ({ prefix, ...key }: NewApiKey, hash: string): Promise<ApiKey> {
     const document: ApiKeyDocument = { _id: prefix, id: parseId(newId())!, ...key, hash }
-    return await insertNew(this.#collection, document) ? withoutHashes(document) : undefined
+    await this.#collection.insertOne(document)
+    return withoutHashes(document)
+  }
+
+  async countLiving (tenantId: string): Promise<number> {
+    return await this.#collection.countDocuments({ tenantId, revokedAt: { $exists: false } })
   }
 
   /** Stores a key that is given from outside. What has happened to it meanwhile, such as that it was revoked, stays. */
@@ -102,23 +109,21 @@ export class ApiKeyRepository {
     }, { upsert: true })
   }
 
-  /** Gives a key that is not revoked another secret; the one before it counts until a time. */
-  async rotate (tenantId: string, id: string, hash: string, previous: { hash: string, until: Date }): Promise<ApiKey | undefined> {
+  /** Gives a key another secret; the one before it counts until a time. Undefined: there is no such key, or it is revoked. */
+  async rotate (tenantId: string, id: string, hash: string, until: Date): Promise<ApiKey | undefined> {
     const document = await this.#collection.findOneAndUpdate(
-      { tenantId, id: parseId(id)!, hash: previous.hash, revokedAt: { $exists: false } },
-      { $set: { hash, previous } },
+      { tenantId, id: parseId(id)!, revokedAt: { $exists: false } },
+      [{ $set: { hash, previous: { hash: '$hash', until } } }],
       { returnDocument: 'after' }
     )
     return document ? withoutHashes(document) : undefined
   }
 
-  /** From now on. What was revoked before keeps its date. */
-  async revoke (tenantId: string, id: string, now: Date): Promise<ApiKey | undefined> {
-    const document = await this.#collection.findOneAndUpdate(
-      { tenantId, id: parseId(id)! }, [{ $set: { revokedAt: { $ifNull: ['$revokedAt', now] } } }, { $unset: 'previous' }],
-      { returnDocument: 'after' }
-    )
-    return document ? withoutHashes(document) : undefined
+  /** What was revoked before keeps its date. */
+  async revoke (tenantId: string, id: string, now: Date): Promise<void> {
+    await this.#collection.updateOne({ tenantId, id: parseId(id)!, revokedAt: { $exists: false } }, {
+      $set: { revokedAt: now }, $unset: { previous: true }
+    })
   }
 
   /** It has been used just now. */

@@ -223,6 +223,7 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     importAll: ['admin'],
     listAuditEntries: ['admin'],
     searchMessages: reading,
+    ...Object.fromEntries(['createKey', 'listKeys', 'getKey', 'rotateKey', 'revokeKey'].map((id) => [id, ['admin']])),
     ...Object.fromEntries(['getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
       'getOpenApiYaml'].map((id) => [id, []]))
   }
@@ -268,6 +269,7 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
   const message = body.botMessage.id
   const { body: specification } = await owner.ask<{ id: string }>('/api/specifications', { body: { brief: 'A bot for parcels.' } })
   const { body: erasure } = await owner.ask<{ id: string }>('/api/end-users/somebody', { method: 'DELETE' })
+  const { body: key } = await owner.ask<{ id: string }>('/api/keys', { body: { name: 'Shop', scopes: ['chat'] } })
   const strangers = await stranger.converse()
   const bodies: Record<string, unknown> = {
     replaceConfig: { purpose: 'Mine now.' },
@@ -276,10 +278,12 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
     patchSession: { title: 'Mine now.' },
     sendMessage: { message: 'Mine now.' },
     editMessage: { message: 'Mine now.' },
-    rateMessage: { rating: 'up' }
+    rateMessage: { rating: 'up' },
+    rotateKey: {}
   }
   const owned: ReadonlyArray<[prefix: string, id: string]> = [
-    ['/api/configs', config], ['/api/sessions', session], ['/api/specifications', specification.id], ['/api/erasures', erasure.id]
+    ['/api/configs', config], ['/api/sessions', session], ['/api/specifications', specification.id], ['/api/erasures', erasure.id],
+    ['/api/keys', key.id]
   ]
   const before = await contents(db)
 
