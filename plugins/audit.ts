@@ -15,7 +15,7 @@ export interface RouteAudit {
   readonly action: `${string}.${string}`
   /** The parameter of the path that names the thing, `id` if not said. Where the path has none, the `id` of the answer does. */
   readonly target?: string
-  /** Reads the thing as it was, for the old value. What it throws as `not_found` is left to the handler. */
+  /** Reads the thing as it was, for the old value; `id` is empty where the path has none. What it throws as `not_found` is left to the handler. */
   readonly before?: (principal: Principal, id: string) => Promise<unknown>
   /**
    * Whom it is noted of, where not of everybody. `staff-reads`: a reading, noted of persons and admins only, and once a
@@ -76,7 +76,7 @@ export default fp(async (fastify) => {
       if (read !== undefined && log.wasRead(read)) return
       const about = { tenantId: caller?.tenantId ?? null, actor: caller ? actorOf(caller) : anonymous, target: { type, id } }
       const [old, entryId] = await Promise.all([
-        caller && id !== null ? before?.(caller, id).catch(unlessUnknown) : undefined,
+        caller ? before?.(caller, id ?? '').catch(unlessUnknown) : undefined,
         log.begin({ ...about, action, ip, userAgent: request.headers['user-agent'], requestId: request.id })
       ])
       request.trail = { id: entryId, ...about, before: old, ...(read !== undefined && { read }) }

@@ -21,8 +21,10 @@ import { Problem } from '../schemas/problem.ts'
 import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
 import { SearchHit, SearchPage } from '../schemas/search.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
+import { Quotas, QuotasInput, TenantQuota } from '../schemas/quota.ts'
 import { Specification, SpecificationInput, SpecificationPage, Draft } from '../schemas/specification.ts'
 import { Summary } from '../schemas/summary.ts'
+import { Usage } from '../schemas/usage.ts'
 import { ImportReport, SessionExport, TransferLines } from '../schemas/transfer.ts'
 import { type Config } from '../src/config.ts'
 
@@ -36,6 +38,7 @@ const components = [
   SpecificationInput, Draft, Specification, SpecificationPage, Summary,
   FeedStarted, TurnStarted, MessageDeleted, MessageRated, SessionUpdated, SessionCleared, SessionDeleted, SessionEvent, TenantEvent,
   ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey,
+  Usage, Quotas, QuotasInput, TenantQuota,
   AuditEntry, AuditPage, Problem, Health, Liveness
 ]
 
@@ -109,6 +112,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'end users', description: 'Erasing what is kept of them.' },
         { name: 'audit', description: 'Who did what.' },
         { name: 'credentials', description: 'API keys, and tokens that are made with them.' },
+        { name: 'usage', description: 'What models were used for, and how much of it is allowed.' },
         { name: 'operations', description: 'How the server is.' }
       ],
       security: [{ bearerAuth: [] }, { apiKey: [] }],

@@ -44,10 +44,12 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const search = new Search(store, fastify.log)
   const watch = new SessionWatch(store.sessions)
   const changes = new ChangeLog(store, search, watch)
-  const specifications = new Specifications(store.specifications, fastify.model)
+  const specifications = new Specifications(store.specifications, fastify.model, fastify.meter)
   const sessions = new Sessions(store.sessions, store.messages, changes, chatbots)
-  const summaries = new Summaries({ sessions, store, provider: fastify.model })
-  const upkeep = new Upkeep({ changes, upkeep: store.upkeep, summaries, provider: fastify.model, log: fastify.log })
+  const summaries = new Summaries({ sessions, store, provider: fastify.model, meter: fastify.meter })
+  const upkeep = new Upkeep({
+    changes, upkeep: store.upkeep, summaries, provider: fastify.model, meter: fastify.meter, log: fastify.log
+  })
   const chat = new Chat({
     store,
     bus: fastify.bus,
@@ -57,6 +59,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     search,
     watch,
     provider: fastify.model,
+    quotas: fastify.quotas,
+    ledger: fastify.usageLedger,
     onEnd: (turn) => upkeep.after(turn),
     log: fastify.log,
     leaseMs: config.TURN_LEASE_MS,
@@ -84,5 +88,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     await Promise.all([chat.close(), search.close(), erasures.close()])
     specifications.close()
     await upkeep.close()
+    // After all that uses a model.
+    await fastify.usageLedger.close()
   })
-}, { name: 'services', dependencies: ['mongo', 'bus', 'model'] })
+}, { name: 'services', dependencies: ['mongo', 'bus', 'model', 'usage'] })

@@ -28,7 +28,7 @@ const response = {
   },
   202: { description: 'The turn has begun.', content: { 'application/json': { schema: Ref(Accepted) } } },
   ...guarded(),
-  ...problems(404, 409, 413, 415, 422, 502, 504)
+  ...problems(402, 404, 409, 413, 415, 422, 502, 504)
 }
 
 /** Talking to a chatbot. */

@@ -21,10 +21,10 @@ const specificationRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
         'Without a model, the draft is made by rules.',
       tags,
       body: Ref(SpecificationInput),
-      response: { 201: Ref(Specification), ...guarded(), ...problems(413, 415, 502, 504) }
+      response: { 201: Ref(Specification), ...guarded(), ...problems(402, 413, 415, 502, 504) }
     }
   }, async ({ principal, body, resourceId }, reply) => {
-    const created = await specifications.create(principal.tenantId, body, resourceId)
+    const created = await specifications.create(principal, body, resourceId)
     return await reply.code(201).header('location', `/api/specifications/${created.id}`).send(created)
   })
 

@@ -1,5 +1,6 @@
 import { Type, Ref } from './type.ts'
 import { Message } from './message.ts'
+import { Timestamp } from './text.ts'
 
 /** RFC 9457 problem details: the body of every failed request. */
 export const Problem = Type.Object({
@@ -18,6 +19,13 @@ export const Problem = Type.Object({
     message: Type.String()
   }), { description: 'For `validation_failed`: what does not fit.' })),
   limit: Type.Optional(Type.String({ description: 'For `rate_limited`: which limit, such as `token`. Open to growth.' })),
+  quota: Type.Optional(Type.Object({
+    name: Type.String({ description: 'Such as `tokensPerDay`. Open to growth.' }),
+    subject: Type.String({ description: 'Whose it is: `tenant`, `user` or `key`. Open to growth.' }),
+    limit: Type.Integer({ description: 'What may be used.' }),
+    used: Type.Integer({ description: 'What has been used; the rest is reserved by what is running, or less than is needed.' }),
+    resetAt: Timestamp
+  }, { description: 'For `quota_exceeded`: of which quota too little is left, and when that is over.' })),
   specificationId: Type.Optional(Type.String({ description: 'The specification that was kept although no draft could be made.' })),
   userMessage: Type.Optional(Ref(Message)),
   botMessage: Type.Optional(Ref(Message))

@@ -5,6 +5,7 @@ const descriptions = {
   304: 'Not changed since the version in `If-None-Match`.',
   400: 'The request does not match its schema (`validation_failed`) or is not JSON (`malformed_json`).',
   401: 'No valid credential (`unauthenticated`).',
+  402: 'Too little is left of a quota (`quota_exceeded`); `quota` says of which.',
   403: 'The credential does not cover this (`forbidden`).',
   404: 'No such resource, or not yours (`not_found`).',
   409: 'The state does not allow it (`session_busy`, `session_ended`, `conflict`).',

@@ -30,6 +30,7 @@ import secrets from '../plugins/secrets.ts'
 import services from '../plugins/services.ts'
 import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
+import usage from '../plugins/usage.ts'
 import { buildValidator } from '../plugins/validation.ts'
 import auditRoutes from '../routes/audit.ts'
 import apiKeyRoutes from '../routes/api-keys.ts'
@@ -46,6 +47,8 @@ import transcript from '../routes/transcript.ts'
 import transfers from '../routes/transfers.ts'
 import specifications from '../routes/specifications.ts'
 import summaries from '../routes/summaries.ts'
+import quotas from '../routes/quotas.ts'
+import usageRoutes from '../routes/usage.ts'
 import { type Config } from './config.ts'
 import { trustedProxies } from './trusted-proxies.ts'
 import { readTls } from './tls.ts'
@@ -101,6 +104,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(secrets, { config })
   await app.register(bus, { config })
   await app.register(model, { config })
+  await app.register(usage, { config })
   await app.register(services, { config })
   await app.register(providerLogins, { config, callMs: overrides.loginCallMs })
   await app.register(bodyTime, { arrivalMs: bodyMs })
@@ -145,6 +149,8 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(search)
   await app.register(auditRoutes)
   await app.register(apiKeyRoutes)
+  await app.register(usageRoutes)
+  await app.register(quotas)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

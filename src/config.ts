@@ -18,6 +18,9 @@ const YEAR_MS = 366 * 86_400_000
 const lifetime = (value: string, description: string) =>
   Type.String({ format: 'duration', default: value, description: `${description} Such as 900, 90s, 15m, 12h or 7d.` })
 
+const quota = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, default: 0, description: `${description} 0: no limit.` })
+
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
 const isLoopback = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
@@ -116,7 +119,19 @@ export const Environment = Type.Object({
   BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body.' }),
   MAX_MESSAGE_CHARS: Type.Integer({ minimum: 1, maximum: 100_000, default: 5000, description: 'The longest message, in code points.' }),
   TURN_LEASE_MS: milliseconds(15_000, 'How long a turn stays taken after its process has died.'),
-  STREAM_FLUSH_MS: milliseconds(250, 'How often the text of a running reply is written to the store.')
+  STREAM_FLUSH_MS: milliseconds(250, 'How often the text of a running reply is written to the store.'),
+  QUOTA_TENANT_TOKENS_PER_DAY: quota('Tokens that each tenant may use in a day.'),
+  QUOTA_TENANT_TOKENS_PER_MONTH: quota('Tokens that each tenant may use in a month.'),
+  QUOTA_TENANT_MESSAGES_PER_DAY: quota('Replies that each tenant may have in a day.'),
+  QUOTA_TENANT_MESSAGES_PER_MONTH: quota('Replies that each tenant may have in a month.'),
+  QUOTA_USER_TOKENS_PER_DAY: quota('Tokens that each end user may use in a day.'),
+  QUOTA_USER_TOKENS_PER_MONTH: quota('Tokens that each end user may use in a month.'),
+  QUOTA_USER_MESSAGES_PER_DAY: quota('Replies that each end user may have in a day.'),
+  QUOTA_USER_MESSAGES_PER_MONTH: quota('Replies that each end user may have in a month.'),
+  QUOTA_KEY_TOKENS_PER_DAY: quota('Tokens that each API key may use in a day.'),
+  QUOTA_KEY_TOKENS_PER_MONTH: quota('Tokens that each API key may use in a month.'),
+  QUOTA_KEY_MESSAGES_PER_DAY: quota('Replies that each API key may have in a day.'),
+  QUOTA_KEY_MESSAGES_PER_MONTH: quota('Replies that each API key may have in a month.')
 })
 
 export type Config = Readonly<Static<typeof Environment>>

@@ -3,6 +3,10 @@ import { buildApp } from '../src/app.ts'
 import { ConfigError, Environment, loadConfig } from '../src/config.ts'
 import { storeUri, temporaryFolder } from './helper.ts'
 
+const quotas = ['TENANT', 'USER', 'KEY'].flatMap((whose) => ['TOKENS', 'MESSAGES'].flatMap((what) => [
+  `QUOTA_${whose}_${what}_PER_DAY`, `QUOTA_${whose}_${what}_PER_MONTH`
+]))
+
 t.test('an empty environment is a good one', async (t) => {
   t.same(loadConfig({}), {
     PORT: 3000,
@@ -36,7 +40,8 @@ t.test('an empty environment is a good one', async (t) => {
     BODY_LIMIT_BYTES: 262_144,
     MAX_MESSAGE_CHARS: 5000,
     TURN_LEASE_MS: 15_000,
-    STREAM_FLUSH_MS: 250
+    STREAM_FLUSH_MS: 250,
+    ...Object.fromEntries(quotas.map((name) => [name, 0]))
   })
   const empty = Object.fromEntries(Object.keys(Environment.properties).map((name) => [name, '']))
   t.same(loadConfig(empty), loadConfig({}), 'an empty value counts as unset')
@@ -79,6 +84,7 @@ const good: Record<string, Array<[string, unknown?]>> = {
   BODY_LIMIT_BYTES: [['1024', 1024], ['16777216', 16_777_216]],
   MAX_MESSAGE_CHARS: [['1', 1], ['100000', 100_000]]
 }
+for (const name of quotas) good[name] = [['0', 0], ['1000000000000', 1_000_000_000_000]]
 const milliseconds = ['MISTRAL_FIRST_TOKEN_TIMEOUT_MS', 'MISTRAL_IDLE_TIMEOUT_MS', 'MISTRAL_TIMEOUT_MS',
   'TURN_LEASE_MS', 'STREAM_FLUSH_MS']
 const limits = Object.keys(Environment.properties).filter((name) => /^RATE_LIMIT_(?!STORE)/.test(name))

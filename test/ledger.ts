@@ -5,6 +5,8 @@ export interface LedgerOptions {
   readonly live?: boolean
   /** The model says the same to the same prompt: a reply that was cut off is the start of the one that counts. */
   readonly deterministic?: boolean
+  /** Nothing is on its way to the usage ledger any more. */
+  readonly recorded?: boolean
 }
 
 interface StoredMessage extends Document {
@@ -18,6 +20,34 @@ interface StoredMessage extends Document {
   content: string
   status: string
   replyTo?: ObjectId
+}
+
+interface StoredEvent extends Document {
+  _id: string
+  source: string
+  attempt: number
+  tenantId: string
+  day: string
+  user: string | null
+  keyId: string | null
+  messages: number
+}
+
+interface StoredCounter extends Document {
+  _id: string
+  tenantId: string
+  day: { period: number, tokens: number, messages: number }
+  month: { period: number, tokens: number, messages: number }
+  reservations: unknown[]
+  stale: boolean
+}
+
+interface Kept {
+  readonly sessions: StoredSession[]
+  readonly messages: StoredMessage[]
+  readonly changes: Document[]
+  readonly events: StoredEvent[]
+  readonly counters: StoredCounter[]
 }
 
 interface StoredSession extends Document {
@@ -132,6 +162,46 @@ function checkLines (session: StoredSession, messages: StoredMessage[], { live }
   report(hex(tipId ?? undefined) !== hex(tip?._id), 'it does not go on behind the last message of its line')
 }
 
+/** What a reply took is in the ledger, attempt by attempt, or still with the reply. */
+function checkUsage (message: StoredMessage, events: StoredEvent[], { recorded }: LedgerOptions, report: Report): void {
+  const outbox = message['unrecorded'] as { attempts: Document[] } | undefined
+  report(outbox !== undefined && (message.role !== 'bot' || message.status === 'streaming'), 'it has used something before its end')
+  report(outbox !== undefined && recorded === true, 'what it took is not in the ledger')
+  if (message.role !== 'bot') return
+  const numbers = events.map(({ attempt }) => attempt).sort((a, b) => a - b)
+  report(numbers.some((number, i) => number !== i + 1), `its attempts in the ledger are ${numbers.join(', ')}`)
+  report(events.some(({ attempt, messages }) => messages !== (attempt === 1 ? 1 : 0)), 'it does not count as one message')
+  const attempts: Document[] = events.length > 0 ? events : outbox?.attempts ?? []
+  report(outbox !== undefined && events.length > 0 && events.length !== outbox.attempts.length, 'a part of its attempts is in the ledger')
+  const usage = message['usage'] as Document | undefined
+  if (message.status !== 'completed' || !usage || attempts.length === 0) return
+  const whole = attempts.filter(({ outcome }) => outcome === 'completed')
+  report(whole.length !== 1, `${whole.length} of its attempts are complete`)
+  const [last] = whole
+  const isSame = last && ['promptTokens', 'completionTokens'].every((name) => last[name] === usage[name]) &&
+    last['cachedTokens'] === (usage['cachedTokens'] ?? 0) && last['microUsd'] === Math.round((usage['costUsd'] as number | undefined ?? 0) * 1e6)
+  report(!isSame, 'the ledger has another usage')
+}
+
+/** What counts against a quota is what is in the ledger. */
+function checkCounter ({ _id, tenantId, day, month, reservations, stale }: StoredCounter, events: StoredEvent[], report: Report): void {
+  report(reservations.length > 0, 'something is still reserved')
+  // That it may be wrong is known.
+  if (stale) return
+  const [kind, name] = _id.split(':')
+  const own = events.filter((event) => event.tenantId === tenantId && (kind === 'tenant' || event[kind === 'user' ? 'user' : 'keyId'] === name))
+  const today = new Date(day.period * 86_400_000).toISOString().slice(0, 10)
+  const thisMonth = new Date(Date.UTC(Math.floor(month.period / 12), month.period % 12)).toISOString().slice(0, 7)
+  for (const [period, counted] of [[today, day], [thisMonth, month]] as const) {
+    const meant = own.filter((event) => event.day.startsWith(period))
+    const sum = (value: (event: StoredEvent) => number) => meant.reduce((total, event) => total + value(event), 0)
+    const tokens = sum(({ promptTokens, completionTokens }) => Number(promptTokens) + Number(completionTokens))
+    report(counted.tokens !== tokens, `${counted.tokens} tokens are counted for ${period}, and ${tokens} are in the ledger`)
+    const replies = sum(({ messages }) => messages)
+    report(counted.messages !== replies, `${counted.messages} messages are counted for ${period}, and ${replies} are in the ledger`)
+  }
+}
+
 /** Turns and changes are numbered by one counter, and every change is archived once. */
 function checkOrder (session: StoredSession, messages: StoredMessage[], changes: Document[], { live }: LedgerOptions, report: Report): void {
   const turns = [...new Set(messages.map(({ rev }) => rev))]
@@ -150,15 +220,19 @@ export async function checkLedger (uri: string, database: string, options: Ledge
     const messages = await db.collection<StoredMessage>('messages').find().sort({ sessionId: 1, seq: 1 }).toArray()
     const changes = await db.collection('changes').find().toArray()
     const sessions = await db.collection<StoredSession>('sessions').find().toArray()
-    return violationsOf(sessions, messages, changes, options)
+    const events = await db.collection<StoredEvent>('usageEvents').find().toArray()
+    const counters = await db.collection<StoredCounter>('quotaCounters').find().toArray()
+    return violationsOf({ sessions, messages, changes, events, counters }, options)
   } finally {
     await client.close()
   }
 }
 
-function violationsOf (sessions: StoredSession[], messages: StoredMessage[], changes: Document[], options: LedgerOptions): string[] {
+function violationsOf ({ sessions, messages, changes, events, counters }: Kept, options: LedgerOptions): string[] {
   const violations: string[] = []
   const reportOn = (subject: string): Report => (broken, rule) => { if (broken) violations.push(`${subject}: ${rule}`) }
+  const bySource = Map.groupBy(events, ({ source }) => source)
+  if (options.recorded) for (const counter of counters) checkCounter(counter, events, reportOn(`counter ${counter._id}`))
   const bySession = Map.groupBy(messages, ({ sessionId }) => hex(sessionId))
   for (const session of sessions) {
     const id = hex(session._id)
@@ -173,6 +247,7 @@ function violationsOf (sessions: StoredSession[], messages: StoredMessage[], cha
     for (const message of own) {
       const report = reportOn(`message ${hex(message._id)}`)
       checkMessage(message, report)
+      checkUsage(message, bySource.get(hex(message._id)) ?? [], options, report)
       if (message.role === 'bot') checkReply(message, byId, report)
       const replies = own.filter(({ replyTo, status }) => status !== 'deleted' && replyTo?.equals(message._id))
       for (const line of Map.groupBy(replies, ({ branchId }) => hex(branchId)).values()) checkReplies(line, options, report)

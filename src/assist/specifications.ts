@@ -1,10 +1,12 @@
 import { type Specification as SpecificationView, type SpecificationInput } from '../../schemas/specification.ts'
+import { type Principal } from '../auth/principal.ts'
 import { goingDown } from '../chat/followed-message.ts'
 import { languageTag } from '../chatbots/language.ts'
 import { ApiError } from '../errors.ts'
 import { type ChatProvider } from '../llm/provider.ts'
 import { newId } from '../store/ids.ts'
 import { type PageOf, type PageRequest } from '../store/page.ts'
+import { type Meter } from '../usage/metered.ts'
 import { type Drafted, type Specification, type SpecificationRepository } from '../store/specifications.ts'
 import { draftByModel } from './draft-by-model.ts'
 import { draftByRules } from './draft-by-rules.ts'
@@ -28,31 +30,40 @@ function tagOf (language: string): string {
   })
 }
 
+/** How a draft is asked for. */
+interface Ask {
+  /** The language is given, not guessed. */
+  readonly isGiven: boolean
+  readonly keyId: string | null
+}
+
 /** Briefs, and the configurations that are drafted from them. */
 export class Specifications {
   readonly #repository: SpecificationRepository
   readonly #provider: ChatProvider
+  readonly #meter: Meter
   /** What is being drafted here: a twin of a request waits for the same draft. */
   readonly #running = new Map<string, Promise<Specification>>()
   readonly #closing = new AbortController()
 
-  constructor (repository: SpecificationRepository, provider: ChatProvider) {
+  constructor (repository: SpecificationRepository, provider: ChatProvider, meter: Meter) {
     this.#repository = repository
     this.#provider = provider
+    this.#meter = meter
   }
 
   /**
    * Keeps a brief and drafts a configuration from it. `id`: where an earlier attempt with it has got through, its draft
    * is returned; else it is made again. Throws what the model failed with; the problem names the specification.
    */
-  async create (tenantId: string, { brief, language }: SpecificationInput, id = newId()): Promise<SpecificationView> {
+  async create ({ tenantId, keyId }: Pick<Principal, 'tenantId' | 'keyId'>, { brief, language }: SpecificationInput, id = newId()): Promise<SpecificationView> {
     const tag = language === undefined ? guessLanguage(brief) : tagOf(language)
     await this.#repository.insert({ id, tenantId, brief, language: tag, createdAt: new Date() })
     const specification = await this.#require(tenantId, id)
     if (specification.draft) return present(specification)
     let running = this.#running.get(id)
     if (!running) {
-      running = this.#draft(specification, language !== undefined).finally(() => this.#running.delete(id))
+      running = this.#draft(specification, { isGiven: language !== undefined, keyId: keyId ?? null }).finally(() => this.#running.delete(id))
       this.#running.set(id, running)
     }
     return present(await running)
@@ -81,17 +92,18 @@ export class Specifications {
     this.#closing.abort(goingDown())
   }
 
-  async #draft (specification: Specification, isGiven: boolean): Promise<Specification> {
+  async #draft (specification: Specification, ask: Ask): Promise<Specification> {
     const { id, tenantId } = specification
-    await this.#repository.keep(id, await this.#write(specification, isGiven))
+    await this.#repository.keep(id, await this.#write(specification, ask))
     return await this.#require(tenantId, id)
   }
 
-  async #write (specification: Specification, isGiven: boolean): Promise<Drafted> {
-    const { id, brief, language } = specification
+  async #write (specification: Specification, { isGiven, keyId }: Ask): Promise<Drafted> {
+    const { id, tenantId, brief, language } = specification
     if (!this.#provider.isModel) return { draft: await draftByRules(brief, language), source: 'rules' }
+    const metered = this.#meter({ tenantId, keyId, configId: null, userId: null, purpose: 'specification' })
     try {
-      return await draftByModel(this.#provider, { ...specification, isGiven }, this.#closing.signal)
+      return await draftByModel(metered, { ...specification, isGiven }, this.#closing.signal)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       await this.#repository.fail(id, { code: error.code, detail: error.message })

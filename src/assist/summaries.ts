@@ -12,6 +12,7 @@ import { type Message } from '../store/messages.ts'
 import { type Session, type SessionScope } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
 import { type Summary } from '../store/upkeep.ts'
+import { type Meter } from '../usage/metered.ts'
 import { guessLanguage } from './guess-language.ts'
 import { shorten } from './shorten.ts'
 import { summariseByModel } from './summary-by-model.ts'
@@ -38,6 +39,13 @@ interface Dependencies {
   readonly sessions: Sessions
   readonly store: Pick<Store, 'sessions' | 'messages' | 'upkeep'>
   readonly provider: ChatProvider
+  readonly meter: Meter
+}
+
+/** Whose call it is, and how long it may take. */
+interface Call {
+  readonly keyId: string | null
+  readonly signal: AbortSignal
 }
 
 /** Conversations in short. A session has one summary, of the line that was spoken on when it was made. */
@@ -63,9 +71,10 @@ export class Summaries {
    */
   async make (principal: Principal, sessionId: string): Promise<SummaryView> {
     const scope = sessionScope(principal, 'sessions:write')
+    const call = { keyId: principal.keyId ?? null, signal: this.#closing.signal }
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const session = await this.#deps.sessions.require(scope, sessionId)
-      const made = await this.#extend(session, this.#closing.signal)
+      const made = await this.#extend(session, call)
       if (!made) throw new ApiError('conflict', { detail: 'There is nothing in this session to be summarised.' })
       if (made === session.summary || await this.#deps.store.upkeep.keepSummary(session, made)) return present(made)
     }
@@ -73,10 +82,10 @@ export class Summaries {
   }
 
   /** Brings the summary of a session up to its newest message, unless it is changed meanwhile. */
-  async roll (scope: SessionScope, sessionId: string, signal: AbortSignal): Promise<void> {
+  async roll (scope: SessionScope, sessionId: string, call: Call): Promise<void> {
     const { sessions, upkeep } = this.#deps.store
     const session = await sessions.find(scope, sessionId)
-    const made = session && await this.#extend(session, signal)
+    const made = session && await this.#extend(session, call)
     if (made && made !== session.summary) await upkeep.keepSummary(session, made)
   }
 
@@ -86,13 +95,13 @@ export class Summaries {
   }
 
   /** The summary with what was said since; the same one where nothing was, and none where nothing was ever said. */
-  async #extend (session: Session, signal: AbortSignal): Promise<Summary | undefined> {
+  async #extend (session: Session, call: Call): Promise<Summary | undefined> {
     const base = summaryOf(session)
     const fresh = await this.#saidSince(session, base?.throughSeq ?? 0)
     const last = fresh.at(-1)
     if (!last) return base
     return {
-      ...await this.#write(session, base?.text ?? '', fresh, signal),
+      ...await this.#write(session, base?.text ?? '', fresh, call),
       throughSeq: last.seq,
       branchId: last.branchId,
       messageCount: (base?.messageCount ?? 0) + fresh.length,
@@ -101,12 +110,13 @@ export class Summaries {
   }
 
   async #write (
-    { id, tenantId }: Session, earlier: string, messages: Message[], signal: AbortSignal
+    { id, tenantId, configId, userId }: Session, earlier: string, messages: Message[], { keyId, signal }: Call
   ): Promise<Pick<Summary, 'text' | 'source' | 'model' | 'usage'>> {
-    const { provider } = this.#deps
+    const { provider, meter } = this.#deps
     if (provider.isModel) {
+      const metered = meter({ tenantId, configId, userId, keyId, purpose: 'summary' })
       const conversation = { sessionId: id, tenantId, earlier, messages }
-      return { source: 'model', ...await summariseByModel(provider, conversation, signal) }
+      return { source: 'model', ...await summariseByModel(metered, conversation, signal) }
     }
     const texts = [earlier, ...messages.map(({ content }) => content)]
     return { source: 'rules', model: null, text: await summariseByRules(texts, guessLanguage(texts.join('\n'))) }

@@ -4,6 +4,7 @@ import { type ChatProvider } from '../llm/provider.ts'
 import { type ChangeLog } from '../sessions/change-log.ts'
 import { summaryOf } from '../sessions/lines.ts'
 import { nothingRemoved, type UpkeepRepository } from '../store/upkeep.ts'
+import { type Meter } from '../usage/metered.ts'
 import { Background } from './background.ts'
 import { type Summaries, TOKENS_WORTH_A_SUMMARY } from './summaries.ts'
 import { makeTitle } from './titles.ts'
@@ -13,6 +14,7 @@ interface Dependencies {
   readonly upkeep: UpkeepRepository
   readonly summaries: Summaries
   readonly provider: ChatProvider
+  readonly meter: Meter
   readonly log: { warn (details: object, message: string): void }
 }
 
@@ -28,14 +30,14 @@ export class Upkeep {
 
   /** Decides, by what the turn knows, what is to be done after it; it is done when there is time. */
   after (turn: EndedTurn): void {
-    const { session: { id, tenantId, title }, chatbot, reply: { status } } = turn
+    const { session: { id, tenantId, title }, chatbot, reply: { status }, keyId } = turn
     if (status !== 'completed' && status !== 'stopped') return
     if (chatbot.titles && title === null) {
       this.#background.add(`title of ${id}`, async (signal) => await this.#title(turn, signal))
     }
     if (chatbot.summaries && this.#isDue(turn)) {
       const { summaries } = this.#deps
-      this.#background.add(`summary of ${id}`, async (signal) => await summaries.roll({ tenantId }, id, signal))
+      this.#background.add(`summary of ${id}`, async (signal) => await summaries.roll({ tenantId }, id, { keyId, signal }))
     }
   }
 
@@ -50,9 +52,10 @@ export class Upkeep {
     await this.#background.close()
   }
 
-  async #title ({ session, chatbot, userMessage, reply }: EndedTurn, signal: AbortSignal): Promise<void> {
-    const { id: sessionId, tenantId } = session
-    const { text, usage } = await makeTitle(this.#deps.provider, {
+  async #title ({ session, chatbot, userMessage, reply, keyId }: EndedTurn, signal: AbortSignal): Promise<void> {
+    const { id: sessionId, tenantId, configId, userId } = session
+    const metered = this.#deps.meter({ tenantId, configId, userId, keyId, purpose: 'title' })
+    const { text, usage } = await makeTitle(metered, {
       sessionId, tenantId, question: userMessage.content, reply: reply.content, language: chatbot.tone.language
     }, signal)
     const titleFrom = usage ? [userMessage.seq, reply.seq] : [userMessage.seq]

@@ -9,8 +9,10 @@ import { sessionScope } from '../sessions/access.ts'
 import { type ChangeLog } from '../sessions/change-log.ts'
 import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type Sessions } from '../sessions/sessions.ts'
-import { hidden, type SessionScope } from '../store/sessions.ts'
+import { hidden } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
+import { type UsageLedger } from '../usage/ledger.ts'
+import { type Quotas } from '../usage/quotas.ts'
 import { Branching } from './branching.ts'
 import { ContextReader } from './context.ts'
 import { type EndedTurn } from './ended-turn.ts'
@@ -21,7 +23,7 @@ import { tellLiveText } from './live-text.ts'
 import { presentMessage } from './present.ts'
 import { Purger } from './purger.ts'
 import { Reaper } from './reaper.ts'
-import { Sender, type SendOptions } from './sender.ts'
+import { Sender, type SendOptions as SenderOptions } from './sender.ts'
 import { SessionRemoval } from './session-removal.ts'
 import { Stopper } from './stopper.ts'
 import { Transcript } from './transcript.ts'
@@ -30,6 +32,9 @@ import { type Sent, TurnStarter } from './turn-starter.ts'
 import { TurnTaking } from './turn-taking.ts'
 import { type NewWork } from './turn-work.ts'
 import { WaitingLine } from './waiting-line.ts'
+
+/** How a send is wanted. */
+export type SendOptions = Omit<SenderOptions, 'keyId'>
 
 const PURGE_INTERVAL_MS = 60_000
 
@@ -42,6 +47,8 @@ export interface ChatOptions {
   readonly search: Search
   readonly watch: SessionWatch
   readonly provider: ChatProvider
+  readonly quotas: Quotas
+  readonly ledger: UsageLedger
   /** Is told of every turn that is over. */
   readonly onEnd: (turn: EndedTurn) => void
   readonly log: Log
@@ -66,14 +73,14 @@ export class Chat {
   readonly #closing = new AbortController()
 
   constructor (options: ChatOptions) {
-    const { store: { sessions, messages, ...store }, bus, chatbots, watch, provider, onEnd, log, leaseMs, flushMs } = options
+    const { store: { sessions, messages, ...store }, bus, chatbots, watch, provider, quotas, ledger, onEnd, log, leaseMs, flushMs } = options
     const live = this.#live
     const line = this.#line = new WaitingLine(bus)
     const turns = new TurnTaking(store.turns, messages, line, watch, leaseMs)
-    const runner = new TurnRunner({ messages, turns, provider, log, leaseMs, flushMs })
+    const runner = new TurnRunner({ messages, turns, provider, ledger, log, leaseMs, flushMs })
     const followers = new Followers(bus, live, messages, flushMs)
     const starter = new TurnStarter({
-      messages, context: new ContextReader(chatbots, messages), turns, runner, live, followers, watch, provider, onEnd
+      messages, context: new ContextReader(chatbots, messages), turns, runner, live, followers, watch, provider, quotas, onEnd
     })
     const stopper = new Stopper(bus, live, messages, turns)
     this.#options = options
@@ -88,7 +95,7 @@ export class Chat {
     this.#stopper = stopper
     this.#sender = new Sender({ messages, turns, line, starter, stopper, followers, leaseMs })
     this.#reaper = new Reaper(messages, turns)
-    this.removal = new SessionRemoval({ purges: store.purges, messages, turns, search: options.search, stopper, line })
+    this.removal = new SessionRemoval({ purges: store.purges, messages, turns, search: options.search, ledger, stopper, line })
     this.#purger = new Purger({ chatbots: store.chatbots, sessions, purges: store.purges, removal: this.removal })
     tellLiveText(bus, live)
     this.#timers = [
@@ -111,19 +118,19 @@ export class Chat {
 
   /** Starts a turn, or finds the one that the same key has started. */
   async send (principal: Principal, sessionId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
-    return await this.#begin(sessionScope(principal, 'sessions:write'), sessionId, { kind: 'send', input }, options)
+    return await this.#begin(principal, sessionId, { kind: 'send', input }, options)
   }
 
   /** Starts a turn that says something else than an earlier message, on a branch of its own. */
   async edit (principal: Principal, sessionId: string, messageId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
     const scope = sessionScope(principal, 'sessions:write')
-    return await this.#begin(scope, sessionId, await this.#branching.edit(scope, sessionId, messageId, input), options)
+    return await this.#begin(principal, sessionId, await this.#branching.edit(scope, sessionId, messageId, input), options)
   }
 
   /** Starts a turn with another reply to an earlier message, on a branch of its own. */
   async regenerate (principal: Principal, sessionId: string, messageId: string, options: SendOptions): Promise<Sent> {
     const scope = sessionScope(principal, 'sessions:write')
-    return await this.#begin(scope, sessionId, await this.#branching.regenerate(scope, sessionId, messageId), options)
+    return await this.#begin(principal, sessionId, await this.#branching.regenerate(scope, sessionId, messageId), options)
   }
 
   /** Waits for the reply. Throws what the model failed with; the messages of the turn are in the problem. */
@@ -208,8 +215,9 @@ export class Chat {
     await this.#purger.close()
   }
 
-  async #begin (scope: SessionScope, sessionId: string, work: NewWork, options: SendOptions): Promise<Sent> {
-    return await this.#live.expect(this.#sender.send(scope, sessionId, work, options))
+  async #begin (principal: Principal, sessionId: string, work: NewWork, options: SendOptions): Promise<Sent> {
+    const scope = sessionScope(principal, 'sessions:write')
+    return await this.#live.expect(this.#sender.send(scope, sessionId, work, { ...options, keyId: principal.keyId ?? null }))
   }
 
   /** A failure of background work is logged; the next round tries again. */

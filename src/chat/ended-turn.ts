@@ -10,6 +10,8 @@ export interface EndedTurn {
   /** What was said before on the line, as far as the prompt could hold it. */
   readonly history: readonly Message[]
   readonly userMessage: Message
+  /** The API key that the reply was asked with. */
+  readonly keyId: string | null
   /** As it ended. */
   readonly reply: Message
 }

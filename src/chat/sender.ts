@@ -24,6 +24,8 @@ export interface SendOptions {
   readonly onBusy: 'reject' | 'queue' | 'interrupt'
   /** Whether the text is wanted as it is written. */
   readonly stream: boolean
+  /** The API key that it was asked with. */
+  readonly keyId: string | null
 }
 
 interface Dependencies {
@@ -111,7 +113,7 @@ export class Sender {
       })
       if ('taken' in attempt) {
         if (wait) wait.isInLine = false
-        const outcome = await starter.start(attempt.taken, work, key, options.stream)
+        const outcome = await starter.start(attempt.taken, work, key, options)
         if ('reply' in outcome) return outcome
         work = outcome.again
       } else {

@@ -3,6 +3,7 @@ import { type MessageRepository } from '../store/messages.ts'
 import { type PurgeRepository } from '../store/purges.ts'
 import { Pace } from './pace.ts'
 import { type Stopper } from './stopper.ts'
+import { type UsageLedger } from '../usage/ledger.ts'
 import { type TurnTaking } from './turn-taking.ts'
 import { type WaitingLine } from './waiting-line.ts'
 
@@ -15,6 +16,7 @@ interface Dependencies {
   readonly messages: MessageRepository
   readonly turns: TurnTaking
   readonly search: Search
+  readonly ledger: UsageLedger
   readonly stopper: Stopper
   readonly line: WaitingLine
 }
@@ -63,13 +65,15 @@ export class SessionRemoval {
   /** Removes the messages of these sessions; where `throughSeq` is given, those up to it. Ends early when closed. */
   async removeMessages (sessionIds: readonly string[], throughSeq?: number): Promise<void> {
     const { pace } = this
-    const { purges, search } = this.#deps
+    const { purges, search, ledger } = this.#deps
     let count = MESSAGES
     while (count === MESSAGES && !pace.isClosed) {
       count = await pace.step(async () => {
         const found = await purges.messagesOf(sessionIds, MESSAGES, throughSeq)
         // What is still there can be forgotten again after a crash; what is gone could not.
         await search.forget(found)
+        const unrecorded = found.filter(({ isUnrecorded }) => isUnrecorded).map(({ id }) => id)
+        if (unrecorded.length > 0) await ledger.rescue(unrecorded)
         if (found.length > 0) await purges.removeMessages(found)
         return found.length
       })

@@ -1,7 +1,11 @@
 import { ApiError } from '../errors.ts'
 import { type ChatProvider, type GenerationEvent, type GenerationRequest } from '../llm/provider.ts'
 import { estimateUsage } from '../llm/usage.ts'
-import { type MessageEnd, type MessageRepository } from '../store/messages.ts'
+import { type MessageEnd, type MessageRepository, type Unrecorded } from '../store/messages.ts'
+import { type Spent } from '../store/usage-events.ts'
+import { type UsageLedger } from '../usage/ledger.ts'
+import { type Grant } from '../usage/quotas.ts'
+import { spentOn } from '../usage/spent.ts'
 import { type LiveMessage, TurnEnd } from './live-message.ts'
 import { interruption, type TurnTaking } from './turn-taking.ts'
 
@@ -15,9 +19,20 @@ export interface TurnRunnerOptions {
   readonly messages: MessageRepository
   readonly turns: TurnTaking
   readonly provider: ChatProvider
+  readonly ledger: UsageLedger
   readonly log: Log
   readonly leaseMs: number
   readonly flushMs: number
+}
+
+/** How a reply is to be made, and on whose account. */
+export interface RunOptions {
+  /** Whether the text is wanted as it is written. */
+  readonly stream: boolean
+  /** The API key that it was asked with. */
+  readonly keyId: string | null
+  /** What was reserved for it, where there are quotas. */
+  readonly grant?: Grant | undefined
 }
 
 type Finish = Extract<GenerationEvent, { type: 'end' }>
@@ -31,7 +46,9 @@ export class TurnRunner {
   }
 
   /** Never rejects: every outcome is an end of `live`. */
-  async run (live: LiveMessage, request: GenerationRequest, stream: boolean): Promise<void> {
+  async run (live: LiveMessage, request: GenerationRequest, options: RunOptions): Promise<void> {
+    const { stream, grant } = options
+    const attempts: Spent[] = []
     const started = performance.now()
     const sinceStart = () => Math.round(performance.now() - started)
     let firstTokenMs: number | undefined
@@ -40,7 +57,12 @@ export class TurnRunner {
     let cause: ApiError | undefined
     const stopKeeping = this.#keep(live)
     try {
-      for await (const event of this.#options.provider.generate(request, { stream, signal: live.signal })) {
+      for await (const event of this.#options.provider.generate(request, {
+        stream,
+        signal: live.signal,
+        onAttempt: (attempt) => attempts.push(spentOn(attempt)),
+        ...(grant?.budgetTokens && { budgetTokens: grant.budgetTokens })
+      })) {
         if (event.type === 'end') {
           finish = event
         } else {
@@ -56,7 +78,8 @@ export class TurnRunner {
       stopKeeping()
     }
     const latency = { ...(firstTokenMs !== undefined && { firstTokenMs }), totalMs: sinceStart() }
-    await this.#finish(live, { ...end, configVersion: live.botMessage.configVersion, latency }, cause)
+    const wholeEnd = { ...end, configVersion: live.botMessage.configVersion, latency }
+    await this.#finish(live, wholeEnd, cause, { keyId: options.keyId, subjects: grant?.subjects ?? [], attempts })
   }
 
   /** Writes the growing text and renews the lease, until told to stop. */
@@ -101,11 +124,14 @@ export class TurnRunner {
     return { status: 'failed', error: { code: 'internal', detail: 'Something went wrong here.' } }
   }
 
-  async #finish (live: LiveMessage, end: MessageEnd, cause: ApiError | undefined): Promise<void> {
-    const { messages, turns, log } = this.#options
-    const { id, sessionId } = live.botMessage
+  async #finish (live: LiveMessage, end: MessageEnd, cause: ApiError | undefined, unrecorded: Unrecorded): Promise<void> {
+    const { messages, turns, ledger, log } = this.#options
+    const { id, sessionId, tenantId, configId, userId } = live.botMessage
+    let at: Date | undefined
     try {
-      const [ended] = await Promise.all([messages.end(id, end), turns.release(sessionId, id)])
+      const outbox = unrecorded.attempts.length > 0 ? unrecorded : undefined
+      const [ended] = await Promise.all([messages.end(id, end, outbox), turns.release(sessionId, id)])
+      at = ended?.endedAt
       // Ended elsewhere in the meantime: what is stored is the truth. Deleted: only those who listen now will ever see it.
       live.end(ended ?? await messages.find(sessionId, id) ?? { ...live.botMessage, ...end }, cause)
     } catch (error) {
@@ -113,6 +139,8 @@ export class TurnRunner {
       log.error({ err: error, messageId: id }, 'the end of a turn could not be written')
       live.fail(new ApiError('store_unavailable', { detail: 'The reply could not be stored.', cause: error }))
     }
+    // Also where somebody else has ended it: the model has worked all the same.
+    ledger.add({ id, tenantId, configId, userId, at: at ?? new Date(), purpose: 'reply', ...unrecorded })
   }
 }
 

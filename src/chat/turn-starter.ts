@@ -1,13 +1,14 @@
 import { ApiError } from '../errors.ts'
-import { type ChatProvider } from '../llm/provider.ts'
+import { type ChatProvider, type PromptMessage } from '../llm/provider.ts'
 import { summaryOf } from '../sessions/lines.ts'
 import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type Chatbot } from '../store/chatbots.ts'
 import { newId } from '../store/ids.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
+import { type Grant, type Quotas } from '../usage/quotas.ts'
 import { contextBudget, fills } from './context-budget.ts'
-import { type ContextReader } from './context.ts'
+import { type Context, type ContextReader } from './context.ts'
 import { type EndedTurn } from './ended-turn.ts'
 import { type FollowedMessage } from './followed-message.ts'
 import { type Followers } from './followers.ts'
@@ -15,7 +16,7 @@ import { type EarlierSend, findEarlierSend, replyThatCounts, type SendKey } from
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
 import { buildPrompt } from './prompt.ts'
-import { type TurnRunner } from './turn-runner.ts'
+import { type RunOptions, type TurnRunner } from './turn-runner.ts'
 import { type TurnTaking } from './turn-taking.ts'
 import { type TurnWork } from './turn-work.ts'
 
@@ -35,6 +36,7 @@ interface Dependencies {
   readonly followers: Followers
   readonly watch: SessionWatch
   readonly provider: Pick<ChatProvider, 'windowOf'>
+  readonly quotas: Quotas
   /** Is told of every turn that is over. */
   readonly onEnd: (turn: EndedTurn) => void
 }
@@ -45,7 +47,18 @@ interface Beginning {
   readonly userMessage: Message
   readonly fresh: Message[]
   readonly replyKey?: SendKey
-  readonly stream: boolean
+  readonly how: How
+}
+
+/** How a turn is wanted: whether its text is read as it is written, and the API key that it was asked with. */
+export type How = Omit<RunOptions, 'grant'>
+
+/** What a turn needs that is written. */
+interface Prepared {
+  readonly chatbot: Chatbot
+  readonly history: Message[]
+  readonly prompt: PromptMessage[]
+  readonly grant?: Grant | undefined
 }
 
 /** What all messages of a turn have in common. */
@@ -88,25 +101,27 @@ export class TurnStarter {
    * Begins the turn of `session`, or answers what the same key had begun before. `again`: the turn is free again and this
    * is what it has to be taken for now.
    */
-  async start (session: Session, work: TurnWork, key: SendKey | undefined, stream: boolean): Promise<Sent | { again: TurnWork }> {
+  async start (session: Session, work: TurnWork, key: SendKey | undefined, how: How): Promise<Sent | { again: TurnWork }> {
     try {
-      return await this.#start(session, work, key, stream)
+      return await this.#start(session, work, key, how)
     } catch (error) {
       if (error instanceof ApiError) await this.#deps.turns.giveBack(session)
       throw error
     }
   }
 
-  async #start (session: Session, work: TurnWork, key: SendKey | undefined, stream: boolean): Promise<Sent | { again: TurnWork }> {
+  async #start (session: Session, work: TurnWork, key: SendKey | undefined, how: How): Promise<Sent | { again: TurnWork }> {
     const { messages, turns } = this.#deps
-    if (work.kind === 'rerun') return await this.#rerun(session, work, key!, stream)
+    if (work.kind === 'rerun') return await this.#rerun(session, work, key!, how)
     const userMessage = 'answered' in work ? work.answered : said(session, work, key)
     const isReplyKeyed = work.kind === 'regenerate'
     const beginning: Beginning = {
-      session, userMessage, fresh: isReplyKeyed ? [] : [userMessage], stream, ...(isReplyKeyed && key && { replyKey: key })
+      session, userMessage, fresh: isReplyKeyed ? [] : [userMessage], how, ...(isReplyKeyed && key && { replyKey: key })
     }
     requireLeft(work, session)
-    const begun = await this.#begin(beginning)
+    // Where nothing may be left of a quota, what was sent before must still be found.
+    const isRepeat = key && this.#deps.quotas.isLimited(session.tenantId) && await findEarlierSend(messages, session, key)
+    const begun = isRepeat ? undefined : await this.#begin(beginning)
     if (begun) return begun
     const earlier = key && await findEarlierSend(messages, session, key)
     if (earlier && !replyThatCounts(earlier)) {
@@ -124,7 +139,7 @@ export class TurnStarter {
   }
 
   /** Replies once more where a reply has failed, unless a twin was faster. */
-  async #rerun (session: Session, work: TurnWork & { kind: 'rerun' }, key: SendKey, stream: boolean): Promise<Sent | { again: TurnWork }> {
+  async #rerun (session: Session, work: TurnWork & { kind: 'rerun' }, key: SendKey, how: How): Promise<Sent | { again: TurnWork }> {
     const { messages, turns } = this.#deps
     const earlier = await findEarlierSend(messages, session, key)
     if (earlier && replyThatCounts(earlier)) {
@@ -135,7 +150,7 @@ export class TurnStarter {
     if (answered.branchId !== session.branchId) {
       throw new ApiError('conflict', { detail: 'The session has gone on on another branch; send the message anew.' })
     }
-    const begun = await this.#begin({ session, userMessage: answered, fresh: [], stream })
+    const begun = await this.#begin({ session, userMessage: answered, fresh: [], how })
     if (begun) return begun
     await turns.giveBack(session)
     return { again: work }
@@ -149,8 +164,8 @@ export class TurnStarter {
    * Writes the messages of a turn, reads what the prompt needs at the same time, and starts the model. Undefined: a message
    * with the key or the numbers was there already; the turn is still ours.
    */
-  async #begin ({ session, userMessage, fresh, replyKey, stream }: Beginning): Promise<Sent | undefined> {
-    const { messages, context, runner, live, watch, onEnd } = this.#deps
+  async #begin ({ session, userMessage, fresh, replyKey, how }: Beginning): Promise<Sent | undefined> {
+    const { runner, live, watch, onEnd } = this.#deps
     const { tenantId, id: sessionId } = session
     const botMessage: Message = {
       ...place(session),
@@ -163,20 +178,38 @@ export class TurnStarter {
       replyTo: userMessage.id,
       ...replyKey
     }
-    const [inserted, { chatbot, history }] = await Promise.all([
-      messages.insert([...fresh, botMessage]), context.of(userMessage, session)
-    ])
-    // What was written for a chatbot that is deleted is purged with it.
-    if (!chatbot) throw new ApiError('not_found', { detail: `There is no session ${sessionId}.` })
-    if (!inserted) return undefined
+    const prepared = await this.#prepare(session, userMessage, [...fresh, botMessage], how)
+    if (!prepared) return undefined
+    const { chatbot, history, prompt, grant } = prepared
     const { version, model, fallback, instructions, tone: { language } } = chatbot
     const reply = new LiveMessage({ ...botMessage, configVersion: version })
-    const prompt = buildPrompt(chatbot, history, userMessage, this.#earlier(session, chatbot, history))
-    const request = { tenantId, sessionId, messages: prompt, model, fallback, instructions, language }
-    void live.during(reply, runner.run(reply, request, stream))
-      .then(() => onEnd({ session, chatbot, history, userMessage, reply: reply.botMessage }))
+    const bounded = { ...model, ...(grant?.maxTokens && { maxTokens: grant.maxTokens }) }
+    const request = { tenantId, sessionId, messages: prompt, model: bounded, fallback, instructions, language }
+    void live.during(reply, runner.run(reply, request, { ...how, grant }))
+      .then(() => onEnd({ session, chatbot, history, userMessage, reply: reply.botMessage, keyId: how.keyId }))
     watch.ring(sessionId)
     return { userMessage, reply, replayed: false }
+  }
+
+  /** Writes the messages of a turn and makes its prompt; reserves what it may take before that, where there are quotas. */
+  async #prepare (session: Session, userMessage: Message, turn: Message[], how: How): Promise<Prepared | undefined> {
+    const { messages, context, quotas } = this.#deps
+    const promptOf = ({ chatbot, history }: Context) => {
+      // What was written for a chatbot that is deleted is purged with it.
+      if (!chatbot) throw new ApiError('not_found', { detail: `There is no session ${session.id}.` })
+      return { chatbot, history, prompt: buildPrompt(chatbot, history, userMessage, this.#earlier(session, chatbot, history)) }
+    }
+    if (!quotas.isLimited(session.tenantId)) {
+      const [inserted, found] = await Promise.all([messages.insert(turn), context.of(userMessage, session)])
+      const prepared = promptOf(found)
+      return inserted ? prepared : undefined
+    }
+    const prepared = promptOf(await context.of(userMessage, session))
+    const { prompt, chatbot: { model: { maxTokens } } } = prepared
+    const grant = await quotas.reserve({ ...session, keyId: how.keyId }, { id: turn.at(-1)!.id, prompt, maxTokens, messages: 1 })
+    if (await messages.insert(turn)) return { ...prepared, grant }
+    if (grant) await quotas.release(grant)
+    return undefined
   }
 
   /** What stands for messages before the history, where there may be any that the prompt does not hold. */

@@ -1,3 +1,5 @@
+import { type ErrorCode } from '../errors.ts'
+
 /** A model's wish to have a function called. */
 export interface ToolCall {
   /** Whatever the model has made up; its result bears the same. */
@@ -63,11 +65,24 @@ export interface GenerationRequest {
   readonly language: string
 }
 
+/** What became of one call of a model, for the ledger. */
+export interface ModelAttempt {
+  /** As it calls itself, else as it was asked for. */
+  readonly model: string
+  readonly outcome: 'completed' | 'aborted' | ErrorCode
+  /** Nothing where the model is known not to have worked; an estimate where it did not say. */
+  readonly usage: Usage
+}
+
 export interface GenerationOptions {
   /** True: the text comes as it is written. False: in one piece, which costs both sides less. */
   readonly stream: boolean
   /** Aborting ends the upstream call; the iterator then throws the signal's reason. */
   readonly signal: AbortSignal
+  /** Is told of each attempt when it is over, and of all of them before the generation ends. */
+  readonly onAttempt?: (attempt: ModelAttempt) => void
+  /** Tokens that all attempts may take together: there is none that might take more than is left. */
+  readonly budgetTokens?: number
 }
 
 /**

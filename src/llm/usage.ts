@@ -11,6 +11,17 @@ export function estimateUsage (messages: readonly PromptMessage[], reply: string
   return { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens, estimated: true }
 }
 
+// A text of two bytes a token is denser than what people write, in any script.
+const DENSEST = 2
+
+/** Tokens that a prompt has at the very most. */
+export function mostPromptTokens (messages: readonly PromptMessage[]): number {
+  return DENSEST * estimateUsage(messages, '').promptTokens
+}
+
+/** Nothing was asked of a model. */
+export const NO_USAGE: Usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 }
+
 /** Tokens of a message within a prompt, calls of tools included. */
 export function estimateMessageTokens (message: PromptMessage): number {
   const calls = message.role === 'assistant' ? message.toolCalls ?? [] : []

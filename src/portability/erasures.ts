@@ -13,7 +13,7 @@ const INTERVAL_MS = 60_000
 const OTHERS_CHECK_MS = 200
 
 interface Dependencies {
-  readonly store: Pick<Store, 'erasures' | 'purges' | 'idempotency'>
+  readonly store: Pick<Store, 'erasures' | 'purges' | 'idempotency' | 'usagePeople'>
   readonly removal: SessionRemoval
   readonly log: Log
 }
@@ -51,11 +51,11 @@ export class Erasures {
 
   /** Hides all that is kept of a user and begins to remove it. Of who has nothing, the erasure is completed at once. */
   async erase ({ tenantId }: Principal, userId: string): Promise<ErasureView> {
-    const { erasures, idempotency } = this.#deps.store
+    const { erasures, idempotency, usagePeople } = this.#deps.store
     const person = { tenantId, userId }
     const erasure = await erasures.begin(person, subjectOf(person), new Date())
     await this.#hide(person)
-    await idempotency.erase(erasure.subject)
+    await Promise.all([idempotency.erase(erasure.subject), usagePeople.forget(person)])
     if (erasure.batch || await erasures.anyGoing(person)) {
       this.#inBackground(this.resume())
       return present(erasure)
@@ -145,8 +145,8 @@ export class Erasures {
   }
 
   async #complete (erasure: Erasure): Promise<Erasure | undefined> {
-    const { erasures, idempotency } = this.#deps.store
-    await idempotency.erase(erasure.subject)
+    const { erasures, idempotency, usagePeople } = this.#deps.store
+    await Promise.all([idempotency.erase(erasure.subject), usagePeople.forget(personOf(erasure))])
     return await erasures.advance(erasure, { status: 'completed', completedAt: new Date(), userId: null })
   }
 

@@ -127,6 +127,11 @@ export class ErasureRepository {
     return (await this.#find({ ...person, status: 'deleted', erasing: true }, limit)).map(hex)
   }
 
+  /** Whether there is a session of a person that readers see. */
+  async anyPresent (person: Person): Promise<boolean> {
+    return (await this.#find({ ...person, status: present }, 1)).length > 0
+  }
+
   /** Whether a session of a person is still there that no reader sees, whoever removes it. */
   async anyGoing (person: Person): Promise<boolean> {
     return (await this.#find({ ...person, status: 'deleted' }, 1)).length > 0

@@ -8,6 +8,7 @@ import { parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 import { type SessionScope } from './sessions.ts'
 import { findStretch, type Found, type Stretch } from './stretch.ts'
+import { type Spent } from './usage-events.ts'
 
 /** `streaming` is the only status that is not final, except that whatever has ended may be `deleted`. */
 export type MessageStatus = 'completed' | 'streaming' | 'stopped' | 'failed' | 'interrupted' | 'deleted'
@@ -59,6 +60,19 @@ export type MessageEnd = Pick<
   readonly status: Exclude<MessageStatus, 'streaming' | 'deleted'>
 }
 
+/** What a reply took, kept with it until it is in the ledger. */
+export interface Unrecorded {
+  readonly keyId: string | null
+  /** Whose quotas it was reserved from. */
+  readonly subjects: readonly string[]
+  readonly attempts: readonly Spent[]
+}
+
+/** A reply that is not in the ledger yet. */
+export type UnrecordedMessage = Pick<Message, 'id' | 'tenantId' | 'configId' | 'userId' | 'timestamp' | 'endedAt'> & {
+  readonly unrecorded: Unrecorded
+}
+
 /** Which ratings are meant: `from` included, `to` not. */
 export interface RatedFilter extends SessionScope {
   readonly configId?: string
@@ -94,11 +108,14 @@ export interface MessageDocument extends Omit<Message, 'id' | References> {
   ratedAt?: Date
   /** The change that set its feedback, or took it away. */
   feedbackRev?: number
+  unrecorded?: Unrecorded
 }
 
 /** A message as the core knows it. */
 export function toMessage (document: MessageDocument): Message {
-  const { _id, configId, sessionId, parentId, branchId, replyTo, editOf, ratedAt: _a, feedbackRev: _r, ...rest } = document
+  const {
+    _id, configId, sessionId, parentId, branchId, replyTo, editOf, ratedAt: _a, feedbackRev: _r, unrecorded: _u, ...rest
+  } = document
   return {
     id: _id.toHexString(),
     configId: configId.toHexString(),
@@ -125,6 +142,10 @@ export function toDocument ({ id, configId, sessionId, parentId, branchId, reply
   }
 }
 
+function toUnrecorded (document: MessageDocument): UnrecordedMessage {
+  return { ...toMessage(document), unrecorded: document.unrecorded! }
+}
+
 const rated = { ratedAt: { $type: 'date' } } as const
 
 /** The collection `messages`: one document per message, in the order of `seq` within its session. */
@@ -146,6 +167,7 @@ export class MessageRepository {
       { key: { tenantId: 1, timestamp: 1 } },
       { key: { tenantId: 1, endedAt: 1 }, partialFilterExpression: { endedAt: { $type: 'date' } } },
       { key: { timestamp: 1 }, partialFilterExpression: { status: 'streaming' }, name: 'streaming' },
+      { key: { endedAt: 1 }, partialFilterExpression: { unrecorded: { $exists: true } }, name: 'unrecorded' },
       { key: { tenantId: 1, ratedAt: -1, _id: -1 }, partialFilterExpression: rated },
       { key: { configId: 1, ratedAt: -1, _id: -1 }, partialFilterExpression: rated }
     ])
@@ -268,10 +290,12 @@ export class MessageRepository {
   }
 
   /** Ends a streaming message. Undefined: it was ended or deleted by someone else. */
-  async end (id: string, end: Partial<MessageEnd> & Pick<MessageEnd, 'status'>): Promise<Message | undefined> {
+  async end (
+    id: string, end: Partial<MessageEnd> & Pick<MessageEnd, 'status'>, unrecorded?: Unrecorded
+  ): Promise<Message | undefined> {
     const document = await this.#collection.findOneAndUpdate(
       { _id: parseId(id)!, status: 'streaming' },
-      { $set: end, $currentDate: { endedAt: true } },
+      { $set: { ...end, ...(unrecorded && { unrecorded }) }, $currentDate: { endedAt: true } },
       { returnDocument: 'after' }
     )
     return document ? toMessage(document) : undefined
@@ -281,6 +305,29 @@ export class MessageRepository {
   async streaming (limit: number): Promise<Message[]> {
     const documents = await this.#collection.find({ status: 'streaming' }).sort({ timestamp: 1 }).limit(limit).toArray()
     return documents.map(toMessage)
+  }
+
+  /** Replies that ended before some moment and are not in the ledger yet, the oldest first. */
+  async unrecorded (before: Date, limit: number): Promise<UnrecordedMessage[]> {
+    const documents = await this.#collection
+      .find({ unrecorded: { $exists: true }, endedAt: { $lt: before } })
+      .sort({ endedAt: 1 })
+      .limit(limit)
+      .toArray()
+    return documents.map(toUnrecorded)
+  }
+
+  /** Those of some messages that are not in the ledger yet. */
+  async unrecordedOf (ids: readonly string[]): Promise<UnrecordedMessage[]> {
+    const documents = await this.#collection
+      .find({ _id: { $in: ids.map((id) => parseId(id)!) }, unrecorded: { $exists: true } })
+      .toArray()
+    return documents.map(toUnrecorded)
+  }
+
+  /** Notes that replies are in the ledger. */
+  async settleRecorded (ids: readonly string[]): Promise<void> {
+    await this.#collection.updateMany({ _id: { $in: ids.map((id) => parseId(id)!) } }, { $unset: { unrecorded: '' } })
   }
 
   /** Takes the key off a reply that does not count, so that another may bear it. */

@@ -7,6 +7,8 @@ import { type Session, type SessionDocument, toSession } from './sessions.ts'
 export interface LeavingMessage {
   readonly id: string
   readonly tenantId: string
+  /** What it took may not be in the ledger yet. */
+  readonly isUnrecorded: boolean
 }
 
 /** A session that lives on without its older messages. */
@@ -60,8 +62,10 @@ export class PurgeRepository {
   async messagesOf (sessionIds: readonly string[], limit: number, throughSeq?: number): Promise<LeavingMessage[]> {
     const upTo = throughSeq === undefined ? {} : { seq: { $lte: throughSeq } }
     const filter = { sessionId: { $in: objectIds(sessionIds) }, ...upTo }
-    const found = await this.#find(this.#messages, filter, limit, { tenantId: 1 })
-    return found.map((message) => ({ id: hex(message), tenantId: String(message['tenantId']) }))
+    const found = await this.#find(this.#messages, filter, limit, { tenantId: 1, 'unrecorded.keyId': 1 })
+    return found.map((message) => ({
+      id: hex(message), tenantId: String(message['tenantId']), isUnrecorded: message['unrecorded'] !== undefined
+    }))
   }
 
   /** How many messages these sessions have. */

@@ -17,6 +17,8 @@ import { migrate } from './migrations.ts'
 import { OneTimeTokenRepository } from './one-time-tokens.ts'
 import { PurgeRepository } from './purges.ts'
 import { RefreshFamilyRepository } from './refresh-families.ts'
+import { QuotaCounterRepository } from './quota-counters.ts'
+import { QuotaSettingsRepository } from './quota-settings.ts'
 import { SearchSegmentRepository } from './search-segments.ts'
 import { SearchSourceRepository } from './search-sources.ts'
 import { SessionRepository } from './sessions.ts'
@@ -27,6 +29,8 @@ import { TransferRepository } from './transfers.ts'
 import { TurnRepository } from './turns.ts'
 import { UpkeepRepository } from './upkeep.ts'
 import { UserRepository } from './users.ts'
+import { UsageEventRepository } from './usage-events.ts'
+import { UsagePeopleRepository } from './usage-people.ts'
 
 /** Everything that is kept, by aggregate. */
 export interface Store {
@@ -54,6 +58,10 @@ export interface Store {
   readonly searchSources: SearchSourceRepository
   readonly leases: LeaseRepository
   readonly loginFlows: LoginFlowRepository
+  readonly usageEvents: UsageEventRepository
+  readonly usagePeople: UsagePeopleRepository
+  readonly quotaSettings: QuotaSettingsRepository
+  readonly quotaCounters: QuotaCounterRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
   /** The time by the store's clock. */
@@ -82,11 +90,14 @@ export async function openStore (db: Db): Promise<Store> {
   const searchSegments = new SearchSegmentRepository(db)
   const searchSources = new SearchSourceRepository(db)
   const loginFlows = new LoginFlowRepository(db)
+  const usageEvents = new UsageEventRepository(db)
+  const usagePeople = new UsagePeopleRepository(db)
+  const quotaSettings = new QuotaSettingsRepository(db)
   await Promise.all([
     apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
     idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources,
     loginFlows,
-    counters
+    counters, usageEvents, usagePeople, quotaSettings
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {
@@ -114,6 +125,10 @@ export async function openStore (db: Db): Promise<Store> {
     searchSources,
     leases: new LeaseRepository(db),
     loginFlows,
+    usageEvents,
+    usagePeople,
+    quotaSettings,
+    quotaCounters: new QuotaCounterRepository(db),
     async ping () {
       await db.command({ ping: 1 })
     },

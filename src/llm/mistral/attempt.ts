@@ -52,6 +52,7 @@ export class Attempt<T> implements HttpListener, AnswerListener<T> {
   #msToHead: number | undefined
   #msToFirstText: number | undefined
   #unknownChunks = 0
+  #isSent = false
 
   constructor (upstream: Upstream, options: AttemptOptions<T>) {
     this.#upstream = upstream
@@ -86,7 +87,14 @@ export class Attempt<T> implements HttpListener, AnswerListener<T> {
     }
   }
 
+  /** Whether the model may have worked: the request went out, and was not refused. */
+  get mayHaveWorked (): boolean {
+    const status = this.#head?.status ?? 200
+    return this.#isSent && status >= 200 && status <= 299
+  }
+
   sent (): void {
+    this.#isSent = true
     this.#deadlines.awaitText()
   }
 

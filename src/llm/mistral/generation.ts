@@ -1,7 +1,7 @@
 import { type EventEmitter } from 'node:events'
 import { ApiError } from '../../errors.ts'
 import { type GenerationEvent, type GenerationOptions, type GenerationRequest } from '../provider.ts'
-import { estimateTokens } from '../usage.ts'
+import { estimateTokens, mostPromptTokens, NO_USAGE } from '../usage.ts'
 import { type Admission, type Permit } from './admission/admission.ts'
 import { type ModelState } from './admission/model-state.ts'
 import { type Completion } from './answer/answer-reader.ts'
@@ -55,6 +55,8 @@ class Generation {
   #withoutSchema: boolean
   /** Of the attempt that runs, or ran last. */
   #reply = ''
+  /** Tokens that all attempts have taken. */
+  #spent = 0
 
   constructor (context: GenerationContext, request: GenerationRequest, options: GenerationOptions) {
     this.#context = context
@@ -128,10 +130,17 @@ class Generation {
     }
     if (outcome.type === 'aborted') throw this.#life.signal.reason
     const { failure, contextLimit } = outcome
+    if (!this.#affordsAnother()) return { failure: { ...failure, again: 'never' } }
     if (this.#options.stream && this.#reply !== '') return { failure: { ...failure, again: 'never' } }
     if (failure.error.code === 'upstream_timeout' && !this.#stream) this.#askForStream()
     const mended = contextLimit ? this.#trim(contextLimit) : this.#askWithoutSchema(attempt.measures().status)
     return { failure: mended ? { ...failure, again: 'at once' } : failure }
+  }
+
+  /** Whether what all attempts may take is enough for one more. */
+  #affordsAnother (): boolean {
+    const { messages, model: { maxTokens = 0 } } = this.#request
+    return this.#spent + mostPromptTokens(messages) + maxTokens <= (this.#options.budgetTokens ?? Infinity)
   }
 
   /** Asks for any JSON, once, where the schema may be what was refused. False: that cannot be it. */
@@ -161,12 +170,19 @@ class Generation {
 
   #report (attempt: Attempt<Completion>, outcome: Outcome<Completion>, number: number): void {
     const { attempts } = this.#context
+    const result = outcome.type === 'failed' ? outcome.failure.error.code : outcome.type
+    const { model = this.#model, usage: reported } = outcome.type === 'completed' ? outcome.value : {}
+    const usage = attempt.mayHaveWorked
+      ? finalUsage({ model, reported, messages: this.#request.messages, reply: this.#reply })
+      : NO_USAGE
+    this.#spent += usage.totalTokens
+    this.#options.onAttempt?.({ model, outcome: result, usage })
     if (attempts.listenerCount('attempt') === 0) return
     attempts.emit('attempt', {
       model: this.#model,
       attempt: number,
       stream: this.#stream,
-      outcome: outcome.type === 'failed' ? outcome.failure.error.code : outcome.type,
+      outcome: result,
       usage: outcome.type === 'completed' ? outcome.value.usage : undefined,
       ...attempt.measures()
     })

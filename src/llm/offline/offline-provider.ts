@@ -46,15 +46,22 @@ export function createOfflineProvider (): ChatProvider {
     isModel: false,
     windowOf: () => Infinity,
     async * generate (request: GenerationRequest, options: GenerationOptions): AsyncGenerator<GenerationEvent> {
-      const { stream, signal } = options
+      const { stream, signal, onAttempt } = options
       signal.throwIfAborted()
       const text = await reply(request)
-      for (const piece of stream ? words(text, localeOf(request.language)) : [text]) {
+      let [said, outcome]: [string, 'aborted' | 'completed'] = ['', 'aborted']
+      try {
+        for (const piece of stream ? words(text, localeOf(request.language)) : [text]) {
+          signal.throwIfAborted()
+          said += piece
+          yield { type: 'text', text: piece }
+        }
         signal.throwIfAborted()
-        yield { type: 'text', text: piece }
+        outcome = 'completed'
+        yield { type: 'end', finishReason: 'stop', model: MODEL, usage: estimateUsage(request.messages, text) }
+      } finally {
+        onAttempt?.({ model: MODEL, outcome, usage: estimateUsage(request.messages, said) })
       }
-      signal.throwIfAborted()
-      yield { type: 'end', finishReason: 'stop', model: MODEL, usage: estimateUsage(request.messages, text) }
     },
     async close () {
       answerers.clear()
