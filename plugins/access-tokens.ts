@@ -37,7 +37,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     issuer,
     audience,
     ttlMs: durationMs(config.ACCESS_TOKEN_TTL),
-    isFamilyAlive: async () => false,
+    isFamilyAlive: async (familyId) => await fastify.store.refreshFamilies.isFamilyAlive(familyId),
     livingKey: async (keyId) => await fastify.apiKeyVerifier.living(keyId)
   }))
 }, { name: 'access-tokens', dependencies: ['api-keys'] })

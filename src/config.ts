@@ -1,6 +1,7 @@
 import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { durationMs } from './duration.ts'
+import { isLoopback } from './loopback.ts'
 import { plaintextConnections, plaintextNames } from './plaintext.ts'
 import { parseKeyRing } from './secrets/key-ring.ts'
 import { trustedProxies } from './trusted-proxies.ts'
@@ -23,8 +24,6 @@ const quota = (description: string) =>
 
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
-const isLoopback = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
-
 // The names are part of what is said about a value that does not fit.
 FormatRegistry.Set('http-url', (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))
 FormatRegistry.Set('https-url', (value) => {
@@ -32,6 +31,7 @@ FormatRegistry.Set('https-url', (value) => {
   const { protocol, hostname, search, hash, username } = new URL(value)
   return (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) && search + hash + username === ''
 })
+FormatRegistry.Set('smtp-url', (value) => URL.canParse(value) && /^smtps?:\/\/[^/?#]+\/?$/.test(value))
 FormatRegistry.Set('redis-url', (value) => /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value))
 FormatRegistry.Set('id:base64-of-32-bytes', (value) => parseKeyRing(value) !== undefined)
 FormatRegistry.Set(plaintextNames.join(), (value) => value.split(',').every((name) => (plaintextNames as readonly string[]).includes(name.trim())))
@@ -95,6 +95,16 @@ export const Environment = Type.Object({
   RATE_LIMIT_VISITOR_DAY: limit(200, 'Messages per visitor and day'),
   RATE_LIMIT_VISITOR_IP: limit(100, 'Messages of visitors per address and 15 minutes'),
   PUBLIC_URL: Type.Optional(Type.String({ format: 'http-url', description: 'Where browsers find this server.' })),
+  REGISTRATION: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('closed'), Type.Literal('invite')], {
+    description: 'Who may make an account: open (anybody), invite (who was invited) or closed (nobody). Unset: open, in production closed.'
+  })),
+  PLATFORM_ADMINS: Type.String({
+    maxLength: 10_000, default: '', description: 'Comma-separated e-mail addresses whose owners, once verified, have the scope `platform`.'
+  }),
+  SMTP_URL: Type.Optional(Type.String({ format: 'smtp-url', description: 'smtp:// or smtps://, with user and password. Unset: no mail is sent.' })),
+  MAIL_FROM: Type.String({
+    pattern: '^[^\\x00-\\x1F\\x7F]{3,320}$', default: 'Parley <parley@localhost>', description: 'The sender of mail.'
+  }),
   OAUTH_GOOGLE_CLIENT_ID: printable('Login by Google: the id of the client.'),
   OAUTH_GOOGLE_CLIENT_SECRET: printable('Login by Google: the secret of the client.'),
   OAUTH_GITHUB_CLIENT_ID: printable('Login by GitHub: the id of the client.'),

@@ -1,9 +1,9 @@
+import { isLoopback } from './loopback.ts'
+
 /** Connections that may be plaintext, as `ALLOW_PLAINTEXT` names them. */
 export const plaintextNames = ['database', 'redis', 'smtp', 'model'] as const
 
 type PlaintextName = typeof plaintextNames[number]
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i
 
 /** The hosts of a connection string of MongoDB, which may be several, or paths of sockets. */
 function isPlainDatabase (uri: string): boolean {
@@ -12,13 +12,13 @@ function isPlainDatabase (uri: string): boolean {
   const tls = [...options.getAll('tls'), ...options.getAll('ssl')]
   if (tls.length > 0 ? tls.every((value) => value === 'true') : service !== undefined) return false
   const hosts = authority.slice(authority.lastIndexOf('@') + 1).split(',')
-  const isHere = (host: string) => host.startsWith('%2F') || host.startsWith('%2f') || LOOPBACK.test(host.replace(/:\d+$/, ''))
+  const isHere = (host: string) => host.startsWith('%2F') || host.startsWith('%2f') || isLoopback(host.replace(/:\d+$/, ''))
   return service !== undefined || !hosts.every(isHere)
 }
 
 /** Whether a URL of `scheme`, which has no encryption, leads away from here. */
 const leadsAway = (url: string, scheme: string) =>
-  url.startsWith(`${scheme}://`) && !LOOPBACK.test(new URL(url).hostname)
+  url.startsWith(`${scheme}://`) && !isLoopback(new URL(url).hostname)
 
 /** The variables that send what they send over a network as it is, and what they connect to. */
 export function plaintextConnections (env: {

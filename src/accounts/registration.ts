@@ -1,0 +1,58 @@
+import { type Principal } from '../auth/principal.ts'
+import { ApiError } from '../errors.ts'
+import { type Tenant } from '../store/tenants.ts'
+import { type User } from '../store/users.ts'
+import { normalizeEmail } from './email-address.ts'
+import { addressTaken, createOwner } from './new-account.ts'
+import { wrongToken, type AccountParts } from './parts.ts'
+import { expectGoodPassword } from './password-rules.ts'
+import { hashSecret } from './secrets.ts'
+
+export interface RegistrationInput {
+  readonly email: string
+  readonly password: string
+  readonly name: string
+  readonly tenantName?: string
+}
+
+/** Making accounts, and finding out whether their addresses are right. */
+export class Registration {
+  readonly #parts: AccountParts
+
+  constructor (parts: AccountParts) {
+    this.#parts = parts
+  }
+
+  /** Makes an account and a tenant that it owns. Throws `forbidden`, `rate_limited`, `conflict` and `validation_failed`. */
+  async register (input: RegistrationInput, ip: string): Promise<{ user: User, tenant: Tenant }> {
+    const { store, passwords, letters, limits, registration } = this.#parts
+    if (registration !== 'open') throw new ApiError('forbidden', { detail: 'Registration is not open to everybody.' })
+    await limits.hit('registration-ip', ip)
+    const { password, name, tenantName } = input
+    const email = normalizeEmail(input.email)
+    expectGoodPassword(password, { email, name })
+    if (await store.users.findByEmail(email)) throw addressTaken()
+    const created = await createOwner(store, { email, name, passwordHash: await passwords.hash(password) }, tenantName)
+    letters.verification(created.user, email)
+    return created
+  }
+
+  /** Notes that an address is right, and makes it that of the account if it was to become that. Throws `validation_failed`. */
+  async verifyEmail (token: string): Promise<void> {
+    const { store } = this.#parts
+    const now = new Date()
+    const taken = await store.oneTimeTokens.take(hashSecret(token), 'verify-email', now)
+    if (!taken || !await store.users.verifyEmail(taken.userId, taken.email, now)) throw wrongToken()
+  }
+
+  /** Sends the mail once more to an address that is not verified. Throws `rate_limited`. */
+  async resend ({ account }: Principal, ip: string): Promise<void> {
+    const { store, letters, limits } = this.#parts
+    const user = await store.users.find(account!.id)
+    const email = user?.pendingEmail ?? (user?.emailVerifiedAt ? undefined : user?.email)
+    if (!user || email === undefined) return
+    await limits.hit('reset-ip', ip)
+    await limits.hit('reset-account', email)
+    letters.verification(user, email)
+  }
+}
