@@ -1,12 +1,16 @@
 import { type FastifyRequest, type onRequestAsyncHookHandler, type RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import { ActiveTenants } from '../src/accounts/active-tenants.ts'
 import { covers, type Principal, type Scope } from '../src/auth/principal.ts'
 import { ApiError } from '../src/errors.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What a credential must cover, one of these; `public` needs none. Every route must say it. */
-    scope?: Scope | readonly Scope[] | 'public'
+    /**
+     * What a credential must cover, one of these; `public` needs none, and `account` a person who has signed in here,
+     * whatever they may do. Every route must say it.
+     */
+    scope?: Scope | readonly Scope[] | 'public' | 'account'
   }
   interface FastifyRequest {
     /** Who is asking. Null on public routes and where the credential is missing or wrong. */
@@ -19,6 +23,7 @@ declare module 'fastify' {
 /** Default deny: every route says which scope it needs or that it is public, else the start fails. */
 export default fp(async (fastify) => {
   const { accessTokens, apiKeyVerifier } = fastify
+  const tenants = new ActiveTenants(fastify.store.tenants)
 
   async function identify ({ headers }: FastifyRequest): Promise<Principal | undefined> {
     const [, bearer] = /^bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? []
@@ -31,13 +36,18 @@ export default fp(async (fastify) => {
     request.caller = await identify(request) ?? null
   }
 
-  const authorized = (needed: readonly Scope[]): onRequestAsyncHookHandler => async ({ caller, headers }) => {
+  const authorized = (needed: readonly Scope[] | 'account'): onRequestAsyncHookHandler => async ({ caller, headers }) => {
     if (!caller) {
       const given = headers.authorization !== undefined || headers['x-api-key'] !== undefined
       throw new ApiError('unauthenticated', {
         detail: given ? 'The credential is not valid.' : 'This needs an API key or a bearer token.',
         headers: { 'www-authenticate': given ? 'Bearer realm="parley", error="invalid_token"' : 'Bearer realm="parley"' }
       })
+    }
+    if (!await tenants.isActive(caller.tenantId)) throw new ApiError('forbidden', { detail: 'The tenant is suspended.' })
+    if (needed === 'account') {
+      if (!caller.account) throw new ApiError('forbidden', { detail: 'This is for people who have signed in.' })
+      return
     }
     if (!covers(caller, ...needed)) {
       throw new ApiError('forbidden', { detail: `This needs the scope ${needed.join(' or ')}.` })
@@ -63,7 +73,7 @@ export default fp(async (fastify) => {
     route.onRequest = [
       identified,
       fastify.limitRate,
-      authorized(typeof scope === 'string' ? [scope] : scope),
+      authorized(scope === 'account' ? scope : [scope].flat<Array<Scope | readonly Scope[]>>()),
       ...[route.onRequest ?? []].flat()
     ]
   })

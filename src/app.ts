@@ -3,6 +3,7 @@ import { fastify, LogController, type FastifyInstance, type FastifyServerOptions
 import apiKeys from '../plugins/api-keys.ts'
 import audit from '../plugins/audit.ts'
 import accessTokens from '../plugins/access-tokens.ts'
+import accounts from '../plugins/accounts.ts'
 import auth from '../plugins/auth.ts'
 import { answerClientError } from '../plugins/client-error.ts'
 import bodyTime from '../plugins/body-time.ts'
@@ -15,6 +16,7 @@ import fixedHeaders from '../plugins/fixed-headers.ts'
 import idempotency from '../plugins/idempotency.ts'
 import jsonBody from '../plugins/json-body.ts'
 import limits from '../plugins/limits.ts'
+import mail from '../plugins/mail.ts'
 import methodNotAllowed from '../plugins/method-not-allowed.ts'
 import metrics from '../plugins/metrics.ts'
 import model from '../plugins/model.ts'
@@ -24,6 +26,7 @@ import providerLogins from '../plugins/provider-logins.ts'
 import query from '../plugins/query.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import readiness from '../plugins/readiness.ts'
+import refreshCookie from '../plugins/refresh-cookie.ts'
 import requestIds, { requestId } from '../plugins/request-id.ts'
 import requestLog from '../plugins/request-log.ts'
 import secrets from '../plugins/secrets.ts'
@@ -122,6 +125,9 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(apiKeys, { config })
   await app.register(accessTokens, { config })
   await app.register(auth)
+  await app.register(mail, { config })
+  await app.register(accounts, { config })
+  await app.register(refreshCookie, { config })
   await app.register(audit)
   await app.register(idempotency)
   await app.register(requestLog)
