@@ -12,10 +12,11 @@ declare module 'fastify' {
 
 /** Mail to people: by SMTP, or, where there is none, by the log. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
-  const { SMTP_URL, MAIL_FROM, NODE_ENV } = config
+  const { SMTP_URL, MAIL_FROM, NODE_ENV, ALLOW_PLAINTEXT } = config
+  const mayBePlaintext = ALLOW_PLAINTEXT?.split(',').some((name) => name.trim() === 'smtp') ?? false
   const mailer = SMTP_URL === undefined
     ? new LogMailer(fastify.log, { showsText: NODE_ENV !== 'production' })
-    : new SmtpMailer(SMTP_URL, MAIL_FROM)
+    : new SmtpMailer(SMTP_URL, { from: MAIL_FROM, mayBePlaintext })
   const outbox = new Outbox(mailer, fastify.log)
   fastify.decorate('outbox', outbox)
   fastify.addHook('onClose', async () => await outbox.close())

@@ -5,13 +5,13 @@ import { type Mail, type Mailer } from './mailer.ts'
 const TIMEOUT_MS = 10_000
 const MAX_CONNECTIONS = 2
 
-/** Mail by SMTP. Off this machine it goes encrypted, or not at all. */
+/** Mail by SMTP. Off this machine it goes encrypted, unless it may be plaintext, or not at all. */
 export class SmtpMailer implements Mailer {
   readonly #transport: Transporter
   readonly #from: string
 
   /** `smtp://` begins in plain text and asks for TLS; `smtps://` begins with TLS. */
-  constructor (url: string, from: string) {
+  constructor (url: string, { from, mayBePlaintext }: { from: string, mayBePlaintext: boolean }) {
     const { protocol, hostname, port, username, password } = new URL(url)
     const isSecure = protocol === 'smtps:'
     this.#from = from
@@ -21,7 +21,7 @@ export class SmtpMailer implements Mailer {
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
       port: port === '' ? (isSecure ? 465 : 587) : Number(port),
       secure: isSecure,
-      requireTLS: !isLoopback(hostname),
+      requireTLS: !isLoopback(hostname) && !mayBePlaintext,
       // A server of this machine seldom has a certificate for its name.
       ignoreTLS: !isSecure && isLoopback(hostname),
       ...(username !== '' && { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
