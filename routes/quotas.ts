@@ -32,7 +32,7 @@ const quotaRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.put('/api/tenants/:tenantId/quota', {
     config: {
       scope: 'platform',
-      audit: { action: 'tenant.quotaUpdated', target: 'tenantId', before: async (_, tenantId) => await quotaBook.read(tenantId) }
+      audit: { action: 'tenant.quota-updated', target: 'tenantId', before: async (_, tenantId) => await quotaBook.read(tenantId) }
     },
     schema: {
       operationId: 'setTenantQuota',

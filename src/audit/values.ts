@@ -13,15 +13,16 @@ const MAX_BYTES = 65_536
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
 
-function cleaned (value: unknown, name: string): unknown {
+function cleaned (value: unknown, name: string, isInSecret: boolean): unknown {
   if (SAID.test(name)) return MASK
+  const isSecret = isInSecret || (SECRET.test(name) && !HARMLESS.test(name))
   if (typeof value === 'string') {
-    if (SECRET.test(name) && !HARMLESS.test(name)) return MASK
+    if (isSecret) return MASK
     if (/e-?mail$/i.test(name)) return value.replace(EMAIL, `$1${MASK}$2`)
     return value.length > MAX_CHARS ? `${value.slice(0, MAX_CHARS).toWellFormed()}…` : value
   }
-  if (Array.isArray(value)) return value.map((item) => cleaned(item, name))
-  if (isRecord(value)) return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, cleaned(member, key)]))
+  if (Array.isArray(value)) return value.map((item) => cleaned(item, name, isSecret))
+  if (isRecord(value)) return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, cleaned(member, key, isSecret)]))
   return value
 }
 
@@ -41,5 +42,5 @@ export function recordedValues (before: unknown, after: unknown): { before: stri
     const part = (value: Record<string, unknown>) => Object.fromEntries(Object.entries(value).filter(([name]) => changed.has(name)));
     [old, fresh] = [part(before), part(after)]
   }
-  return { before: written(cleaned(old, '')), after: written(cleaned(fresh, '')) }
+  return { before: written(cleaned(old, '', false)), after: written(cleaned(fresh, '', false)) }
 }

@@ -63,10 +63,11 @@ t.test('a change is noted with what was and what is', async (t) => {
 
 t.test('every operation that changes something is noted, or it is said here why it is not', async (t) => {
   const { paths } = app.swagger() as unknown as { paths: Record<string, Record<string, { operationId: string, 'x-audit'?: string }>> }
-  const silent = Object.values(paths).flatMap((methods) => Object.entries(methods)
-    .filter(([method, operation]) => method !== 'get' && operation['x-audit'] === undefined)
-    .map(([, { operationId }]) => operationId))
+  const operations = Object.values(paths).flatMap((methods) => Object.entries(methods)
+    .map(([method, { operationId, 'x-audit': action }]) => ({ method, operationId, action })))
+  const silent = operations.filter(({ method, action }) => method !== 'get' && action === undefined).map(({ operationId }) => operationId)
   t.same(silent.sort(), Object.keys(unnoted).sort(), 'declare `audit` in the config of the route')
+  for (const { action } of operations) t.match(action ?? 'none.declared', /^[a-z][a-z-]{0,39}\.[a-z][a-z-]{0,39}$/, 'as the filter takes it')
 })
 
 const actions = (found: Entry[]) => found.map(({ action }) => action)
@@ -105,6 +106,19 @@ t.test('every other operation that changes a configuration, or much at once, is 
   await client.ask('/api/import', { body: await all.text(), headers: { 'content-type': 'application/x-ndjson' } })
   t.match(await entries({ action: 'export.made' }), [{ target: { type: 'export', id: null }, status: 200, after: null }])
   t.match(await entries({ action: 'import.made' }), [{ status: 200, after: Object }])
+})
+
+t.test('keys and quotas are noted without a secret', async (t) => {
+  const { body } = await client.ask<{ id: string, key: string }>('/api/keys', { body: { name: 'shop', scopes: ['chat'] } })
+  const { body: rotated } = await client.ask<{ key: string }>(`/api/keys/${body.id}/rotate`, { body: {} })
+  await client.ask(`/api/keys/${body.id}`, { method: 'DELETE' })
+  const found = await entries({ targetId: body.id })
+  t.same(actions(found), ['key.revoked', 'key.rotated', 'key.created'])
+  t.match(found[2], { after: { key: '***', name: 'shop', scopes: ['chat'] } })
+  const stored = JSON.stringify(await db.collection('auditLog').find().toArray())
+  for (const secret of [body.key, rotated.key]) t.notOk(stored.includes(secret.slice(12)))
+  await client.ask('/api/quotas', { method: 'PUT', body: { perUser: {}, perKey: { tokensPerDay: 9_000_000 } } })
+  t.match(await entries({ targetType: 'quotas' }), [{ action: 'quotas.updated', before: { perKey: { tokensPerDay: 0 } }, after: { perKey: { tokensPerDay: 9_000_000 } } }])
 })
 
 t.test('who reads what others said is noted, once a minute', async (t) => {
@@ -194,6 +208,7 @@ t.test('values hold no secret and nothing that was said, and are bounded', async
     keyPrefix: 'pk_1',
     tokenType: 'bearer',
     maxTokens: 5,
+    secrets: { webhook: 'hunter2', id: ['hunter2', 1] },
     deep: [{ secret: 'hunter2', name: 'n' }],
     email: 'anna@example.com',
     at: new Date(0),
@@ -214,6 +229,7 @@ t.test('values hold no secret and nothing that was said, and are bounded', async
     keyPrefix: 'pk_1',
     tokenType: 'bearer',
     maxTokens: 5,
+    secrets: { webhook: '***', id: ['***', 1] },
     deep: [{ secret: '***', name: 'n' }],
     email: 'a***@example.com',
     at: '1970-01-01T00:00:00.000Z',
