@@ -289,7 +289,6 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
     ['/api/configs', config], ['/api/sessions', session], ['/api/specifications', specification.id], ['/api/erasures', erasure.id],
     ['/api/keys', key.id]
   ]
-  await app.usageLedger.flush()
   const before = await contents(db)
 
   const seen = async (who: Client, url: string, request: { method: string, body?: unknown }) => {
