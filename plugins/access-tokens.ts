@@ -1,6 +1,7 @@
 import jwt from '@fastify/jwt'
 import fp from 'fastify-plugin'
 import { AccessTokens, LEEWAY_MS, type JwtLibrary } from '../src/auth/access-tokens.ts'
+import { MachineTokens } from '../src/auth/machine-tokens.ts'
 import { loadOwnKeys } from '../src/auth/own-keys.ts'
 import { type Config } from '../src/config.ts'
 import { durationMs } from '../src/duration.ts'
@@ -8,6 +9,7 @@ import { durationMs } from '../src/duration.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     accessTokens: AccessTokens
+    machineTokens: MachineTokens
   }
 }
 
@@ -30,14 +32,17 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       fastify.jwt.sign(claims, { algorithm: alg, key: signingKey, header: { alg, typ: 'at+jwt' }, ...(kid !== undefined && { kid }) }),
     verify: (token, { alg, key }) => fastify.jwt.verify(token, { algorithms: [alg], key })
   }
-  const { keys } = await loadOwnKeys(config)
-  fastify.decorate('accessTokens', new AccessTokens({
+  const { keys, published } = await loadOwnKeys(config)
+  const accessTokens = new AccessTokens({
     library,
     keys,
+    published,
     issuer,
     audience,
     ttlMs: durationMs(config.ACCESS_TOKEN_TTL),
     isFamilyAlive: async (familyId) => await fastify.store.refreshFamilies.isFamilyAlive(familyId),
     livingKey: async (keyId) => await fastify.apiKeyVerifier.living(keyId)
-  }))
-}, { name: 'access-tokens', dependencies: ['api-keys'] })
+  })
+  fastify.decorate('accessTokens', accessTokens)
+  fastify.decorate('machineTokens', new MachineTokens({ accessTokens, verifier: fastify.apiKeyVerifier, chatbots: fastify.chatbots }))
+}, { name: 'access-tokens', dependencies: ['api-keys', 'services'] })

@@ -36,6 +36,12 @@ export default fp(async (fastify) => {
     request.caller = await identify(request) ?? null
   }
 
+  /** A token that is bound to a page is of no use elsewhere. */
+  function requireOrigin ({ visitor }: Principal, origin: string | undefined): void {
+    if (visitor?.origin === undefined || visitor.origin === origin) return
+    throw new ApiError('forbidden', { detail: 'The token is bound to another origin.' })
+  }
+
   const authorized = (needed: readonly Scope[] | 'account'): onRequestAsyncHookHandler => async ({ caller, headers }) => {
     if (!caller) {
       const given = headers.authorization !== undefined || headers['x-api-key'] !== undefined
@@ -44,6 +50,7 @@ export default fp(async (fastify) => {
         headers: { 'www-authenticate': given ? 'Bearer realm="parley", error="invalid_token"' : 'Bearer realm="parley"' }
       })
     }
+    requireOrigin(caller, headers.origin)
     if (!await tenants.isActive(caller.tenantId)) throw new ApiError('forbidden', { detail: 'The tenant is suspended.' })
     if (needed === 'account') {
       if (!caller.account) throw new ApiError('forbidden', { detail: 'This is for people who have signed in.' })

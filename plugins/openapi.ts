@@ -15,6 +15,7 @@ import {
   FeedStarted, MessageDeleted, MessageRated, SessionCleared, SessionDeleted, SessionEvent, SessionUpdated, TenantEvent, TurnStarted
 } from '../schemas/feed-event.ts'
 import { Health, Liveness } from '../schemas/health.ts'
+import { GrantedToken, PublishedKeys, TokenRequest, VisitorToken, VisitorTokenInput } from '../schemas/machine-token.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
 import { Accepted, Exchange, History, Message, MessageInput, MessagePage, RatedMessage, RatedMessagePage } from '../schemas/message.ts'
 import { Problem } from '../schemas/problem.ts'
@@ -39,6 +40,7 @@ const components = [
   FeedStarted, TurnStarted, MessageDeleted, MessageRated, SessionUpdated, SessionCleared, SessionDeleted, SessionEvent, TenantEvent,
   ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey,
   Usage, Quotas, QuotasInput, TenantQuota,
+  TokenRequest, GrantedToken, VisitorTokenInput, VisitorToken, PublishedKeys,
   AuditEntry, AuditPage, Problem, Health, Liveness
 ]
 

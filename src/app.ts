@@ -42,6 +42,7 @@ import configs from '../routes/configs.ts'
 import erasures from '../routes/erasures.ts'
 import events from '../routes/events.ts'
 import feedback from '../routes/feedback.ts'
+import machineTokens from '../routes/machine-tokens.ts'
 import messages from '../routes/messages.ts'
 import operations from '../routes/operations.ts'
 import search from '../routes/search.ts'
@@ -157,6 +158,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(apiKeyRoutes)
   await app.register(usageRoutes)
   await app.register(quotas)
+  await app.register(machineTokens)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
 import { accessClaims, principalOf } from './jwt-claims.ts'
 import { headerOf } from './jwt-header.ts'
-import { type Algorithm, type SigningKey, type VerificationKey } from './jwt-keys.ts'
+import { type Algorithm, type PublicJwk, type SigningKey, type VerificationKey } from './jwt-keys.ts'
 import { type Principal, type Role, type Scope } from './principal.ts'
 import { Recall } from './recall.ts'
 
@@ -30,6 +30,7 @@ export interface AccessTokenOptions {
   readonly library: JwtLibrary
   /** The first one signs. */
   readonly keys: readonly SigningKey[]
+  readonly published: readonly PublicJwk[]
   /** Keys of an issuer elsewhere. */
   readonly remoteKey?: (alg: Algorithm, kid: string | undefined) => Promise<VerificationKey | undefined>
   readonly issuer?: string | undefined
@@ -55,6 +56,8 @@ interface Checked {
 /** Issues access tokens, and says who speaks by one. */
 export class AccessTokens {
   readonly canIssue: boolean
+  /** What others can check these tokens with. */
+  readonly published: readonly PublicJwk[]
   readonly #options: AccessTokenOptions
   readonly #checked = new LRUCache<string, Checked>({ max: MAX_CHECKED, ttl: CHECKED_FOR_MS })
   readonly #families: Recall<boolean>
@@ -62,6 +65,7 @@ export class AccessTokens {
   constructor (options: AccessTokenOptions) {
     this.#options = options
     this.canIssue = options.keys.length > 0
+    this.published = options.published
     this.#families = new Recall(options.isFamilyAlive)
   }
 

@@ -58,6 +58,8 @@ export function principalOf (claims: AccessClaims, token: string, from: Verifica
   return {
     kind: visitor ? 'visitor' : 'jwt',
     ...common,
+    // A key has no sessions of its own, and so a token for it has none.
+    userId: key !== undefined && !visitor ? null : sub,
     ...(key !== undefined && { keyId: key }),
     ...(visitor && { visitor: { configId: visitor.configId, ...(visitor.origin !== undefined && { origin: visitor.origin }) } }),
     ...(fam !== undefined && email !== undefined && isRole(role) && { account: { id: sub, email, role, familyId: fam } })

@@ -23,6 +23,7 @@ export interface SigningKey extends VerificationKey {
 
 /** A public key as it is published. */
 export interface PublicJwk extends JsonWebKey {
+  readonly kty: string
   readonly kid: string
   readonly alg: Algorithm
   readonly use: 'sig'
@@ -93,7 +94,7 @@ export function signingKeyOf (jwk: Jwk): { key: SigningKey, published: PublicJwk
       signingKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
       from: 'here'
     },
-    published: { ...shown, kid, alg, use: 'sig' }
+    published: { ...shown, kty: shown.kty!, kid, alg, use: 'sig' }
   }
 }
 

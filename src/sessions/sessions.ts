@@ -70,6 +70,8 @@ export class Sessions {
     const scope = sessionScope(principal, 'sessions:write')
     const { tenantId } = scope
     const userId = ownerOf(principal, input.userId)
+    const { visitor } = principal
+    if (visitor && visitor.configId !== input.configId) throw new ApiError('not_found', { detail: `There is no configuration ${input.configId}.` })
     const chatbot = await this.#chatbotFor(tenantId, input)
     const channel = input.channel ?? null
     if (channel !== null && chatbot.channels.length > 0 && !chatbot.channels.includes(channel)) {

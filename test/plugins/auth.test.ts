@@ -228,7 +228,8 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     setTenantQuota: ['platform'],
     searchMessages: reading,
     ...Object.fromEntries(['createKey', 'listKeys', 'getKey', 'rotateKey', 'revokeKey'].map((id) => [id, ['admin']])),
-    ...Object.fromEntries(['getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
+    createVisitorToken: ['sessions:write'],
+    ...Object.fromEntries(['grantToken', 'getJwks', 'getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
       'getOpenApiYaml'].map((id) => [id, []]))
   }
   t.same(Object.fromEntries(operations().map(({ id, scopes }) => [id, scopes])), expected)
