@@ -108,7 +108,6 @@ t.test('a visitor talks to one chatbot, in sessions of their own', async (t) => 
   const { status, body } = await server.ask<Visitor>('/api/visitor-tokens', { body: { configId, visitorId: 'customer 17' } })
   t.equal(status, 201)
   t.equal(body.userId, `visitor:${configId}:customer 17`)
-  t.match(new Date(body.expiresAt).getTime() - Date.now(), { valueOf: Function })
   t.ok(Math.abs(new Date(body.expiresAt).getTime() - Date.now() - 3_600_000) < 5000)
   const visitor = withToken(body.token)
   const id = await visitor.createSession(configId)
@@ -157,7 +156,7 @@ t.test('visitors are let in by a key, to a chatbot of its tenant', async (t) => 
 })
 
 t.test('a server without a key to sign with says so', async (t) => {
-  const { client } = await startApp(t, { NODE_ENV: 'production', ALLOW_PLAINTEXT: 'MONGODB_URI,REDIS_URL' })
+  const { client } = await startApp(t, { NODE_ENV: 'production', ALLOW_PLAINTEXT: 'database' })
   const configId = await client.createConfig()
   for (const [path, body] of [['/api/auth/token', grant], ['/api/visitor-tokens', { configId, visitorId: 'v' }]] as const) {
     const answer = await client.ask(path, { body })
