@@ -85,16 +85,13 @@ export class AuditLogRepository {
   }
 
   async begin ({ id, ...rest }: AuditBeginning): Promise<void> {
-    // An upsert, because only a pipeline knows the store's time. What comes from outside is no expression.
+    // An upsert, because an insert does not know the store's time.
     await this.#collection.updateOne(
       { _id: parseId(id)! },
-      [{
-        $set: {
-          at: '$$NOW',
-          ...Object.fromEntries(Object.entries({ ...rest, after: null, status: null }).map(([name, value]) => [name, { $literal: value }])),
-          ...(rest.tenantId === null && { nobodysSince: '$$NOW' })
-        }
-      }],
+      {
+        $setOnInsert: { ...rest, after: null, status: null },
+        $currentDate: { at: true, ...(rest.tenantId === null && { nobodysSince: true }) }
+      },
       { upsert: true }
     )
   }
@@ -115,7 +112,8 @@ export class AuditLogRepository {
       ...(actorId !== undefined && { 'actor.id': actorId }),
       ...(targetType !== undefined && { 'target.type': targetType }),
       ...(targetId !== undefined && { 'target.id': targetId }),
-      ...((from ?? to) && { at: { ...(from && { $gte: from }), ...(to && { $lt: to }) } })
+      // Not `$gte`, because SecantusDB 0.7 leaves the equal one out where an index descends.
+      ...((from ?? to) && { at: { ...(from && { $gt: new Date(from.getTime() - 1) }), ...(to && { $lt: to }) } })
     }
     const { data, nextCursor } = await findPage(this.#collection, wanted, 'at', request)
     return { data: data.map(toEntry), nextCursor }
