@@ -54,7 +54,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   }
 
   fastify.post('/api/sessions/:id/messages', {
-    config: { scope: writing },
+    config: { scope: writing, sends: true },
     schema: {
       operationId: 'sendMessage',
       summary: 'Send a message and get the reply',
@@ -77,7 +77,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   })
 
   fastify.put('/api/sessions/:id/messages/:messageId', {
-    config: { scope: writing },
+    config: { scope: writing, sends: true },
     schema: {
       operationId: 'editMessage',
       summary: 'Say something else than an earlier message did',
@@ -97,7 +97,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   })
 
   fastify.post('/api/sessions/:id/messages/:messageId/regenerate', {
-    config: { scope: writing },
+    config: { scope: writing, sends: true },
     schema: {
       operationId: 'regenerateMessage',
       summary: 'Have another reply to the same message',

@@ -12,7 +12,7 @@ const summaryRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { summaries } = fastify
 
   fastify.post('/api/sessions/:id/summary', {
-    config: { scope: ['sessions:write', 'chat'], audit: { action: 'session.read', only: 'staff-reads' } },
+    config: { scope: ['sessions:write', 'chat'], sends: true, audit: { action: 'session.read', only: 'staff-reads' } },
     schema: {
       operationId: 'summariseSession',
       summary: 'Bring the summary of the active branch up to its newest message',

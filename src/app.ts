@@ -35,6 +35,7 @@ import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
 import usage from '../plugins/usage.ts'
 import { buildValidator } from '../plugins/validation.ts'
+import visitorLimits from '../plugins/visitor-limits.ts'
 import auditRoutes from '../routes/audit.ts'
 import apiKeyRoutes from '../routes/api-keys.ts'
 import configVersions from '../routes/config-versions.ts'
@@ -130,6 +131,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(accounts, { config })
   await app.register(refreshCookie, { config })
   await app.register(audit)
+  await app.register(visitorLimits)
   await app.register(idempotency)
   await app.register(requestLog)
   await app.register(readiness)
