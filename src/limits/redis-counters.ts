@@ -38,7 +38,8 @@ export class RedisCounters implements Counters {
 
   async count (key: string, windowMs: number): Promise<Count> {
     const [count, resetMs] = await this.#redis.countInWindow(this.#prefix + key, windowMs)
-    return { count, resetMs }
+    // Of the last millisecond, nothing is left when rounded.
+    return { count, resetMs: Math.max(1, resetMs) }
   }
 
   close (): void {
