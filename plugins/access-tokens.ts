@@ -33,10 +33,12 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     verify: (token, { alg, key }) => fastify.jwt.verify(token, { algorithms: [alg], key })
   }
   const { keys, published } = await loadOwnKeys(config)
+  const { remoteKeys } = fastify
   const accessTokens = new AccessTokens({
     library,
     keys,
     published,
+    ...(remoteKeys && { remoteKey: async (alg, kid) => await remoteKeys.find(alg, kid) }),
     issuer,
     audience,
     ttlMs: durationMs(config.ACCESS_TOKEN_TTL),
@@ -45,4 +47,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   })
   fastify.decorate('accessTokens', accessTokens)
   fastify.decorate('machineTokens', new MachineTokens({ accessTokens, verifier: fastify.apiKeyVerifier, chatbots: fastify.chatbots }))
-}, { name: 'access-tokens', dependencies: ['api-keys', 'services'] })
+}, { name: 'access-tokens', dependencies: ['api-keys', 'services', 'jwks'] })

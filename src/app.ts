@@ -15,6 +15,7 @@ import eventStream from '../plugins/event-stream.ts'
 import fixedHeaders from '../plugins/fixed-headers.ts'
 import idempotency from '../plugins/idempotency.ts'
 import jsonBody from '../plugins/json-body.ts'
+import jwks from '../plugins/jwks.ts'
 import limits from '../plugins/limits.ts'
 import mail from '../plugins/mail.ts'
 import methodNotAllowed from '../plugins/method-not-allowed.ts'
@@ -125,6 +126,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(limits, { config })
   await app.register(rateLimit, { config })
   await app.register(apiKeys, { config })
+  await app.register(jwks, { config })
   await app.register(accessTokens, { config })
   await app.register(auth)
   await app.register(mail, { config })

@@ -1,5 +1,6 @@
 import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { isWeakSecret } from './auth/weak-secrets.ts'
 import { durationMs } from './duration.ts'
 import { isLoopback } from './loopback.ts'
 import { plaintextConnections, plaintextNames } from './plaintext.ts'
@@ -73,6 +74,9 @@ export const Environment = Type.Object({
   })),
   JWT_SECRET: Type.Optional(Type.String({ format: '32-bytes-or-more', description: 'HS256 secret, at least 32 bytes. Unset: JWTs of others are refused.' })),
   JWT_KEYS_FILE: Type.Optional(Type.String({ description: 'A JSON Web Key Set with private keys; the first one signs.' })),
+  JWT_JWKS_URL: Type.Optional(Type.String({
+    format: 'https-url', description: 'The public keys of an issuer whose tokens are taken, too; needs JWT_ISSUER and JWT_AUDIENCE.'
+  })),
   JWT_ISSUER: Type.Optional(Type.String({ description: 'The `iss` a JWT must have.' })),
   JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The `aud` a JWT must have.' })),
   ENCRYPTION_KEYS: Type.Optional(Type.String({
@@ -168,12 +172,24 @@ export function loadConfig (env: Record<string, string | undefined>): Config {
   if (error) throw unusable(error.path.slice(1) as keyof Config, error.message)
   const { RATE_LIMIT_STORE: counters, REDIS_URL: redis } = config as Config
   if (counters === 'redis' && redis === undefined) throw unusable('RATE_LIMIT_STORE', 'REDIS_URL is not set')
+  const { JWT_JWKS_URL: jwks, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config as Config
+  if (jwks !== undefined && (issuer === undefined || audience === undefined)) throw unusable('JWT_JWKS_URL', 'JWT_ISSUER or JWT_AUDIENCE is not set')
+  refuseWeakSecrets(config as Config, env)
   refusePlaintext(config as Config)
   return Object.freeze(config as Config)
 }
 
 function unusable (name: keyof Config, reason: string): ConfigError {
   return new ConfigError(`${name} cannot be used (${reason}). ${String(Environment.properties[name].description)}`)
+}
+
+/** In production, a secret that somebody could guess is refused; so is one that was meant to be set and is empty. */
+function refuseWeakSecrets ({ NODE_ENV, JWT_SECRET, BOOTSTRAP_API_KEY }: Config, env: Record<string, string | undefined>): void {
+  if (NODE_ENV !== 'production') return
+  if (env['JWT_SECRET'] === '') throw unusable('JWT_SECRET', 'it is empty')
+  if (JWT_SECRET !== undefined && isWeakSecret(JWT_SECRET)) throw unusable('JWT_SECRET', 'it can be guessed')
+  const [, , secret] = BOOTSTRAP_API_KEY?.split('_') ?? []
+  if (secret !== undefined && isWeakSecret(secret)) throw unusable('BOOTSTRAP_API_KEY', 'it can be guessed')
 }
 
 /** In production nothing goes over a network as it is, unless somebody has said that it may. */

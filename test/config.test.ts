@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { buildApp } from '../src/app.ts'
+import { newApiKey } from '../src/auth/api-key.ts'
 import { ConfigError, Environment, loadConfig } from '../src/config.ts'
 import { storeUri, temporaryFolder } from './helper.ts'
 
@@ -78,6 +80,7 @@ const good: Record<string, Array<[string, unknown?]>> = {
   OIDC_ISSUER: [['https://issuer.example/realms/staff'], ['http://127.0.0.2']],
   RATE_LIMIT_STORE: [['memory'], ['mongo']],
   JWT_KEYS_FILE: [['/etc/parley/keys.json']],
+  JWT_JWKS_URL: [['https://issuer.example/.well-known/jwks.json'], ['http://127.0.0.1:4000/jwks']],
   ACCESS_TOKEN_TTL: [['900'], ['90s'], ['15m'], ['366d']],
   REFRESH_TOKEN_TTL: [['1'], ['12h'], ['7d']],
   CORS_ORIGINS: [['https://app.example'], ['https://a.example, http://localhost:5173']],
@@ -93,11 +96,14 @@ for (const name of clients) good[name] = [['123-abc.apps.example'], ['s~e.c_r-e+
 for (const name of limits) good[name] = [['0', 0], ['1000000', 1_000_000]]
 for (const name of milliseconds) good[name] = [['10', 10], ['3600000', 3_600_000]]
 
+// What a variable cannot do without.
+const beside: Record<string, Record<string, string>> = { JWT_JWKS_URL: { JWT_ISSUER: 'https://issuer.example', JWT_AUDIENCE: 'parley' } }
+
 t.test('every variable takes what it is for', async (t) => {
   t.same(Object.keys(good).sort(), Object.keys(Environment.properties).sort(), 'and every variable is tried here')
   for (const [name, values] of Object.entries(good)) {
     for (const [text, value = text] of values) {
-      t.equal((loadConfig({ [name]: text }) as Record<string, unknown>)[name], value, `${name}=${text}`)
+      t.equal((loadConfig({ ...beside[name], [name]: text }) as Record<string, unknown>)[name], value, `${name}=${text}`)
     }
   }
 })
@@ -125,6 +131,7 @@ const bad: Record<string, string[]> = {
   ENCRYPTION_KEYS: ['hunter2', `a:${'x'.repeat(43)}`, `a:${'x'.repeat(39)}=`, `:${'x'.repeat(43)}=`,
     `a:${'x'.repeat(43)}=,`, `a:${'x'.repeat(43)}=,a:${'y'.repeat(43)}=`, `a.b:${'x'.repeat(43)}=`],
   JWT_SECRET: ['hunter2', 's'.repeat(31)],
+  JWT_JWKS_URL: ['http://issuer.example/jwks', 'issuer.example', 'https://issuer.example/jwks'],
   PUBLIC_URL: ['parley.example', 'ftp://parley.example', '/'],
   OAUTH_GITHUB_URL: ['github.com', 'http://github.example', 'https://github.example/api', 'https://hunter2@github.example'],
   OAUTH_MICROSOFT_TENANT: ['a/b', '../x', 'a b', ''.padEnd(254, 'a')],
@@ -185,6 +192,31 @@ t.test('what was loaded stays as it is', async (t) => {
   const config = loadConfig({})
   t.ok(Object.isFrozen(config))
   t.throws(() => Object.assign(config, { PORT: 1 }), TypeError)
+})
+
+t.test('production refuses secrets that somebody could guess', async (t) => {
+  const key = (secret: string) => `pk_abcDEF12_${secret}`
+  const good: Record<string, string[]> = {
+    JWT_SECRET: [randomBytes(32).toString('base64'), randomBytes(32).toString('hex'), 'correct horse battery staple, and some more'],
+    BOOTSTRAP_API_KEY: [newApiKey()]
+  }
+  const bad: Record<string, string[]> = {
+    JWT_SECRET: ['', 's'.repeat(32), 'changeme'.repeat(5), 'change-me-change-me-change-me-change-me!', 'secret'.padEnd(40, 'x1y2z3'),
+      'your-256-bit-secret-goes-here-0f9a8b7c', 'my-super-secret-jwt-signing-key-2024', 'this is the default secret of parley',
+      '0123456789abcdef0123456789abcdef', 'abcdefghijklmnopqrstuvwxyz012345', '10'.repeat(20), 'abc'.repeat(11) + 'ab'],
+    BOOTSTRAP_API_KEY: [key('0'.repeat(32)), key('ab'.repeat(16)), key('changeme'.padEnd(32, 'Ab3Cd4Ef')), key('0123456789'.padEnd(32, 'xYz'))]
+  }
+  for (const [name, values] of Object.entries(good)) {
+    for (const value of values) t.ok(loadConfig({ NODE_ENV: 'production', [name]: value }), `${name}=${value}`)
+  }
+  for (const [name, values] of Object.entries(bad)) {
+    for (const value of values) {
+      t.throws(() => loadConfig({ NODE_ENV: 'production', [name]: value }), {
+        name: 'ConfigError', message: new RegExp(`^${name} cannot be used \\((it is empty|it can be guessed)\\)\\. [^\\n]+$`)
+      }, `${name}=${value}`)
+      t.ok(loadConfig({ [name]: value }), 'elsewhere they are taken')
+    }
+  }
 })
 
 t.test('production sends nothing over a network as it is, unless that was said to be meant', async (t) => {

@@ -62,6 +62,9 @@ t.test('a start that cannot be is refused in one line', async (t) => {
   const dataDir = await temporaryFolder(t)
   const cases: Array<[string, Record<string, string>, RegExp]> = [
     ['production on an empty store without a key', { NODE_ENV: 'production', DATA_DIR: dataDir }, /^BOOTSTRAP_API_KEY must be set/],
+    ['production with an empty secret', { NODE_ENV: 'production', JWT_SECRET: '' }, /^JWT_SECRET cannot be used/],
+    ['production with a secret of an example', { NODE_ENV: 'production', JWT_SECRET: 'changeme'.repeat(4) }, /^JWT_SECRET cannot be used/],
+    ['production with a key of an example', { NODE_ENV: 'production', BOOTSTRAP_API_KEY: `pk_00000000_${'0'.repeat(32)}` }, /^BOOTSTRAP_API_KEY cannot be used/],
     ['a bad variable', { JWT_SECRET: 'too-short-a-secret' }, /^JWT_SECRET cannot be used/]
   ]
   await Promise.all(cases.map(async ([name, env, expected]) => {
