@@ -207,9 +207,13 @@ export class TurnStarter {
     const prepared = promptOf(await context.of(userMessage, session))
     const { prompt, chatbot: { model: { maxTokens } } } = prepared
     const grant = await quotas.reserve({ ...session, keyId: how.keyId }, { id: turn.at(-1)!.id, prompt, maxTokens, messages: 1 })
-    if (await messages.insert(turn)) return { ...prepared, grant }
-    if (grant) await quotas.release(grant)
-    return undefined
+    let inserted = false
+    try {
+      inserted = await messages.insert(turn)
+    } finally {
+      if (!inserted && grant) await quotas.release(grant)
+    }
+    return inserted ? { ...prepared, grant } : undefined
   }
 
   /** What stands for messages before the history, where there may be any that the prompt does not hold. */

@@ -1,4 +1,4 @@
-import { type AnyBulkWriteOperation, type Collection, type Db, type Document } from 'mongodb'
+import { type AnyBulkWriteOperation, type Collection, type Db, type Document, MongoServerError } from 'mongodb'
 import { type LimitName, limitNames, type Limits } from './quota-settings.ts'
 
 /** What is counted. */
@@ -147,10 +147,16 @@ export class QuotaCounterRepository {
    * reservation is in it.
    */
   async reserve (subject: string, tenantId: string, wish: Wish, limits: Limits, ttlMs: number): Promise<Counter> {
-    const counter = await this.#collection.findOneAndUpdate(
-      { _id: subject }, reserved(tenantId, wish, limits, ttlMs), { upsert: true, returnDocument: 'after' }
-    )
-    return counter!
+    const update = reserved(tenantId, wish, limits, ttlMs)
+    for (;;) {
+      try {
+        const counter = await this.#collection.findOneAndUpdate({ _id: subject }, update, { upsert: true, returnDocument: 'after' })
+        // SecantusDB 0.7 answers nothing where somebody else has begun to count at the same moment, MongoDB an error.
+        if (counter) return counter
+      } catch (error) {
+        if (!(error instanceof MongoServerError) || error.code !== 11000) throw error
+      }
+    }
   }
 
   /** Counts what was used instead of what was reserved. False: some of it was not reserved, or is counted already. */
