@@ -25,7 +25,7 @@ async function sharedCounters (fastify: FastifyInstance, config: Config): Promis
 }
 
 /** What is counted, and how much of it is allowed. */
-export default fp<{ config: Config }>(async (fastify, { config }) => {
+export default fp<{ config: Config, windowMs: number | undefined }>(async (fastify, { config, windowMs }) => {
   const refusals = new Counter({
     name: 'rate_limit_refusals_total',
     help: 'Requests refused with 429, by the limit that refused them.',
@@ -37,6 +37,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     shared: await sharedCounters(fastify, config),
     normalizeAddress: (address) => normalizeIP(address),
     onRefused: (limit) => { refusals.inc({ limit }) },
-    log: fastify.log
+    log: fastify.log,
+    windowMs
   }))
 }, { name: 'limits', dependencies: ['mongo', 'metrics'] })

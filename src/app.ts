@@ -73,6 +73,8 @@ export interface Overrides {
   readonly loginCallMs?: number
   /** How long an answer may lie unread. */
   readonly unreadMs?: number
+  /** How long the windows of all limits are. */
+  readonly limitWindowMs?: number
   /** How long a feed may be read before its reader has to come back. */
   readonly feedMs?: number
 }
@@ -123,7 +125,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(metrics)
   await app.register(cors, { config })
   await app.register(openapi, { config, version })
-  await app.register(limits, { config })
+  await app.register(limits, { config, windowMs: overrides.limitWindowMs })
   await app.register(rateLimit, { config })
   await app.register(apiKeys, { config })
   await app.register(jwks, { config })

@@ -20,6 +20,8 @@ interface LimitsOptions {
   /** Told of each refusal. */
   readonly onRefused: (name: LimitName) => void
   readonly log: LimitsLog
+  /** Instead of the windows of the table. */
+  readonly windowMs?: number | undefined
 }
 
 /** The limits of the table, by name. */
@@ -28,16 +30,18 @@ export class Limits {
   readonly #shared: Counters | undefined
   readonly #normalizeAddress: LimitsOptions['normalizeAddress']
   readonly #onRefused: LimitsOptions['onRefused']
+  readonly #windowMs: number | undefined
   /** One each, so that a flood of addresses does not push the counts of accounts out. */
   readonly #memory = new Map<LimitName, MemoryCounters>()
   /** Whose windows are full elsewhere: who asks again and again costs that nothing. */
   readonly #full = new LRUCache<string, { count: number, until: number }>({ max: MAX_FULL })
 
-  constructor ({ config, shared, normalizeAddress, onRefused, log }: LimitsOptions) {
+  constructor ({ config, shared, normalizeAddress, onRefused, log, windowMs }: LimitsOptions) {
     this.#config = config
     this.#shared = shared && new GuardedCounters(shared, log)
     this.#normalizeAddress = normalizeAddress
     this.#onRefused = onRefused
+    this.#windowMs = windowMs
   }
 
   /** Counts, and throws `rate_limited` where that was more than the limit allows. A limit that is off counts nothing. */
@@ -69,7 +73,7 @@ export class Limits {
   async #countHere (name: LimitName, key: string): Promise<Count> {
     let counters = this.#memory.get(name)
     if (!counters) this.#memory.set(name, counters = new MemoryCounters())
-    return await counters.count(key, limitTable[name].windowMs)
+    return await counters.count(key, this.#windowOf(name))
   }
 
   async #countTogether (shared: Counters, name: LimitName, key: string, max: number): Promise<Count> {
@@ -79,7 +83,7 @@ export class Limits {
     const full = this.#full.get(id)
     if (full && full.count > max && full.until > asked) return { count: full.count, resetMs: full.until - asked }
     try {
-      const { count, resetMs } = await shared.count(id, limitTable[name].windowMs)
+      const { count, resetMs } = await shared.count(id, this.#windowOf(name))
       // From before it was asked: better asked once too often than refused after the end.
       if (count > max) this.#full.set(id, { count, until: asked + resetMs })
       return { count, resetMs }
@@ -87,6 +91,10 @@ export class Limits {
       if (limitTable[name].whenAway === 'open') return await this.#countHere(name, key)
       throw new ApiError('store_unavailable', { cause: error, headers: { 'retry-after': '1' } })
     }
+  }
+
+  #windowOf (name: LimitName): number {
+    return this.#windowMs ?? limitTable[name].windowMs
   }
 
   /** What is no address, as a proxy may say that is trusted too far, counts as one, so that nobody gains by it. */
