@@ -65,7 +65,9 @@ t.test('a start that cannot be is refused in one line', async (t) => {
     ['production with an empty secret', { NODE_ENV: 'production', JWT_SECRET: '' }, /^JWT_SECRET cannot be used/],
     ['production with a secret of an example', { NODE_ENV: 'production', JWT_SECRET: 'changeme'.repeat(4) }, /^JWT_SECRET cannot be used/],
     ['production with a key of an example', { NODE_ENV: 'production', BOOTSTRAP_API_KEY: `pk_00000000_${'0'.repeat(32)}` }, /^BOOTSTRAP_API_KEY cannot be used/],
-    ['a bad variable', { JWT_SECRET: 'too-short-a-secret' }, /^JWT_SECRET cannot be used/]
+    ['a bad variable', { JWT_SECRET: 'too-short-a-secret' }, /^JWT_SECRET cannot be used/],
+    ['production over a network without encryption', { NODE_ENV: 'production', MONGODB_URI: 'mongodb://db.example' }, /^MONGODB_URI cannot be used .*ALLOW_PLAINTEXT=database/],
+    ['a certificate that is not there', { TLS_CERT: dataDir, TLS_KEY: dataDir }, /^TLS_CERT cannot be used/]
   ]
   await Promise.all(cases.map(async ([name, env, expected]) => {
     const { code, stdout, stderr } = await new ServerProcess(t, { PORT: '0', ...env }).ended

@@ -4,10 +4,8 @@ import { type AuditActor } from '../store/audit-log.ts'
 /** Somebody who has shown no credential. */
 export const anonymous: AuditActor = { kind: 'anonymous', id: null, keyId: null, role: null }
 
-export function actorOf ({ kind, userId, account, keyId, credential }: Principal): AuditActor {
-  if (account) return { kind: 'account', id: account.id, keyId: null, role: account.role }
-  if (kind === 'api-key') return { kind, id: keyId ?? credential, keyId: keyId ?? credential, role: null }
-  return { kind, id: userId, keyId: keyId ?? null, role: null }
+export function actorOf ({ kind, userId, account, keyId }: Principal): AuditActor {
+  return { kind: account ? 'account' : kind, id: account?.id ?? userId ?? keyId ?? null, keyId: keyId ?? null, role: account?.role ?? null }
 }
 
 /** A person who reads what others said. A key without `admin`, which serves its own users, is none. */

@@ -21,6 +21,8 @@ interface Entry {
 
 /** Operations that change something and are not noted, and why. */
 const unnoted: Record<string, string> = {
+  grantToken: 'a key changed for a token that can do no more',
+  createVisitorToken: 'the beginning of a conversation',
   createSession: 'part of a conversation, which tells of itself',
   patchSession: 'part of a conversation: its change log tells of it',
   sendMessage: 'is the conversation',
