@@ -21,6 +21,7 @@ const points = [
   'after update messages 1', 'before update messages 2', 'after update messages 4',
   'before findAndModify messages 1', 'sent findAndModify messages 1', 'after findAndModify messages 1', 'after findAndModify messages 2',
   'before update sessions 1', 'sent update sessions 1', 'after update sessions 1',
+  'before insert usageEvents 1', 'after insert usageEvents 1', 'after update quotaCounters 1', 'after findAndModify quotaCounters 2',
   'after insert idempotencyRecords 1', 'sent insert sessions 1', 'after insert configs 1', 'before update idempotencyRecords 1'
 ]
 
@@ -51,7 +52,8 @@ async function setUp (t: Test, uri: string, place: Record<string, string>) {
     BOOTSTRAP_API_KEY: key,
     RATE_LIMIT_PER_MINUTE: '0',
     TURN_LEASE_MS: String(LEASE_MS),
-    STREAM_FLUSH_MS: '30'
+    STREAM_FLUSH_MS: '30',
+    QUOTA_TENANT_TOKENS_PER_MONTH: '1000000000'
   }
   return { key, uri, database, env }
 }
@@ -163,6 +165,11 @@ async function crashAgainAndAgain (t: Test, settings: Settings, runs: number, su
     t.strictSame(await checkLedger(uri, database, { deterministic: true }), [], label)
   }
   t.ok(hits > runs * 0.4, `${hits} of ${runs} died where they were told to`)
+  const recorded = async () => await checkLedger(uri, database, { deterministic: true, recorded: true })
+  const deadline = performance.now() + SETTLED_MS
+  while ((await recorded()).length > 0 && performance.now() < deadline) await delay(100)
+  t.strictSame(await recorded(), [], 'what was used is in the ledger, once, and counted')
+  t.ok(await count(uri, database, 'usageEvents', {}) > runs)
   await victim.end()
 }
 

@@ -33,12 +33,20 @@ function wellKept () {
     _id, ...common, status: 'active', nextSeq: 8, rev: 6, tipId: ids[6], branchId: line, branches: [branch], log: [], turn: null
   }
   const changes = [{ sessionId: _id, rev: 4, type: 'session.updated' }, { sessionId: _id, rev: 6, type: 'message.deleted' }]
-  return { session, first, cut, whole, second, last, edited, erased, changes, branch: branch as Document }
+  const spent = { promptTokens: 1, completionTokens: 1, cachedTokens: 0, microUsd: 0 }
+  const event: Document = {
+    _id: `${String(ids[2])}:1`, source: String(ids[2]), attempt: 1, tenantId: 'default', day: '2026-03-01', messages: 1, outcome: 'completed', ...spent
+  }
+  const used = { tokens: 2, messages: 1 }
+  const counter: Document = {
+    _id: 'tenant:default', tenantId: 'default', day: { period: 20_513, ...used }, month: { period: 2026 * 12 + 2, ...used }, stale: false
+  }
+  return { session, first, cut, whole, second, last, edited, erased, changes, branch: branch as Document, event, counter }
 }
 
 type Kept = ReturnType<typeof wellKept>
 
-async function store ({ session, changes, branch: _, ...messages }: Kept, test: Test): Promise<[uri: string, database: string]> {
+async function store ({ session, changes, branch: _, event, counter, ...messages }: Kept, test: Test): Promise<[uri: string, database: string]> {
   const uri = await storeUri()
   const client = new MongoClient(uri)
   const db = client.db(databaseName())
@@ -49,6 +57,8 @@ async function store ({ session, changes, branch: _, ...messages }: Kept, test: 
   if (session['gone'] !== true) await db.collection('sessions').insertOne(session)
   await db.collection('messages').insertMany(Object.values(messages))
   await db.collection('changes').insertMany(changes)
+  await db.collection('usageEvents').insertOne(event)
+  await db.collection('quotaCounters').insertOne(counter)
   return [uri, db.databaseName]
 }
 
@@ -105,18 +115,28 @@ const breaches: Array<[name: string, plant: (kept: Kept) => void, expected: RegE
   ['a change that is not counted', ({ session }) => { session['rev'] = 5 }, /counted less/],
   ['a change left behind', ({ session }) => { session['log'] = [{}] }, /not settled/],
   ['an order that goes back', ({ second }) => { second['rev'] = 1 }, /numbered lower/],
+  ['an attempt that is missing in the ledger', ({ event }) => { event['attempt'] = 2 }, /attempts in the ledger are 2/],
+  ['a reply that counts as none', ({ event }) => { event['messages'] = 0 }, /count as one message/],
+  ['another usage in the ledger', ({ event }) => { event['promptTokens'] = 2 }, /another usage/],
+  ['a cost that is not there', ({ event }) => { event['microUsd'] = 1 }, /another usage/],
+  ['a reply without a whole attempt', ({ event }) => { event['outcome'] = 'aborted' }, /0 of its attempts are complete/],
+  ['an outbox before its time', ({ first }) => { first['unrecorded'] = { attempts: [] } }, /before its end/],
+  ['what is not recorded', ({ last }) => { last['unrecorded'] = { attempts: [] } }, /is not in the ledger/],
+  ['half of an outbox', ({ whole }) => { whole['unrecorded'] = { attempts: [{}, {}] } }, /a part of its attempts/],
+  ['tokens that are not counted', ({ counter }) => { counter['day'] = { period: 20_513, tokens: 1, messages: 1 } }, /1 tokens are counted/],
+  ['messages that are not counted', ({ counter }) => { counter['month'] = { period: 2026 * 12 + 2, tokens: 2, messages: 0 } }, /0 messages are counted/],
   ['messages without a session', ({ session }) => { session['gone'] = true }, /is gone and its messages are not/]
 ]
 
 t.test('a ledger in which all is well has no violation', async (t) => {
-  t.same(await checkLedger(...await store(wellKept(), t), { deterministic: true }), [])
+  t.same(await checkLedger(...await store(wellKept(), t), { deterministic: true, recorded: true }), [])
 })
 
 t.test('every violation is found', async (t) => {
   for (const [name, plant, expected] of breaches) {
     const kept = wellKept()
     plant(kept)
-    t.match((await checkLedger(...await store(kept, t), { deterministic: true })).join('\n'), expected, name)
+    t.match((await checkLedger(...await store(kept, t), { deterministic: true, recorded: true })).join('\n'), expected, name)
   }
 })
 
