@@ -13,8 +13,8 @@ t.test('a turn costs three waves of at most five commands', async (t) => {
   const env = { MONGODB_DATABASE: databaseName(), BOOTSTRAP_API_KEY: newApiKey() }
   const first = await startApp(t, env, { monitorCommands: true })
   const other = await startApp(t, env, { monitorCommands: true })
-  // What the search index is told of is none of a turn's work.
-  for (const { app } of [first, other]) await app.messageSearch.close()
+  // What the search index and the ledger are told of is none of a turn's work.
+  for (const { app } of [first, other]) await Promise.all([app.messageSearch.close(), app.usageLedger.close()])
   const session = await first.client.converse()
   const sendAndCount = async ({ app, client }: TestApp, session: string, headers: Record<string, string> = {}) => {
     await client.ask('/api/sessions?limit=1')
