@@ -19,6 +19,8 @@ declare module 'fastify' {
     /** Gives the refresh token to the browser, out of reach for the scripts of its pages. */
     setRefreshCookie: (signedIn: Pick<SignedIn, 'refreshToken' | 'refreshExpiresAt'>) => FastifyReply
     clearRefreshCookie: () => FastifyReply
+    /** Answers with a sign-in; with `inCookie`, its refresh token goes to the browser and not to the page. */
+    sendSignIn: (signedIn: SignedIn, inCookie: boolean) => FastifyReply
   }
 }
 
@@ -54,5 +56,10 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   })
   fastify.decorateReply('clearRefreshCookie', function (this: FastifyReply) {
     return this.clearCookie(NAME, attributes)
+  })
+  fastify.decorateReply('sendSignIn', function (this: FastifyReply, signedIn, inCookie) {
+    const { token, expiresAt, refreshToken, csrfToken, user, tenant } = signedIn
+    if (inCookie) this.setRefreshCookie(signedIn)
+    return this.send({ token, expiresAt: expiresAt.toISOString(), ...(inCookie ? { csrfToken } : { refreshToken }), user, tenant })
   })
 }, { name: 'refresh-cookie' })

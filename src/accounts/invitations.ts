@@ -1,3 +1,4 @@
+import { type Invitation as InvitationView, type InvitationAcceptance } from '../../schemas/member.ts'
 import { type Principal, type Role } from '../auth/principal.ts'
 import { ApiError } from '../errors.ts'
 import { newId } from '../store/ids.ts'
@@ -12,15 +13,10 @@ import { wrongToken, type AccountParts } from './parts.ts'
 import { expectGoodPassword } from './password-rules.ts'
 import { hashSecret, newSecret } from './secrets.ts'
 import { type SignedIn } from './sign-ins.ts'
+import { invitationView } from './views.ts'
 
 const LIFETIME_MS = 7 * 24 * 3600_000
 const MAX_OPEN = 500
-
-export interface Acceptance {
-  readonly token: string
-  readonly name?: string
-  readonly password?: string
-}
 
 const needed = (...names: string[]) => new ApiError('validation_failed', {
   detail: `This needs ${names.join(' and ')}.`, members: { errors: names.map((name) => ({ path: `/${name}`, message: 'is needed' })) }
@@ -37,7 +33,7 @@ export class Invitations {
   }
 
   /** Sends an invitation in the place of those that the person has to this tenant. Throws `forbidden` and `conflict`. */
-  async create (principal: Principal, input: { email: string, role: Role }, id = newId()): Promise<Invitation> {
+  async create (principal: Principal, input: { email: string, role: Role }, id = newId()): Promise<InvitationView> {
     const { store, letters } = this.#parts
     const { tenantId } = principal
     const email = normalizeEmail(input.email)
@@ -57,17 +53,18 @@ export class Invitations {
     if (!await store.invitations.insert(invitation, hashSecret(token))) return await this.get(principal, id)
     await store.invitations.removeOthers(invitation)
     letters.invitation(invitation, token, (await store.tenants.find(tenantId))?.name ?? tenantId)
-    return invitation
+    return invitationView(invitation)
   }
 
-  async get ({ tenantId }: Principal, id: string): Promise<Invitation> {
+  async get ({ tenantId }: Principal, id: string): Promise<InvitationView> {
     const invitation = await this.#parts.store.invitations.find(tenantId, id)
     if (!invitation) throw new ApiError('not_found', { detail: 'There is no such resource.' })
-    return invitation
+    return invitationView(invitation)
   }
 
-  async list ({ tenantId }: Principal, request: PageRequest): Promise<PageOf<Invitation>> {
-    return await this.#parts.store.invitations.page(tenantId, request)
+  async list ({ tenantId }: Principal, request: PageRequest): Promise<PageOf<InvitationView>> {
+    const { data, nextCursor } = await this.#parts.store.invitations.page(tenantId, request)
+    return { data: data.map(invitationView), nextCursor }
   }
 
   async withdraw ({ tenantId }: Principal, id: string): Promise<void> {
@@ -77,7 +74,7 @@ export class Invitations {
   }
 
   /** Who shows the token reads the mail of its address. Throws `validation_failed`, `unauthenticated`, `forbidden`, `conflict`. */
-  async accept ({ token, name, password }: Acceptance, ip: string): Promise<SignedIn> {
+  async accept ({ token, name, password }: InvitationAcceptance, ip: string): Promise<SignedIn> {
     const { store, passwords, limits, signIns } = this.#parts
     const invitation = await this.find(token)
     const { email } = invitation

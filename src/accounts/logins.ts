@@ -1,14 +1,9 @@
+import { type LoginInput } from '../../schemas/account.ts'
 import { ApiError } from '../errors.ts'
 import { type User } from '../store/users.ts'
 import { normalizeEmail } from './email-address.ts'
 import { type AccountParts } from './parts.ts'
 import { type SignedIn } from './sign-ins.ts'
-
-export interface LoginInput {
-  readonly email: string
-  readonly password: string
-  readonly tenantId?: string
-}
 
 /** Signing in by a password, and out. */
 export class Logins {

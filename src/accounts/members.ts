@@ -1,14 +1,10 @@
+import { type Member as MemberView } from '../../schemas/member.ts'
 import { type Principal, type Role } from '../auth/principal.ts'
 import { ApiError } from '../errors.ts'
 import { type PageOf, type PageRequest, wrongCursor } from '../store/page.ts'
 import { type Member } from '../store/tenants.ts'
-import { type User } from '../store/users.ts'
 import { type AccountParts } from './parts.ts'
-
-/** A member, and who that is. */
-export interface MemberWithAccount extends Member {
-  readonly user: User
-}
+import { memberView } from './views.ts'
 
 /**
  * Owners are made and touched by owners only. Where there is none yet, as in a tenant that only keys are of, any admin may
@@ -30,7 +26,7 @@ export class Members {
   }
 
   /** In the order of their accounts. */
-  async list ({ tenantId }: Principal, { limit, cursor }: PageRequest): Promise<PageOf<MemberWithAccount>> {
+  async list ({ tenantId }: Principal, { limit, cursor }: PageRequest): Promise<PageOf<MemberView>> {
     const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('latin1')
     if (cursor !== undefined && !/^[0-9a-f]{24}$/.test(after)) throw wrongCursor()
     const members = (await this.#store.tenants.members(tenantId))
@@ -41,7 +37,7 @@ export class Members {
     return { data: await this.#withAccounts(page), nextCursor: last ? Buffer.from(last.userId).toString('base64url') : null }
   }
 
-  async get ({ tenantId }: Principal, id: string): Promise<MemberWithAccount> {
+  async get ({ tenantId }: Principal, id: string): Promise<MemberView> {
     const found = (await this.#store.tenants.members(tenantId)).filter(({ userId }) => userId === id)
     const [member] = await this.#withAccounts(found)
     if (!member) throw unknown()
@@ -49,7 +45,7 @@ export class Members {
   }
 
   /** Makes a member something else; they have to sign in anew. Throws `not_found`, `forbidden` and `conflict`. */
-  async setRole (principal: Principal, id: string, role: Role): Promise<MemberWithAccount> {
+  async setRole (principal: Principal, id: string, role: Role): Promise<MemberView> {
     const member = await this.#touch(principal, id, role)
     if (member.role !== role) {
       if (!await this.#store.tenants.setRole(principal.tenantId, member, role)) throw unchanged()
@@ -73,11 +69,11 @@ export class Members {
     return member
   }
 
-  async #withAccounts (members: readonly Member[]): Promise<MemberWithAccount[]> {
+  async #withAccounts (members: readonly Member[]): Promise<MemberView[]> {
     const users = await this.#store.users.findMany(members.map(({ userId }) => userId))
     return members.flatMap((member) => {
       const user = users.get(member.userId)
-      return user ? { ...member, user } : []
+      return user ? memberView(member, user) : []
     })
   }
 }

@@ -1,27 +1,15 @@
+import { type AccountTenants, type Profile, type ProfileInput } from '../../schemas/account.ts'
 import { type Principal } from '../auth/principal.ts'
 import { ApiError } from '../errors.ts'
-import { type Membership } from '../store/tenants.ts'
 import { type User } from '../store/users.ts'
 import { normalizeEmail } from './email-address.ts'
 import { addressTaken } from './new-account.ts'
 import { changedMeanwhile, type AccountParts } from './parts.ts'
 import { expectGoodPassword, usedBefore } from './password-rules.ts'
+import { ownTenantView, profileView } from './views.ts'
 
 // With the current one, five.
 const MAX_FORMER = 4
-
-/** An account as its owner sees it, from one of their tenants. */
-export interface Profile {
-  readonly user: User
-  readonly membership: Membership
-}
-
-export interface ProfileChange {
-  readonly name?: string
-  readonly email?: string
-  /** The current one, which another address needs. */
-  readonly password?: string
-}
 
 /** What people see and change of their own accounts. */
 export class Profiles {
@@ -36,7 +24,7 @@ export class Profiles {
   }
 
   /** Another address is only asked for here: it takes effect when it is verified. Throws `forbidden` and `conflict`. */
-  async change (principal: Principal, { name, email, password }: ProfileChange, ip: string): Promise<Profile> {
+  async change (principal: Principal, { name, email, password }: ProfileInput, ip: string): Promise<Profile> {
     const { store, letters, limits } = this.#parts
     let user = await this.#user(principal)
     const address = email === undefined ? user.email : normalizeEmail(email)
@@ -76,8 +64,8 @@ export class Profiles {
   }
 
   /** Where somebody is a member. */
-  async tenants ({ account }: Principal): Promise<Membership[]> {
-    return await this.#parts.store.tenants.membershipsOf(account!.id)
+  async tenants ({ account }: Principal): Promise<AccountTenants> {
+    return { data: (await this.#parts.store.tenants.membershipsOf(account!.id)).map(ownTenantView), nextCursor: null }
   }
 
   async #user ({ account }: Principal): Promise<User> {
@@ -87,9 +75,10 @@ export class Profiles {
   }
 
   async #profile (principal: Principal, user: User): Promise<Profile> {
-    const membership = (await this.tenants(principal)).find(({ tenant }) => tenant.id === principal.tenantId)
+    const memberships = await this.#parts.store.tenants.membershipsOf(user.id)
+    const membership = memberships.find(({ tenant }) => tenant.id === principal.tenantId)
     if (!membership) throw new ApiError('not_found', { detail: 'There is no such account.' })
-    return { user, membership }
+    return profileView(user, membership)
   }
 
   /** An access token alone, which may have been stolen, is not enough for everything. */

@@ -1,19 +1,12 @@
+import { type Registered, type RegistrationInput } from '../../schemas/account.ts'
 import { type Principal } from '../auth/principal.ts'
 import { ApiError } from '../errors.ts'
-import { type Tenant } from '../store/tenants.ts'
-import { type User } from '../store/users.ts'
 import { normalizeEmail } from './email-address.ts'
 import { addressTaken, createOwner } from './new-account.ts'
 import { wrongToken, type AccountParts } from './parts.ts'
 import { expectGoodPassword } from './password-rules.ts'
 import { hashSecret } from './secrets.ts'
-
-export interface RegistrationInput {
-  readonly email: string
-  readonly password: string
-  readonly name: string
-  readonly tenantName?: string
-}
+import { registeredView } from './views.ts'
 
 /** Making accounts, and finding out whether their addresses are right. */
 export class Registration {
@@ -24,7 +17,7 @@ export class Registration {
   }
 
   /** Makes an account and a tenant that it owns. Throws `forbidden`, `rate_limited`, `conflict` and `validation_failed`. */
-  async register (input: RegistrationInput, ip: string): Promise<{ user: User, tenant: Tenant }> {
+  async register (input: RegistrationInput, ip: string): Promise<Registered> {
     const { store, passwords, letters, limits, registration } = this.#parts
     if (registration !== 'open') throw new ApiError('forbidden', { detail: 'Registration is not open to everybody.' })
     await limits.hit('registration-ip', ip)
@@ -32,9 +25,9 @@ export class Registration {
     const email = normalizeEmail(input.email)
     expectGoodPassword(password, { email, name })
     if (await store.users.findByEmail(email)) throw addressTaken()
-    const created = await createOwner(store, { email, name, passwordHash: await passwords.hash(password) }, tenantName)
-    letters.verification(created.user, email)
-    return created
+    const { user, tenant } = await createOwner(store, { email, name, passwordHash: await passwords.hash(password) }, tenantName)
+    letters.verification(user, email)
+    return registeredView(user, tenant)
   }
 
   /** Notes that an address is right, and makes it that of the account if it was to become that. Throws `validation_failed`. */
