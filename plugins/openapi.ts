@@ -2,6 +2,10 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { type FastifyContextConfig, type FastifySchema } from 'fastify'
 import fp from 'fastify-plugin'
+import {
+  AccountTenants, EmailVerification, LoginInput, LogoutInput, PasswordChange, PasswordReset, PasswordResetRequest, Profile, ProfileInput,
+  RefreshInput, Registered, RegistrationInput, SignIn
+} from '../schemas/account.ts'
 import { AuditEntry, AuditPage } from '../schemas/audit.ts'
 import { ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey } from '../schemas/api-key.ts'
 import { ChatbotConfig, ChatbotConfigInput, ChatbotConfigPage, ChatbotConfigPatch, ChatbotConfigReplacement } from '../schemas/chatbot-config.ts'
@@ -15,6 +19,7 @@ import {
   FeedStarted, MessageDeleted, MessageRated, SessionCleared, SessionDeleted, SessionEvent, SessionUpdated, TenantEvent, TurnStarted
 } from '../schemas/feed-event.ts'
 import { Health, Liveness } from '../schemas/health.ts'
+import { Invitation, InvitationAcceptance, InvitationInput, InvitationPage, Member, MemberPage, MemberPatch } from '../schemas/member.ts'
 import { GrantedToken, PublishedKeys, TokenRequest, VisitorToken, VisitorTokenInput } from '../schemas/machine-token.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
 import { Accepted, Exchange, History, Message, MessageInput, MessagePage, RatedMessage, RatedMessagePage } from '../schemas/message.ts'
@@ -25,6 +30,7 @@ import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/ses
 import { Quotas, QuotasInput, TenantQuota } from '../schemas/quota.ts'
 import { Specification, SpecificationInput, SpecificationPage, Draft } from '../schemas/specification.ts'
 import { Summary } from '../schemas/summary.ts'
+import { Tenant, TenantPage, TenantPatch } from '../schemas/tenant.ts'
 import { Usage } from '../schemas/usage.ts'
 import { ImportReport, SessionExport, TransferLines } from '../schemas/transfer.ts'
 import { type Config } from '../src/config.ts'
@@ -38,6 +44,9 @@ const components = [
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,
   SpecificationInput, Draft, Specification, SpecificationPage, Summary,
   FeedStarted, TurnStarted, MessageDeleted, MessageRated, SessionUpdated, SessionCleared, SessionDeleted, SessionEvent, TenantEvent,
+  RegistrationInput, Registered, LoginInput, SignIn, RefreshInput, LogoutInput, Profile, ProfileInput, PasswordChange, AccountTenants,
+  EmailVerification, PasswordResetRequest, PasswordReset,
+  Member, MemberPage, MemberPatch, Invitation, InvitationInput, InvitationPage, InvitationAcceptance, Tenant, TenantPage, TenantPatch,
   ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey,
   Usage, Quotas, QuotasInput, TenantQuota,
   TokenRequest, GrantedToken, VisitorTokenInput, VisitorToken, PublishedKeys,
@@ -57,9 +66,10 @@ function withDeclarations (schema: FastifySchema, { scope, audit }: FastifyConte
   const noted = audit && { 'x-audit': audit.action }
   if (scope === 'public') return { ...schema, security: [], ...noted }
   const scopes = [scope].flat() as string[]
+  const needs = scope === 'account' ? 'For whoever has signed in (`account`).' : `Scope: ${scopes.map((name) => `\`${name}\``).join(' or ')}.`
   return {
     ...schema,
-    description: [schema.description, `Scope: ${scopes.map((name) => `\`${name}\``).join(' or ')}.`].filter(Boolean).join('\n\n'),
+    description: [schema.description, needs].filter(Boolean).join('\n\n'),
     'x-scopes': scopes,
     ...noted
   } as FastifySchema
@@ -112,6 +122,9 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'events', description: 'What happens in conversations, as it happens.' },
         { name: 'transfers', description: 'Taking conversations from one place to another.' },
         { name: 'end users', description: 'Erasing what is kept of them.' },
+        { name: 'accounts', description: 'Registering, signing in, and one\'s own account.' },
+        { name: 'members', description: 'Who is in the tenant, and asking people in.' },
+        { name: 'tenants', description: 'The tenants themselves.' },
         { name: 'audit', description: 'Who did what.' },
         { name: 'credentials', description: 'API keys, and tokens that are made with them.' },
         { name: 'usage', description: 'What models were used for, and how much of it is allowed.' },

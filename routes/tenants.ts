@@ -6,7 +6,7 @@ import { Tenant, TenantPage, TenantPatch } from '../schemas/tenant.ts'
 import { Ref, Type } from '../schemas/type.ts'
 
 const tags = ['tenants']
-const params = Type.Object({ id: TenantId })
+const params = Type.Object({ tenantId: TenantId })
 
 /** The tenants themselves, for whoever runs this server. */
 const tenantRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -24,7 +24,7 @@ const tenantRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     }
   }, async ({ query }) => await tenants.list(query))
 
-  fastify.get('/api/tenants/:id', {
+  fastify.get('/api/tenants/:tenantId', {
     config: { scope: 'platform' },
     schema: {
       operationId: 'getTenant',
@@ -33,10 +33,10 @@ const tenantRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       params,
       response: { 200: Ref(Tenant), ...guarded(), ...problems(404) }
     }
-  }, async ({ params }) => await tenants.get(params.id))
+  }, async ({ params }) => await tenants.get(params.tenantId))
 
-  fastify.patch('/api/tenants/:id', {
-    config: { scope: 'platform', audit: { action: 'tenant.updated', before: async (_, id) => await tenants.get(id) } },
+  fastify.patch('/api/tenants/:tenantId', {
+    config: { scope: 'platform', audit: { action: 'tenant.updated', target: 'tenantId', before: async (_, id) => await tenants.get(id) } },
     schema: {
       operationId: 'patchTenant',
       summary: 'Rename, suspend or reactivate a tenant',
@@ -46,7 +46,7 @@ const tenantRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       body: Ref(TenantPatch),
       response: { 200: Ref(Tenant), ...guarded(), ...problems(404, 409, 413, 415) }
     }
-  }, async ({ principal, params, body }) => await tenants.change(principal, params.id, body))
+  }, async ({ principal, params, body }) => await tenants.change(principal, params.tenantId, body))
 }
 
 export default tenantRoutes

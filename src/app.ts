@@ -38,17 +38,23 @@ import usage from '../plugins/usage.ts'
 import { buildValidator } from '../plugins/validation.ts'
 import visitorLimits from '../plugins/visitor-limits.ts'
 import auditRoutes from '../routes/audit.ts'
+import accountMail from '../routes/account-mail.ts'
 import apiKeyRoutes from '../routes/api-keys.ts'
+import authRoutes from '../routes/auth.ts'
 import configVersions from '../routes/config-versions.ts'
 import configs from '../routes/configs.ts'
 import erasures from '../routes/erasures.ts'
 import events from '../routes/events.ts'
 import feedback from '../routes/feedback.ts'
+import invitations from '../routes/invitations.ts'
+import members from '../routes/members.ts'
 import machineTokens from '../routes/machine-tokens.ts'
 import messages from '../routes/messages.ts'
 import operations from '../routes/operations.ts'
 import search from '../routes/search.ts'
+import profile from '../routes/profile.ts'
 import sessions from '../routes/sessions.ts'
+import tenants from '../routes/tenants.ts'
 import transcript from '../routes/transcript.ts'
 import transfers from '../routes/transfers.ts'
 import specifications from '../routes/specifications.ts'
@@ -160,6 +166,12 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(erasures)
   await app.register(transfers)
   await app.register(search)
+  await app.register(authRoutes)
+  await app.register(profile)
+  await app.register(accountMail)
+  await app.register(members)
+  await app.register(invitations)
+  await app.register(tenants)
   await app.register(auditRoutes)
   await app.register(apiKeyRoutes)
   await app.register(usageRoutes)
