@@ -24,7 +24,7 @@ export const NewPassword = password(8,
 export const MailedToken = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: 'The token that was mailed.' })
 
 const refreshToken = Type.String({
-  minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7E]+$', description: 'The refresh token of the last answer. Absent: that of the cookie.'
+  minLength: 1, maxLength: 4096, pattern: '^[\\x21-\\x7E]+$', description: 'The refresh token of the last answer. Absent: that of the cookie.'
 })
 
 /** Whether the refresh token goes into a cookie. */

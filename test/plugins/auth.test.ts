@@ -229,6 +229,13 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     searchMessages: reading,
     ...Object.fromEntries(['createKey', 'listKeys', 'getKey', 'rotateKey', 'revokeKey'].map((id) => [id, ['admin']])),
     createVisitorToken: ['sessions:write'],
+    ...Object.fromEntries(['listMembers', 'patchMember', 'removeMember', 'createInvitation', 'listInvitations', 'withdrawInvitation']
+      .map((id) => [id, ['admin']])),
+    ...Object.fromEntries(['listTenants', 'getTenant', 'patchTenant'].map((id) => [id, ['platform']])),
+    ...Object.fromEntries(['getProfile', 'updateProfile', 'changePassword', 'listOwnTenants', 'resendVerification']
+      .map((id) => [id, ['account']])),
+    ...Object.fromEntries(['registerAccount', 'logIn', 'refreshSignIn', 'logOut', 'verifyEmail', 'requestPasswordReset',
+      'confirmPasswordReset', 'acceptInvitation'].map((id) => [id, []])),
     ...Object.fromEntries(['grantToken', 'getJwks', 'getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
       'getOpenApiYaml'].map((id) => [id, []]))
   }
@@ -239,14 +246,15 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     const request = { method, ...(['POST', 'PUT', 'PATCH'].includes(method) && { body: { wrong: true } }) }
     for (const scope of scopes) {
       const asked = bearer(client, { sub: 'anna', scope })
-      if (needed.includes(scope) || (scope === 'admin' && !needed.includes('platform'))) {
+      if (needed.includes(scope) || (scope === 'admin' && !['platform', 'account'].includes(needed[0]!))) {
         const response = await asked.fetch(url, request)
         t.ok([200, 202, 400, 404, 415].includes(response.status), `${id} with ${scope}: ${response.status}`)
         // Events have no end.
         await response.body?.cancel()
       } else isProblem(t, await asked.ask(url, request), 'forbidden', `${id} with ${scope}`)
     }
-    for (const scope of ['', 'nothing', 'Admin', needed[0]!.toUpperCase(), `${needed[0]!},x`, 'toString']) {
+    // That somebody has signed in is not for a scope to say.
+    for (const scope of ['', 'nothing', 'account', 'Admin', needed[0]!.toUpperCase(), `${needed[0]!},x`, 'toString']) {
       isProblem(t, await bearer(client, { sub: 'anna', scope }).ask(url, request), 'forbidden', `${id} with "${scope}"`)
     }
     isProblem(t, await client.with({}).ask(url, request), 'unauthenticated', `${id} with nothing`)
@@ -275,6 +283,9 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
   const { body: specification } = await owner.ask<{ id: string }>('/api/specifications', { body: { brief: 'A bot for parcels.' } })
   const { body: erasure } = await owner.ask<{ id: string }>('/api/end-users/somebody', { method: 'DELETE' })
   const { body: key } = await owner.ask<{ id: string }>('/api/keys', { body: { name: 'Shop', scopes: ['chat'] } })
+  const { body: invitation } = await owner.ask<{ id: string }>('/api/invitations', { body: { email: 'a@example.org', role: 'viewer' } })
+  const memberId = '0123456789abcdef01234567'
+  await app.store.tenants.join('owner', { userId: memberId, role: 'viewer', joinedAt: new Date() })
   const strangers = await stranger.converse()
   const bodies: Record<string, unknown> = {
     replaceConfig: { purpose: 'Mine now.' },
@@ -284,11 +295,12 @@ t.test('what belongs to another tenant cannot be told from what does not exist',
     sendMessage: { message: 'Mine now.' },
     editMessage: { message: 'Mine now.' },
     rateMessage: { rating: 'up' },
-    rotateKey: {}
+    rotateKey: {},
+    patchMember: { role: 'admin' }
   }
   const owned: ReadonlyArray<[prefix: string, id: string]> = [
     ['/api/configs', config], ['/api/sessions', session], ['/api/specifications', specification.id], ['/api/erasures', erasure.id],
-    ['/api/keys', key.id]
+    ['/api/keys', key.id], ['/api/invitations', invitation.id], ['/api/members', memberId]
   ]
   const before = await contents(db)
 
