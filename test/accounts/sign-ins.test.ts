@@ -177,8 +177,9 @@ t.test('tries are limited, and a server that cannot sign or does not register sa
   for (const path of ['/api/auth/login', '/api/auth/register', '/api/auth/profile', '/api/invitations']) {
     isProblem(t, await unsigned.ask(path, path.endsWith('in') ? { body: {} } : {}), path.endsWith('register') ? 'method_not_allowed' : 'not_found', path)
   }
-  for (const env of [{ REGISTRATION: 'closed' }, { REGISTRATION: 'invite' }, { NODE_ENV: 'production' }]) {
-    const { register } = await startPeople(t, env as Record<string, string>)
+  const closed: Array<Record<string, string>> = [{ REGISTRATION: 'closed' }, { REGISTRATION: 'invite' }, { NODE_ENV: 'production' }]
+  for (const env of closed) {
+    const { register } = await startPeople(t, env)
     isProblem(t, await register('closed@example.org'), 'forbidden', JSON.stringify(env))
   }
   t.equal((await nobody.ask('/api/auth/logout', { body: {} })).status, 204)
