@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { isProblem, signJwt } from '../edge.ts'
 import { startApp } from '../helper.ts'
 import { PASSWORD, startPeople } from './people.ts'
@@ -6,7 +6,7 @@ import { PASSWORD, startPeople } from './people.ts'
 const { app, db, nobody, as, register, login, refresh, newcomer, client, env } = await startPeople(t)
 // Another replica. It goes with the file, as it takes the database along.
 const other = await startApp(t, { ...env, MONGODB_DATABASE: db.databaseName })
-const later = (t: { intercept: typeof import('tap').t.intercept }, ms: number) => {
+const later = (t: Test, ms: number) => {
   const original = performance.now.bind(performance)
   t.intercept(performance, 'now', { value: () => original() + ms })
 }
