@@ -75,11 +75,14 @@ export default fp(async (fastify) => {
       const read = only === 'staff-reads' && caller ? JSON.stringify([caller.credential, action, id, ip]) : undefined
       if (read !== undefined && log.wasRead(read)) return
       const about = { tenantId: caller?.tenantId ?? null, actor: caller ? actorOf(caller) : anonymous, target: { type, id } }
-      const [old, entryId] = await Promise.all([
+      const [old, entry] = await Promise.allSettled([
         caller ? before?.(caller, id ?? '').catch(unlessUnknown) : undefined,
         log.begin({ ...about, action, ip, userAgent: request.headers['user-agent'], requestId: request.id })
       ])
-      request.trail = { id: entryId, ...about, before: old, ...(read !== undefined && { read }) }
+      if (entry.status === 'rejected') throw entry.reason
+      request.trail = { id: entry.value, ...about, ...(read !== undefined && { read }) }
+      if (old.status === 'rejected') throw old.reason
+      request.trail.before = old.value
     }
   }
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { recordedValues } from '../../src/audit/values.ts'
 import { loadConfig } from '../../src/config.ts'
-import { bearer, isProblem, JWT_SECRET, nobody, pages } from '../edge.ts'
+import { bearer, isProblem, JWT_SECRET, nobody, pages, signJwt } from '../edge.ts'
 import { databaseName, startApp, storeUri, type Client } from '../helper.ts'
 
 interface Entry {
@@ -290,9 +290,9 @@ t.test('what cannot be noted is not done', async (t) => {
   t.match(await entries({ targetId: id }, client), [{ action: 'config.updated', status: null, after: null }, {}, {}], 'and it stays open what became of it')
 })
 
-t.test('a route without a credential says whom it was about', async (t) => {
+t.test('a route without a credential says whom it was about; what fails on the way has an end, too', async (t) => {
   const database = databaseName()
-  const app = await buildApp(loadConfig({ MONGODB_URI: await storeUri(), MONGODB_DATABASE: database }))
+  const app = await buildApp(loadConfig({ MONGODB_URI: await storeUri(), MONGODB_DATABASE: database, JWT_SECRET }))
   t.teardown(async () => {
     await app.mongo.client.db(database).dropDatabase()
     await app.close()
@@ -312,12 +312,16 @@ t.test('a route without a credential says whom it was about', async (t) => {
     request.auditedAs({ tenantId: 'acme' })
     return {}
   })
+  const failing = { scope: 'admin', audit: { action: 'thing.changed', before: async () => { throw new Error('hunter2') } } } as const
+  app.post('/failing', { config: failing }, async () => ({}))
   for (const url of ['/known', '/knownWithoutRole', '/unknown', '/silent']) await app.inject({ method: 'POST', url })
+  await app.inject({ method: 'POST', url: '/failing', headers: { authorization: `Bearer ${signJwt({ sub: 'a', tid: 'acme', scope: 'admin' })}`, 'user-agent': '' } })
   const log = app.mongo.client.db(database).collection('auditLog')
-  const [known, failed, unknown, ...rest] = await log.find().sort({ _id: 1 }).toArray()
+  const [known, failed, unknown, unread, ...rest] = await log.find().sort({ _id: 1 }).toArray()
   t.match(known, { tenantId: 'acme', actor: { kind: 'account', id: 'a1', role: 'owner' }, target: { type: 'login', id: 't1' }, status: 200, after: '{"token":"***"}' })
   t.match(failed, { tenantId: 'acme', actor: { kind: 'account', id: 'a2', role: null }, status: 500, after: null })
   t.match(unknown, { tenantId: null, actor: { kind: 'anonymous', id: null }, status: 200, nobodysSince: Date }, 'what is nobody\'s goes after a month')
   t.notOk(known?.['nobodysSince'])
+  t.match(unread, { tenantId: 'acme', action: 'thing.changed', status: 500, before: null })
   t.same(rest, [])
 })
