@@ -43,8 +43,14 @@ function compilerFor (externalSchemas: Parameters<Build>[0]): Compile {
   const rest = build(externalSchemas, { customOptions: fromText })
   return (route) => {
     let compiled: Validate | undefined
+    const { httpPart, schema } = route as { httpPart?: string, schema: FromText }
     const validate = (data: unknown) => {
-      compiled ??= (route as { httpPart?: string }).httpPart === 'body' ? body(route) : rest(route)
+      const odd = httpPart === 'body' ? undefined : oddNumber(schema, data as Record<string, unknown>)
+      if (odd !== undefined) {
+        validate.errors = [{ keyword: 'type', instancePath: `/${odd}`, schemaPath: '', params: {}, message: 'must be an integer, in plain digits' }]
+        return false
+      }
+      compiled ??= httpPart === 'body' ? body(route) : rest(route)
       const isValid = compiled(data)
       // Where the framework looks for them.
       validate.errors = compiled.errors
@@ -53,6 +59,18 @@ function compilerFor (externalSchemas: Parameters<Build>[0]): Compile {
     validate.errors = null as Validate['errors']
     return validate as Validate
   }
+}
+
+interface FromText {
+  readonly properties?: Readonly<Record<string, { readonly type?: string }>>
+}
+
+/** An integer that is not written in plain digits: the conversion would also take "1.", " 1" and "0x1". */
+function oddNumber ({ properties = {} }: FromText, data: Record<string, unknown>): string | undefined {
+  return Object.keys(properties).find((name) => {
+    const text = data[name]
+    return properties[name]?.type === 'integer' && typeof text === 'string' && !/^-?\d{1,15}$/.test(text)
+  })
 }
 
 const compiledBodies = new WeakMap<object, Validate>()
