@@ -1,0 +1,77 @@
+import { type Description, type Operation } from './document.ts'
+import { type Reference, referencesOf } from './names.ts'
+import { type Place } from './place.ts'
+import { type Asked } from './wire.ts'
+
+/** A request in its parts, before it is put together. */
+export interface Parts {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: unknown
+}
+
+type Input = Partial<Omit<Parts, 'body'>> & { readonly body?: object | string }
+
+const empty = '{"type":"export","format":"parley","formatVersion":1,"exportedAt":"2026-01-01T00:00:00.000Z"}\n' +
+  '{"type":"end","counts":{"configs":0,"sessions":0,"messages":0}}\n'
+
+// Where the first example of the document does not do, or there is more to say than names.
+const inputs: Readonly<Record<string, (place: Place) => Input>> = {
+  createConfig: ({ specification }) => ({ body: { purpose: 'Help.', titles: false, summaries: false, specificationId: specification } }),
+  createSession: ({ config, user }) => ({ body: { configId: config, userId: user } }),
+  patchSession: ({ branch }) => ({ body: { branchId: branch } }),
+  editMessage: ({ said }) => ({ params: { messageId: said } }),
+  eraseEndUser: () => ({ params: { userId: 'somebody who is not there' } }),
+  rollbackConfig: () => ({ body: { version: 1 } }),
+  importAll: () => ({ headers: { 'content-type': 'application/x-ndjson' }, body: empty }),
+  searchMessages: ({ mark }) => ({ query: { q: mark } })
+}
+
+const plain: Readonly<Record<string, string>> = { version: '1' }
+
+function set (body: object, [name, ...rest]: readonly string[], value: string): object {
+  const members = body as Record<string, unknown>
+  return { ...members, [name!]: rest.length === 0 ? value : set({ ...members[name!] as object }, rest, value) }
+}
+
+/** The same request with another name in one place. */
+export function renamed (parts: Parts, { in: place, name }: Reference, value: string): Parts {
+  switch (place) {
+    case 'path': return { ...parts, params: { ...parts.params, [name]: value } }
+    case 'query': return { ...parts, query: { ...parts.query, [name]: value } }
+    case 'header': return { ...parts, headers: { ...parts.headers, [name]: value } }
+    case 'body': return { ...parts, body: set(parts.body as object, name.split('/').slice(1), value) }
+  }
+}
+
+/** A request that the owner of `place` is answered with 2xx. */
+export function validParts (description: Description, operation: Operation, place: Place): Parts {
+  const given = inputs[operation.id]?.(place) ?? {}
+  const needsBody = operation.body !== undefined && given.body === undefined
+  const body = needsBody ? operation.body.schema.examples?.[0] : given.body
+  if (needsBody && body === undefined) throw new Error(`${operation.id}: its body has no example; add one, or say in test/security/requests.ts what to send.`)
+  let parts: Parts = {
+    params: { ...plain }, query: given.query ?? {}, headers: given.headers ?? {}, ...(body !== undefined && { body })
+  }
+  for (const reference of referencesOf(description, operation)) {
+    if (reference.in === 'path' && reference.kind !== 'cursor') parts = renamed(parts, reference, place[reference.kind])
+  }
+  return { ...parts, params: { ...parts.params, ...given.params } }
+}
+
+/** Puts a request together. The values of `raw` go into the path as they are. */
+export function assembled ({ method, path }: Operation, { params, query, headers, body }: Parts, raw: Readonly<Record<string, string>> = {}): Asked {
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => {
+    const value = raw[name] ?? (params[name] === undefined ? undefined : encodeURIComponent(params[name]))
+    if (value === undefined) throw new Error(`${method} ${path}: say in test/security/requests.ts what to put for {${name}}.`)
+    return value
+  })
+  const search = new URLSearchParams(query).toString()
+  return {
+    method,
+    path: search === '' ? filled : `${filled}?${search}`,
+    headers,
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) })
+  }
+}

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto'
+import { EJSON } from 'bson'
+import t, { type Test } from 'tap'
+import { newApiKey, apiKeyPrefix, hashApiKey } from '../../src/auth/api-key.ts'
+import { type Scope } from '../../src/auth/principal.ts'
+import { JWT_SECRET, signJwt } from '../edge.ts'
+import { startApp } from '../helper.ts'
+import { Description } from './document.ts'
+import { furnish, type Place } from './place.ts'
+import { type Asked, type Heard, Wire } from './wire.ts'
+
+/** Somebody who asks. */
+export interface Caller {
+  readonly name: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Of another tenant: must never be told a word that the first tenant wrote. */
+  readonly isStranger?: boolean
+}
+
+export const OURS = 'ours'
+export const THEIRS = 'theirs'
+
+/** What must not happen, as it happened. */
+const mishaps: string[] = []
+const marks = { [OURS]: `zebra${randomBytes(8).toString('hex')}`, [THEIRS]: `heron${randomBytes(8).toString('hex')}` }
+const secrets: string[] = []
+let lines = 0
+
+const logger = {
+  level: 'trace',
+  stream: {
+    write (line: string) {
+      lines++
+      if ([...secrets, ...Object.values(marks)].some((text) => line.includes(text))) mishaps.push(`logged: ${line}`)
+    }
+  }
+}
+
+export const { app, client, db, adminKey, clientFor } = await startApp(t, { JWT_SECRET }, { logger, heartbeatMs: 20 })
+export const description = new Description(app)
+const wire = new Wire(client.url)
+t.teardown(async () => await wire.close())
+
+/** The bearer of a JWT with these claims. */
+export function holder (name: string, claims: Record<string, unknown>, isStranger = claims['tid'] !== OURS): Caller {
+  const token = signJwt({ sub: name, ...claims })
+  secrets.push(token.slice(token.lastIndexOf('.')))
+  return { name, headers: { authorization: `Bearer ${token}` }, isStranger }
+}
+
+export const anonymous: Caller = { name: 'anonymous', headers: {}, isStranger: true }
+
+/** The holder of an API key. */
+export async function keyHolder (name: string, tenantId: string, scopes: Scope[]): Promise<Caller> {
+  const key = newApiKey()
+  secrets.push(key.slice(12))
+  await app.store.apiKeys.insert({ prefix: apiKeyPrefix(key)!, tenantId, name, scopes, createdAt: new Date() }, hashApiKey(key))
+  return { name, headers: { 'x-api-key': key }, isStranger: tenantId !== OURS }
+}
+
+export const owner = holder('owner', { tid: OURS, scope: 'admin' })
+export const stranger = holder('stranger', { tid: THEIRS, scope: 'admin' })
+
+// What no answer has, whatever its schema says.
+const INTERNAL = /"(passwordHash|hash|keyHash|tokenHash|secretHash|_id|__v|outbox|unbilled)":/
+
+/** Asks, and notes what must never be in an answer. */
+export async function ask (caller: Caller, asked: Asked): Promise<Heard> {
+  const heard = await wire.ask({ ...asked, headers: { ...caller.headers, ...asked.headers } })
+  const what = `${caller.name}: ${asked.method} ${asked.path} ${asked.body?.slice(0, 200) ?? ''}: ${heard.status} ${heard.text.slice(0, 300)}`
+  if (heard.status >= 500) mishaps.push(what)
+  if (INTERNAL.test(heard.text)) mishaps.push(`internal members: ${what}`)
+  if (caller.isStranger && (heard.text + JSON.stringify(heard.headers)).includes(marks[OURS])) mishaps.push(`told a stranger: ${what}`)
+  return heard
+}
+
+let users = 0
+
+async function furnished (caller: Caller, tenant: typeof OURS | typeof THEIRS): Promise<Place> {
+  return await furnish(client.with(caller.headers), marks[tenant], `user-${users++}-of-${tenant}`)
+}
+
+/** Fresh things, for who is going to remove some. */
+export const newPlace = async () => await furnished(owner, OURS)
+// One after the other: a cursor tells things of one moment apart by their ids.
+export const place = await newPlace()
+export const strangePlace = await furnished(stranger, THEIRS)
+
+// What the server notes of its own work.
+const upkeep = { unindexed: 0, indexedSeq: 0, lastUsedAt: 0, lease: 0 }
+const notTheirs = /^(searchSegments|searchBlocks|signals|leases|upkeep|idempotencyRecords)$/
+
+type Data = ReadonlyMap<string, string>
+
+/** All that is stored for a tenant, in whatever collection, by where it is. */
+export async function dataOf (tenantId: string): Promise<Data> {
+  // What was begun in the background is ended first.
+  await Promise.all([app.chat.purge(), app.erasures.resume()])
+  const data = new Map<string, string>()
+  const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name).filter((name) => !notTheirs.test(name))
+  for (const name of names) {
+    // That something was read or refused may be noted, too.
+    const isOfChange = { status: { $lt: 400 }, $or: [{ before: { $ne: null } }, { after: { $ne: null } }] }
+    const filter = name === 'auditLog' ? { tenantId, ...isOfChange } : { tenantId }
+    for await (const document of db.collection(name).find(filter, { projection: upkeep })) {
+      data.set(`${name} ${String(document._id)}`, EJSON.stringify(document))
+    }
+  }
+  return data
+}
+
+/** What is not as it was. */
+export function changes (before: Data, after: Data): string[] {
+  const places = new Set([...before.keys(), ...after.keys()])
+  return [...places].filter((place) => before.get(place) !== after.get(place)).map((place) => `${place}: ${before.get(place)}, now ${after.get(place)}`)
+}
+
+/** The last test of each file: what was asked in it has brought nothing to light. */
+export function nothingCameOut (t: Test): void {
+  t.strictSame(mishaps.splice(0), [], 'no failure of the server, no word of one tenant for another, no secret and no message in the log')
+  t.ok(lines > 0, 'there is a log')
+}
