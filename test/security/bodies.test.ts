@@ -120,4 +120,4 @@ t.test('an import changes nothing that is somebody else\'s', async (t) => {
   t.strictSame(changes(theirs, await dataOf(THEIRS)), [])
 })
 
-t.test('nothing came out', async (t) => { nothingCameOut(t) })
+t.test('nothing came out', async (t) => { await nothingCameOut(t) })

@@ -1,7 +1,7 @@
 import { type Description, type Operation, type Schema } from './document.ts'
 
 /** What can be named in a request, and belongs to somebody. */
-export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'message' | 'session' | 'specification' | 'user'
+export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'key' | 'message' | 'session' | 'specification' | 'tenant' | 'user'
 
 /** What a name stands for; null: nothing that belongs to anybody. */
 type Meaning = Kind | null
@@ -12,13 +12,15 @@ const inPath: Readonly<Record<string, Meaning>> = {
   '/api/configs/{id}/versions/{version}': null,
   '/api/end-users/{userId}': 'user',
   '/api/erasures/{id}': 'erasure',
+  '/api/keys/{id}': 'key',
   '/api/sessions/{id}': 'session',
   '/api/sessions/{id}/messages/{messageId}': 'message',
-  '/api/specifications/{id}': 'specification'
+  '/api/specifications/{id}': 'specification',
+  '/api/tenants/{tenantId}': 'tenant'
 }
 
 const inQuery: Readonly<Record<string, Meaning>> = {
-  actorId: 'user', branch: 'branch', configId: 'config', cursor: 'cursor', targetId: 'erasure', userId: 'user'
+  actorId: 'user', branch: 'branch', configId: 'config', cursor: 'cursor', keyId: 'key', targetId: 'erasure', userId: 'user'
 }
 
 const inHeaders: Readonly<Record<string, Meaning>> = {

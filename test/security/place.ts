@@ -8,12 +8,14 @@ export interface Place extends Readonly<Record<Exclude<Kind, 'cursor'>, string>>
   readonly mark: string
   /** The message of the user that `message` answers. */
   readonly said: string
+  /** The key that `key` is the identifier of. */
+  readonly secret: string
 }
 
 interface Exchange { readonly userMessage: { readonly id: string }, readonly botMessage: { readonly id: string } }
 
 /** Fills a tenant with some of everything. */
-export async function furnish (client: Client, mark: string, user: string): Promise<Place> {
+export async function furnish (client: Client, tenant: string, mark: string, user: string): Promise<Place> {
   const ask = async <T = { id: string }>(path: string, body: unknown, method = 'POST') => {
     const answer = await client.ask<T>(path, { method, body })
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
@@ -25,9 +27,10 @@ export async function furnish (client: Client, mark: string, user: string): Prom
     purpose: `Help with ${mark}.`, name: mark, instructions: `The ${mark} is open on Mondays.`, domain: [mark], note: mark, specificationId: specification
   })
   await ask(`/api/configs/${config}`, { tone: { style: mark }, note: `${mark} again` }, 'PATCH')
-  await client.createConfig({ purpose: mark })
+  const elsewhere = await client.createConfig({ purpose: mark })
   const session = await client.createSession(config, { userId: user, title: mark, metadata: { [mark]: mark } })
-  await client.createSession(config, { userId: user, title: mark })
+  const other = await client.createSession(elsewhere, { userId: user, title: mark })
+  await ask(`/api/sessions/${other}/messages`, { message: mark })
   const messages = `/api/sessions/${session}/messages`
   const first = await ask<Exchange>(messages, { message: `When is the ${mark} open?` })
   const second = await ask<Exchange>(`${messages}/${first.botMessage.id}/regenerate`, undefined)
@@ -36,18 +39,33 @@ export async function furnish (client: Client, mark: string, user: string): Prom
   }
   const { branchId } = await ask<{ branchId: string }>(`/api/sessions/${session}`, { metadata: { mark } }, 'PATCH')
   await ask(`/api/sessions/${session}/summary`, undefined)
+  await ask('/api/keys', { name: mark, scopes: ['chat'] })
+  const { id: key, key: secret } = await ask<{ id: string, key: string }>('/api/keys', { name: mark, scopes: ['configs:read'] })
   await ask('/api/end-users/left-before', undefined, 'DELETE')
   const { id: erasure } = await ask('/api/end-users/left', undefined, 'DELETE')
   return {
-    mark, user, specification, config, session, branch: branchId, erasure, message: second.botMessage.id, said: first.userMessage.id
+    mark,
+    tenant,
+    user,
+    specification,
+    config,
+    session,
+    branch: branchId,
+    erasure,
+    key,
+    secret,
+    message: second.botMessage.id,
+    said: first.userMessage.id
   }
 }
 
 /** A name like `name` that nothing has; `id` stands in for the identifiers in it. */
 export function unknownLike (kind: Kind, name: string, id = nobody): string {
-  if (kind === 'user') return 'nobody-at-all'
+  if (kind === 'user' || kind === 'tenant') return 'nobody-at-all'
   const ids = /[0-9a-f]{24}/g
-  if (kind !== 'cursor' || ids.test(name)) return name.replaceAll(ids, id)
+  if (kind !== 'cursor') return name.replaceAll(ids, id)
+  // Next to what it is: it says where a list goes on, too.
+  const beside = (text: string) => text.replaceAll(ids, (found) => found.slice(0, -1) + (found.endsWith('0') ? '1' : '0'))
   const position = Buffer.from(name, 'base64url').toString('latin1')
-  return ids.test(position) ? Buffer.from(position.replaceAll(ids, id), 'latin1').toString('base64url') : name
+  return ids.test(position) ? Buffer.from(beside(position), 'latin1').toString('base64url') : beside(name)
 }

@@ -22,7 +22,8 @@ const inputs: Readonly<Record<string, (place: Place) => Input>> = {
   createSession: ({ config, user }) => ({ body: { configId: config, userId: user } }),
   patchSession: ({ branch }) => ({ body: { branchId: branch } }),
   editMessage: ({ said }) => ({ params: { messageId: said } }),
-  eraseEndUser: () => ({ params: { userId: 'somebody who is not there' } }),
+  getUsage: () => ({ query: { groupBy: 'config,user,key,model' } }),
+  eraseEndUser: () => ({ params: { userId: 'not-there' } }),
   rollbackConfig: () => ({ body: { version: 1 } }),
   importAll: () => ({ headers: { 'content-type': 'application/x-ndjson' }, body: empty }),
   searchMessages: ({ mark }) => ({ query: { q: mark } })

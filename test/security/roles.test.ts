@@ -66,4 +66,4 @@ t.test('a method that a resource does not know is refused, whoever asks and howe
   t.strictSame(wrong.slice(0, 20), [])
 })
 
-t.test('nothing came out', async (t) => { nothingCameOut(t) })
+t.test('nothing came out', async (t) => { await nothingCameOut(t) })
