@@ -1,4 +1,4 @@
-import { NonBlankText, Timestamp } from './text.ts'
+import { NonBlankText, Text, Timestamp } from './text.ts'
 import { Type, closed, type Static } from './type.ts'
 
 const MAX_VISITOR_SECONDS = 86_400
@@ -8,8 +8,8 @@ export const TokenRequest = Type.Object({
   scope: Type.Optional(Type.String({
     maxLength: 1000, pattern: '^[a-z:]*( [a-z:]+)*$', description: 'Scopes of the key, separated by spaces. Absent: all of them.'
   })),
-  client_id: Type.Optional(Type.String({ maxLength: 60, description: 'The `id` or the `prefix` of the key, where you give one.' })),
-  client_secret: Type.Optional(Type.String({ maxLength: 60, description: 'The key, where no header has it.' }))
+  client_id: Type.Optional(Text({ maxLength: 60, description: 'The `id` or the `prefix` of the key, where you give one.' })),
+  client_secret: Type.Optional(Text({ maxLength: 60, description: 'The key, where no header has it.' }))
 }, {
   ...closed,
   $id: 'TokenRequest',
