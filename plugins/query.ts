@@ -17,7 +17,7 @@ function isWellFormed (query: string): boolean {
 /** Queries are closed: a route that declares none takes none, and a query that does not decode is refused. */
 export default fp(async (fastify) => {
   fastify.addHook('onRoute', (route: RouteOptions) => {
-    if (route.config?.scope !== 'public') route.schema = { querystring: NoQuery, ...route.schema }
+    route.schema = { querystring: NoQuery, ...route.schema }
   })
 
   // The parser takes what does not decode as it stands, and would look for "%ff" where "ÿ" in another encoding was meant.
