@@ -5,9 +5,9 @@ import { isIgnored, membersOf } from './names.ts'
 import { assembled, type Parts, validParts } from './requests.ts'
 import { type Heard } from './wire.ts'
 import { toJson, wrongValues } from './wrong-values.ts'
-import { ask, changes, dataOf, description, nothingCameOut, OURS, owner, place, strangePlace, stranger, THEIRS } from './world.ts'
+import { ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place, strangePlace, stranger, THEIRS } from './world.ts'
 
-const writes = description.operations.filter(({ body }) => body !== undefined && /json$/.test(body.type) && !/ndjson$/.test(body.type))
+const writes = operations.filter(({ body }) => body !== undefined && /json$/.test(body.type) && !/ndjson$/.test(body.type))
 const requestOf = (operation: Operation) => {
   const parts = validParts(description, operation, place)
   // A replay must never be what answers.

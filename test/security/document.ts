@@ -73,7 +73,8 @@ export class Description {
   }
 
   #operation (path: string, method: string, told: Told): Operation {
-    const [content] = Object.entries(told.requestBody?.content ?? {})
+    const contents = Object.entries(told.requestBody?.content ?? {})
+    const content = contents.find(([type]) => type === 'application/json') ?? contents[0]
     return {
       id: told.operationId,
       method,

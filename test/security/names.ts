@@ -32,6 +32,9 @@ const inBodies: Readonly<Record<string, Meaning>> = {
   'createConfig/specificationId': 'specification',
   'createSession/configId': 'config',
   'createSession/userId': null,
+  'createVisitorToken/configId': 'config',
+  'createVisitorToken/visitorId': null,
+  'grantToken/client_id': null,
   'patchSession/branchId': 'branch'
 }
 
@@ -77,7 +80,7 @@ export function referencesOf (description: Description, operation: Operation): R
       found.push({ in: 'query', name, kind: meaning(inQuery, name, 'inQuery', operation) })
     }
   }
-  if (body?.type === 'application/json' || body?.type === 'application/merge-patch+json') {
+  if (body?.type === 'application/json') {
     for (const [member, schema] of membersOf(description, body.schema)) {
       if (isIgnored(schema) || !looksLikeOne(member.split('/').at(-1)!, schema)) continue
       found.push({ in: 'body', name: member, kind: meaning(inBodies, operation.id + member, 'inBodies', operation) })

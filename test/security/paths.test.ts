@@ -2,9 +2,8 @@ import t from 'tap'
 import { type Operation } from './document.ts'
 import { each } from './each.ts'
 import { assembled, validParts } from './requests.ts'
-import { anonymous, ask, changes, dataOf, description, nothingCameOut, OURS, owner, place } from './world.ts'
+import { anonymous, ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place } from './world.ts'
 
-const { operations } = description
 // How a path is read is the same for all methods.
 const onePerPath = [...Map.groupBy(operations, ({ path }) => path).values()].map(([first]) => first!)
 const guarded = onePerPath.filter(({ scopes }) => scopes.length > 0)

@@ -40,7 +40,7 @@ export async function furnish (client: Client, tenant: string, mark: string, use
   const { branchId } = await ask<{ branchId: string }>(`/api/sessions/${session}`, { metadata: { mark } }, 'PATCH')
   await ask(`/api/sessions/${session}/summary`, undefined)
   await ask('/api/keys', { name: mark, scopes: ['chat'] })
-  const { id: key, key: secret } = await ask<{ id: string, key: string }>('/api/keys', { name: mark, scopes: ['configs:read'] })
+  const { id: key, key: secret } = await ask<{ id: string, key: string }>('/api/keys', { name: mark, scopes: ['sessions:write'] })
   await ask('/api/end-users/left-before', undefined, 'DELETE')
   const { id: erasure } = await ask('/api/end-users/left', undefined, 'DELETE')
   return {

@@ -5,9 +5,7 @@ import { each } from './each.ts'
 import { assembled, validParts } from './requests.ts'
 import { type Asked } from './wire.ts'
 import { operatorTexts } from './wrong-values.ts'
-import { anonymous, ask, changes, dataOf, description, nothingCameOut, OURS, owner, place } from './world.ts'
-
-const { operations } = description
+import { anonymous, ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place } from './world.ts'
 
 /** A request that would be answered with 2xx, and the names in its path of nothing, where it would do something. */
 function requestOf (operation: Operation): Asked {

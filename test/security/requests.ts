@@ -22,12 +22,17 @@ const inputs: Readonly<Record<string, (place: Place) => Input>> = {
   createSession: ({ config, user }) => ({ body: { configId: config, userId: user } }),
   patchSession: ({ branch }) => ({ body: { branchId: branch } }),
   editMessage: ({ said }) => ({ params: { messageId: said } }),
+  createVisitorToken: ({ config }) => ({ body: { configId: config, visitorId: 'a visitor' } }),
+  grantToken: () => ({ body: { grant_type: 'client_credentials' } }),
   getUsage: () => ({ query: { groupBy: 'config,user,key,model' } }),
   eraseEndUser: () => ({ params: { userId: 'not-there' } }),
   rollbackConfig: () => ({ body: { version: 1 } }),
   importAll: () => ({ headers: { 'content-type': 'application/x-ndjson' }, body: empty }),
   searchMessages: ({ mark }) => ({ query: { q: mark } })
 }
+
+// For machines only.
+const byKey: ReadonlySet<string> = new Set(['createVisitorToken', 'grantToken'])
 
 const plain: Readonly<Record<string, string>> = { version: '1' }
 
@@ -62,7 +67,7 @@ export function validParts (description: Description, operation: Operation, plac
 }
 
 /** Puts a request together. The values of `raw` go into the path as they are. */
-export function assembled ({ method, path }: Operation, { params, query, headers, body }: Parts, raw: Readonly<Record<string, string>> = {}): Asked {
+export function assembled ({ id, method, path }: Operation, { params, query, headers, body }: Parts, raw: Readonly<Record<string, string>> = {}): Asked {
   const filled = path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => {
     const value = raw[name] ?? (params[name] === undefined ? undefined : encodeURIComponent(params[name]))
     if (value === undefined) throw new Error(`${method} ${path}: say in test/security/requests.ts what to put for {${name}}.`)
@@ -73,6 +78,7 @@ export function assembled ({ method, path }: Operation, { params, query, headers
     method,
     path: search === '' ? filled : `${filled}?${search}`,
     headers,
+    byKey: byKey.has(id),
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) })
   }
 }

@@ -3,9 +3,7 @@ import { type Role, type Scope, scopes, scopesOf } from '../../src/auth/principa
 import { nobody } from '../edge.ts'
 import { type Operation } from './document.ts'
 import { each } from './each.ts'
-import { anonymous, ask, type Caller, dataOf, changes, description, holder, keyHolder, nothingCameOut, OURS } from './world.ts'
-
-const { operations } = description
+import { anonymous, ask, type Caller, changes, dataOf, holder, keyHolder, nothingCameOut, operations, OURS, place, visitor } from './world.ts'
 
 interface Someone { readonly caller: Caller, readonly covered: readonly string[] }
 
@@ -17,6 +15,7 @@ const everybody: readonly Someone[] = [
   ...await Promise.all(scopes.map(withKey)),
   ...['Admin', 'ADMIN', 'admin,x', '*', 'toString', '__proto__', 'platform:admin'].map((scope) => withScopes(`the scope ${scope}`, scope)),
   withScopes('no scope'),
+  { caller: await visitor(place.config), covered: ['chat'] },
   { caller: anonymous, covered: [] }
 ]
 

@@ -8,10 +8,9 @@ import { type Place, unknownLike } from './place.ts'
 import { assembled, type Parts, renamed, validParts } from './requests.ts'
 import { type Heard } from './wire.ts'
 import {
-  anonymous, ask, type Caller, changes, dataOf, description, holder, keyHolder, newPlace, nothingCameOut, OURS, owner, place, strangePlace, stranger, THEIRS
+  anonymous, ask, type Caller, changes, dataOf, description, holder, keyHolder, newPlace, nothingCameOut, operations, OURS, owner, place, strangePlace, stranger, THEIRS, visitor
 } from './world.ts'
 
-const { operations } = description
 const rank = ({ method, path }: Operation) => ({ GET: -200, DELETE: -path.split('/').length })[method] ?? -100
 // What is deleted goes last, and what is within or made with something else before that.
 const ordered = operations.toReversed().toSorted((a, b) => rank(a) - rank(b))
@@ -115,7 +114,7 @@ t.test('what is another tenant\'s cannot be told from what does not exist', asyn
 })
 
 t.test('within a tenant, other scopes and other users are told the same of what is there and what is not', async (t) => {
-  const visitor = holder('another user', { tid: OURS, scope: 'chat' })
+  const others = [holder('another user', { tid: OURS, scope: 'chat' }), await visitor(place.config), await visitor(nobody)]
   const chatKey = await keyHolder('a chat key', OURS, ['chat'])
   const before = await dataOf(OURS)
   const wrong: string[] = []
@@ -134,7 +133,7 @@ t.test('within a tenant, other scopes and other users are told the same of what 
     await seen(holder('without the scope', { tid: OURS, scope: rest }), 403)
     await seen(anonymous, 401)
     if (!operation.scopes.includes('chat')) return
-    await seen(visitor, references.some(isInPath) ? 404 : undefined)
+    for (const caller of others) await seen(caller, references.some(isInPath) ? 404 : undefined)
     await seen(chatKey, 403)
   })
   t.strictSame(wrong.slice(0, 20), [])

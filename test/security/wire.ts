@@ -7,6 +7,8 @@ export interface Asked {
   readonly path: string
   readonly headers?: Readonly<Record<string, string | string[]>>
   readonly body?: string
+  /** Takes an API key and no other credential. */
+  readonly byKey?: boolean
 }
 
 export interface Heard {

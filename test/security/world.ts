@@ -7,6 +7,7 @@ import { JWT_SECRET, signJwt } from '../edge.ts'
 import { startApp } from '../helper.ts'
 import { Description } from './document.ts'
 import { furnish, type Place } from './place.ts'
+import { validParts } from './requests.ts'
 import { Secrets } from './secrets.ts'
 import { type Asked, type Heard, Wire } from './wire.ts'
 
@@ -59,6 +60,17 @@ export async function keyHolder (name: string, tenantId: string, scopes: Scope[]
   return { name, headers: { 'x-api-key': key }, isStranger: tenantId !== OURS }
 }
 
+/** The token of a visitor. */
+export async function visitor (configId: string, origin?: string): Promise<Caller> {
+  const { token } = await app.accessTokens.issue({
+    tenantId: OURS, subject: 'visitor', scopes: ['chat'], visitor: { configId, ...(origin !== undefined && { origin }) }
+  })
+  secrets.add(token)
+  return { name: 'visitor', headers: { authorization: `Bearer ${token}` } }
+}
+
+const keys = new Map<Caller, string>()
+
 export const owner = holder('owner', { tid: OURS, scope: 'admin platform' })
 export const stranger = holder('stranger', { tid: THEIRS, scope: 'admin' })
 
@@ -67,7 +79,9 @@ const INTERNAL = /"(passwordHash|hash|keyHash|tokenHash|secretHash|_id|__v|outbo
 
 /** Asks, and notes what must never be in an answer. */
 export async function ask (caller: Caller, asked: Asked): Promise<Heard> {
-  const heard = await wire.ask({ ...asked, headers: { ...caller.headers, ...asked.headers } })
+  const key = asked.byKey ? keys.get(caller) : undefined
+  const credential = key === undefined ? caller.headers : { 'x-api-key': key }
+  const heard = await wire.ask({ ...asked, headers: { ...credential, ...asked.headers } })
   const what = `${caller.name}: ${asked.method} ${asked.path} ${asked.body?.slice(0, 200) ?? ''}: ${heard.status} ${heard.text.slice(0, 300)}`
   if (heard.status >= 500) mishaps.push(what)
   if (INTERNAL.test(heard.text)) mishaps.push(`internal members: ${what}`)
@@ -82,6 +96,7 @@ let users = 0
 async function furnished (caller: Caller, tenant: typeof OURS | typeof THEIRS): Promise<Place> {
   const place = await furnish(client.with(caller.headers), tenant, marks[tenant], `user-${users++}-of-${tenant}`)
   secrets.add(place.secret)
+  keys.set(caller, place.secret)
   return place
 }
 
@@ -90,6 +105,19 @@ export const newPlace = async () => await furnished(owner, OURS)
 // One after the other: a cursor tells things of one moment apart by their ids.
 export const place = await newPlace()
 export const strangePlace = await furnished(stranger, THEIRS)
+
+const unknown: string[] = []
+
+/** What can be asked. */
+export const operations = description.operations.filter((operation) => {
+  try {
+    validParts(description, operation, place)
+    return true
+  } catch (error) {
+    unknown.push((error as Error).message)
+    return false
+  }
+})
 
 // What the server notes of its own work.
 const upkeep = { unindexed: 0, indexedSeq: 0, lastUsedAt: 0, lease: 0 }
@@ -126,5 +154,6 @@ export async function nothingCameOut (t: Test): Promise<void> {
     if (secrets.isIn(text)) mishaps.push(`stored: ${place}`)
   }
   t.strictSame(mishaps.splice(0), [], 'no failure of the server, no word of one tenant for another, no secret in the store or the log, no message in the log')
+  t.strictSame(unknown, [], 'each operation is known here')
   t.ok(lines > 0, 'there is a log')
 }

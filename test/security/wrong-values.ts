@@ -17,9 +17,10 @@ export const toJson = (body: unknown) => JSON.stringify(body).replaceAll(`"${HUG
 
 function wrongTexts ({ maxLength, minLength, pattern }: Schema): unknown[] {
   const tooLong = maxLength === undefined ? [] : ['a'.repeat(maxLength + 1), '😀'.repeat(maxLength + 1)]
-  const isExact = pattern !== undefined && !pattern.includes('\\u0000')
+  const isFree = pattern?.includes('\\u0000') ?? false
+  const isValue = (text: string) => pattern !== undefined && new RegExp(pattern, 'u').test(text)
   return [
-    null, 1, true, [], {}, ['x'], ...operators, ...unclean, ...tooLong, ...isExact || maxLength === undefined ? ['no such value', ...operatorTexts] : [],
+    null, 1, true, [], {}, ['x'], ...operators, ...unclean, ...tooLong, ...isFree ? [] : ['no such value', ...operatorTexts].filter((text) => !isValue(text)),
     ...minLength === 1 ? [''] : [], ...pattern?.startsWith('^\\s*[^\\s') ? [' ', '\n\t\r', '\u00a0\u2003\ufeff'] : []
   ]
 }
