@@ -1,3 +1,4 @@
+import { runAuth } from './auth.ts'
 import { runClient } from './client.ts'
 import { type Ask, runQuality } from './quality.ts'
 import { startServer } from './server-process.ts'
@@ -29,5 +30,6 @@ async function qualityOverHttp (): Promise<boolean> {
 }
 
 process.exitCode = await qualityOverHttp() ? 0 : 1
+await runAuth()
 await runClient()
 await runTurns()
