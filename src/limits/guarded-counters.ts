@@ -1,7 +1,8 @@
 import { type Count, type Counters } from './counters.ts'
 
-// How long a request waits for its count, and how often one looks whether the counters are back.
-const DEADLINE_MS = 2000
+// How long a request waits for its count: a store that is slow must not let more through. And how often one looks whether
+// the counters are back.
+const DEADLINE_MS = 10_000
 const RETRY_MS = 1000
 
 export interface LimitsLog {

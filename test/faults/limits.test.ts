@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { type Client } from '../helper.ts'
+import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
+import { startApp, temporaryFolder, type Client } from '../helper.ts'
 import { RedisServer, withoutRedis } from '../redis-server.ts'
 import { replicaEnv } from '../replicas.ts'
 import { ServerProcess } from '../server-process.ts'
 
 const LIMIT = 100
 const REQUESTS = 600
-const WINDOW_MS = 6000
+const WINDOW_MS = 10_000
 // How long before the end of the window the requests come that cross it.
 const APPROACH_MS = 500
 
@@ -40,6 +41,7 @@ async function isExact (t: Test, env: Record<string, string>): Promise<void> {
       await ask(clients[i % 3]!)
     }
   }))
+  t.notMatch(servers.map(({ stdout }) => stdout).join(''), /are away/, 'no process has counted for itself')
   t.ok(answered >= REQUESTS)
   t.ok(answered - before > LIMIT, 'some came before the end of the window and some after')
   t.same(remaining.sort((a, b) => a - b), Array.from({ length: 2 * LIMIT }, (_, i) => Math.floor(i / 2)), 'each window has let through exactly its own')
@@ -52,4 +54,24 @@ t.test('three processes let through exactly what the limit allows, counted in th
 t.test('three processes let through exactly what the limit allows, counted in Redis', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start(t)
   await isExact(t, { RATE_LIMIT_STORE: 'redis', REDIS_URL: redis.url })
+})
+
+t.test('while the store is away, requests are counted here and nobody may try passwords', async (t) => {
+  const dataDir = await temporaryFolder(t)
+  let store = await startEmbeddedStore({ dataDir })
+  t.teardown(async () => await store.close())
+  const { client, app } = await startApp(t, { MONGODB_URI: store.uri, RATE_LIMIT_PER_MINUTE: '3', RATE_LIMIT_LOGIN_IP: '1' })
+  t.match(await client.ask('/api/configs'), { status: 200 })
+  await store.close()
+  const statuses: number[] = []
+  for (let i = 0; i < 5; i++) statuses.push((await client.ask('/api/configs')).status)
+  t.same(statuses, [503, 503, 503, 429, 429], 'open: each process counts for itself')
+  t.match(await client.ask('/api/configs'), { body: { limit: 'token' } })
+  await t.rejects(app.limits.hit('login-ip', '192.0.2.1'), { code: 'store_unavailable', headers: { 'retry-after': '1' } }, 'closed')
+  await t.rejects(app.limits.hit('login-account', 'ada@example.org'), { code: 'store_unavailable' })
+  await app.limits.hit('visitor-session', 'x')
+
+  store = await startEmbeddedStore({ dataDir })
+  while (!await app.limits.hit('login-ip', '192.0.2.1').then(() => true, () => false)) await delay(20)
+  t.match((await client.ask('/api/configs')).headers.get('ratelimit-remaining'), '1', 'the counts are where they were')
 })

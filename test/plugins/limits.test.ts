@@ -5,7 +5,6 @@ import { MongoClient } from 'mongodb'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/config.ts'
-import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
 import { type Count, type Counters } from '../../src/limits/counters.ts'
 import { limitTable, type LimitName } from '../../src/limits/limit-table.ts'
 import { Limits } from '../../src/limits/limits.ts'
@@ -14,7 +13,7 @@ import { RedisCounters } from '../../src/limits/redis-counters.ts'
 import { CounterRepository } from '../../src/store/counters.ts'
 import { TestLog } from '../buses.ts'
 import { isProblem } from '../edge.ts'
-import { databaseName, startApp, storeUri, temporaryFolder, type Client, type TestApp } from '../helper.ts'
+import { databaseName, startApp, storeUri, type Client, type TestApp } from '../helper.ts'
 import { RedisServer, withoutRedis } from '../redis-server.ts'
 
 const list = async (who: Client, headers: Record<string, string> = {}) => await who.ask('/api/configs', { headers })
@@ -232,27 +231,46 @@ t.test('who comes from where is what the connection says, unless a proxy is trus
     (await list(strangers(elsewhereTrusted), { 'x-forwarded-for': '192.0.2.2' })).status], [401, 429], 'this is not that proxy')
 })
 
-t.test('while the store is away, requests are counted here and nobody may try passwords', async (t) => {
-  const dataDir = await temporaryFolder(t)
-  let store = await startEmbeddedStore({ dataDir })
-  t.teardown(async () => await store.close())
-  const { client, app } = await startApp(t, { MONGODB_URI: store.uri, RATE_LIMIT_PER_MINUTE: '3', RATE_LIMIT_LOGIN_IP: '1' })
-  t.match(await list(client), { status: 200 })
-  await store.close()
-  const statuses: number[] = []
-  for (let i = 0; i < 5; i++) statuses.push((await list(client)).status)
-  t.same(statuses, [503, 503, 503, 429, 429], 'open: each process counts for itself')
-  t.match(await list(client), { body: { limit: 'token' } })
-  await t.rejects(app.limits.hit('login-ip', '192.0.2.1'), { code: 'store_unavailable', headers: { 'retry-after': '1' } }, 'closed')
-  await t.rejects(app.limits.hit('login-account', 'ada@example.org'), { code: 'store_unavailable' })
-  await app.limits.hit('visitor-session', 'x')
-
-  store = await startEmbeddedStore({ dataDir })
-  await until(async () => await app.limits.hit('login-ip', '192.0.2.1'))
-  t.match((await list(client)).headers.get('ratelimit-remaining'), '1', 'the counts are where they were')
+t.test('a key may have a limit of its own, and public paths of the API count per address', async (t) => {
+  const { client } = await startApp(t, { RATE_LIMIT_PER_MINUTE: '20', RATE_LIMIT_IP: '3' })
+  const own = await client.ask<{ key: string }>('/api/keys', { body: { name: 'slow', scopes: ['configs:read'], requestsPerMinute: 1 } })
+  const slow = client.with({ 'x-api-key': own.body.key })
+  const first = await list(slow)
+  t.same([first.status, first.headers.get('ratelimit-limit'), first.headers.get('ratelimit-remaining')], [200, '1', '0'])
+  const refused = await list(slow)
+  isProblem(t, refused, 'rate_limited')
+  t.match(refused.body, { limit: 'token', detail: /^More than 1 / })
+  const guess = async () => await client.with({}).ask('/api/auth/token', { body: { grant_type: 'client_credentials' } })
+  for (const left of ['2', '1', '0']) t.equal((await guess()).headers.get('ratelimit-remaining'), left)
+  t.match(await guess(), { status: 429, body: { limit: 'ip' } })
 })
 
-t.test('while Redis is away, likewise', { skip: withoutRedis }, async (t) => {
+t.test('visitors have limits for what they send, nobody else has', async (t) => {
+  const { client } = await startApp(t, { RATE_LIMIT_VISITOR_SESSION: '2', RATE_LIMIT_VISITOR_DAY: '4', RATE_LIMIT_VISITOR_IP: '5' })
+  const configId = await client.createConfig()
+  const visitor = async (visitorId: string) => {
+    const { body } = await client.ask<{ token: string }>('/api/visitor-tokens', { body: { configId, visitorId } })
+    return client.with({ authorization: `Bearer ${body.token}` })
+  }
+  const send = async (who: Client, session: string) => await who.ask(`/api/sessions/${session}/messages`, { body: { message: 'Hi.' } })
+  const refusedBy = (answer: Awaited<ReturnType<typeof send>>) => answer.body['limit'] ?? answer.status
+  const ada = await visitor('ada')
+  const [one, two, three] = [await ada.createSession(configId), await ada.createSession(configId), await ada.createSession(configId)]
+  t.match(await ada.ask(`/api/sessions/${one}/messages`, { body: {} }), { status: 400 }, 'what is not sent is not counted')
+  t.same([refusedBy(await send(ada, one)), refusedBy(await send(ada, one)), refusedBy(await send(ada, one))], [200, 200, 'visitor-session'])
+  const { body: { data: [, reply] } } = await ada.ask<{ data: Array<{ id: string }> }>(`/api/sessions/${one}/messages`)
+  const again = await ada.ask(`/api/sessions/${one}/messages/${reply!.id}/regenerate`, { method: 'POST' })
+  t.match(again, { status: 429, body: { limit: 'visitor-session' } }, 'another reply is a message, too')
+  t.ok(Number(again.headers.get('retry-after')) > 0)
+  t.same([refusedBy(await send(ada, two)), refusedBy(await send(ada, two)), refusedBy(await send(ada, three))], [200, 200, 'visitor-day'],
+    'what one limit refuses is not counted by the next')
+  const bob = await visitor('bob')
+  t.equal(refusedBy(await send(bob, one)), 404, 'who asks for the session of another uses up his own')
+  t.equal(refusedBy(await send(bob, one)), 'visitor-ip')
+  for (let i = 0; i < 3; i++) t.equal((await send(client, one)).status, 200, 'a key has none of these')
+})
+
+t.test('while Redis is away, requests are counted here and nobody may try passwords', { skip: withoutRedis }, async (t) => {
   const redis = await RedisServer.start(t)
   const { client, app, db } = await startApp(t, { RATE_LIMIT_STORE: 'redis', REDIS_URL: redis.url, RATE_LIMIT_PER_MINUTE: '3' })
   t.match((await list(client)).headers.get('ratelimit-remaining'), '2')
