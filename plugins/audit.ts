@@ -26,7 +26,8 @@ export interface RouteAudit {
 
 /** For routes without a credential: who it turned out to be. */
 export interface AuditSubject {
-  readonly tenantId: string
+  /** Absent: the one that the account has joined first. */
+  readonly tenantId?: string
   readonly account?: { readonly id: string, readonly role?: Role }
   readonly targetId?: string
 }
@@ -86,6 +87,12 @@ export default fp(async (fastify) => {
     }
   }
 
+  /** Looked for of nobody, too, so that it takes the same time. */
+  async function tenantOf (userId: string | null): Promise<string | null> {
+    const [first] = await fastify.store.tenants.membershipsOf(userId ?? '')
+    return first?.tenant.id ?? null
+  }
+
   async function end (request: FastifyRequest, status: number): Promise<void> {
     const { trail } = request
     if (!trail || trail.hasEnded) return
@@ -94,7 +101,7 @@ export default fp(async (fastify) => {
     try {
       await log.end(trail.id, {
         status,
-        tenantId: trail.tenantId,
+        tenantId: trail.tenantId ?? await tenantOf(trail.actor.id),
         actor: trail.actor,
         target: trail.target,
         ...(isDone && { before: trail.before, after: trail.after })
@@ -121,7 +128,7 @@ export default fp(async (fastify) => {
   fastify.decorateRequest('trail', null)
   fastify.decorateRequest('auditedAs', function (this: FastifyRequest, { tenantId, account, targetId }: AuditSubject) {
     if (!this.trail) return
-    this.trail.tenantId = tenantId
+    if (tenantId !== undefined) this.trail.tenantId = tenantId
     if (account) this.trail.actor = { kind: 'account', id: account.id, keyId: null, role: account.role ?? null }
     if (targetId !== undefined) this.trail.target = { ...this.trail.target, id: targetId }
   })

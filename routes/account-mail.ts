@@ -11,7 +11,7 @@ const accountMail: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.addHook('onRequest', fastify.withAccounts)
 
   fastify.post('/api/auth/verify-email', {
-    config: { scope: 'public' },
+    config: { scope: 'public', audit: { action: 'account.email-verified' } },
     schema: {
       operationId: 'verifyEmail',
       summary: 'Confirm an e-mail address',
@@ -19,8 +19,9 @@ const accountMail: FastifyPluginAsyncTypebox = async (fastify) => {
       body: Ref(EmailVerification),
       response: { 204: NoBody('Confirmed.'), ...guarded(), ...problems(404, 413, 415) }
     }
-  }, async ({ body }, reply) => {
-    await registration.verifyEmail(body.token)
+  }, async (request, reply) => {
+    const id = await registration.verifyEmail(request.body.token)
+    request.auditedAs({ account: { id }, targetId: id })
     return await reply.code(204).send()
   })
 
@@ -54,7 +55,7 @@ const accountMail: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.post('/api/auth/password-reset/confirm', {
-    config: { scope: 'public' },
+    config: { scope: 'public', audit: { action: 'account.password-reset' } },
     schema: {
       operationId: 'confirmPasswordReset',
       summary: 'Set another password',
@@ -63,8 +64,10 @@ const accountMail: FastifyPluginAsyncTypebox = async (fastify) => {
       body: Ref(PasswordReset),
       response: { 204: NoBody('Set.'), ...guarded(), ...problems(404, 409, 413, 415) }
     }
-  }, async ({ body }, reply) => {
-    await recovery.confirm(body.token, body.password)
+  }, async (request, reply) => {
+    const { token, password } = request.body
+    const id = await recovery.confirm(token, password)
+    request.auditedAs({ account: { id }, targetId: id })
     return await reply.code(204).send()
   })
 }

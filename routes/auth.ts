@@ -31,7 +31,7 @@ const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.post('/api/auth/login', {
-    config: { scope: 'public' },
+    config: { scope: 'public', audit: { action: 'account.signed-in' } },
     schema: {
       operationId: 'logIn',
       summary: 'Sign in with e-mail address and password',
@@ -40,7 +40,13 @@ const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       body: Ref(LoginInput),
       response: { 200: Ref(SignIn), ...guarded(), ...problems(404, 413, 415) }
     }
-  }, async ({ body, ip }, reply) => await reply.sendSignIn(await logins.login(body, ip), body.cookie === true))
+  }, async (request, reply) => {
+    const { body, ip } = request
+    const known = (id: string) => request.auditedAs({ account: { id }, targetId: id })
+    const signedIn = await logins.login(body, ip, known)
+    request.auditedAs({ tenantId: signedIn.tenant.id, account: signedIn.user })
+    return await reply.sendSignIn(signedIn, body.cookie === true)
+  })
 
   fastify.post('/api/auth/refresh', {
     config: { scope: 'public' },
@@ -66,7 +72,7 @@ const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.post('/api/auth/logout', {
-    config: { scope: 'public' },
+    config: { scope: 'public', audit: { action: 'account.signed-out' } },
     schema: {
       operationId: 'logOut',
       summary: 'End a sign-in',
@@ -80,7 +86,8 @@ const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     const { refreshToken } = request.body
     const cookie = refreshToken === undefined ? request.refreshCookie() : undefined
     if (cookie !== undefined) reply.clearRefreshCookie()
-    await signIns.end(refreshToken ?? cookie ?? '')
+    const ended = await signIns.end(refreshToken ?? cookie ?? '')
+    if (ended) request.auditedAs({ tenantId: ended.tenantId, account: { id: ended.userId }, targetId: ended.userId })
     return await reply.code(204).send()
   })
 }

@@ -22,8 +22,8 @@ export class Recovery {
     letters.passwordReset(async () => await store.users.findByEmail(address))
   }
 
-  /** Sets another password, and ends all sign-ins. Throws `validation_failed`; the token is only used up when it has done so. */
-  async confirm (token: string, password: string): Promise<void> {
+  /** Sets another password, ends all sign-ins, and answers whose they were. Throws `validation_failed`; the token is only used up when it has done so. */
+  async confirm (token: string, password: string): Promise<string> {
     const { store: { oneTimeTokens, users, refreshFamilies } } = this.#parts
     const now = new Date()
     const hash = hashSecret(token)
@@ -35,5 +35,6 @@ export class Recovery {
     })
     await refreshFamilies.endAll(user.id)
     await users.verifyEmail(user.id, found.email, now)
+    return user.id
   }
 }

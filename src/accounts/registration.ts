@@ -30,12 +30,13 @@ export class Registration {
     return registeredView(user, tenant)
   }
 
-  /** Notes that an address is right, and makes it that of the account if it was to become that. Throws `validation_failed`. */
-  async verifyEmail (token: string): Promise<void> {
+  /** Notes that an address is right, makes it that of the account if it was to become that, and answers whose. Throws `validation_failed`. */
+  async verifyEmail (token: string): Promise<string> {
     const { store } = this.#parts
     const now = new Date()
     const taken = await store.oneTimeTokens.take(hashSecret(token), 'verify-email', now)
     if (!taken || !await store.users.verifyEmail(taken.userId, taken.email, now)) throw wrongToken()
+    return taken.userId
   }
 
   /** Sends the mail once more to an address that is not verified. Throws `rate_limited`. */

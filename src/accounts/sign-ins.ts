@@ -103,10 +103,11 @@ export class SignIns {
     return await this.#answer({ ...family, ...changed }, next)
   }
 
-  /** Ends a sign-in. A token that is none ends nothing. */
-  async end (text: string): Promise<void> {
+  /** Ends a sign-in, and answers whose it was. A token that is none ends nothing. */
+  async end (text: string): Promise<Pick<RefreshFamily, 'tenantId' | 'userId'> | undefined> {
     const found = await this.#find(text)
     if (found) await this.#store.refreshFamilies.end(found.family.id)
+    return found?.family
   }
 
   async #find (text: string): Promise<{ token: RefreshToken, family: RefreshFamily } | undefined> {

@@ -21,6 +21,9 @@ interface Entry {
 
 /** Operations that change something and are not noted, and why. */
 const unnoted: Record<string, string> = {
+  refreshSignIn: 'goes on with a sign-in, which is noted',
+  requestPasswordReset: 'asks for a mail',
+  resendVerification: 'asks for a mail',
   grantToken: 'a key changed for a token that can do no more',
   createVisitorToken: 'the beginning of a conversation',
   createSession: 'part of a conversation, which tells of itself',
@@ -324,4 +327,31 @@ t.test('a route without a credential says whom it was about; what fails on the w
   t.notOk(known?.['nobodysSince'])
   t.match(unread, { tenantId: 'acme', action: 'thing.changed', status: 500, before: null })
   t.same(rest, [])
+})
+
+t.test('logins, failed ones and logouts are noted of accounts, without their addresses', async (t) => {
+  const { client, db } = await startApp(t, { JWT_SECRET, REGISTRATION: 'open' })
+  const anyone = client.with({})
+  const [email, password] = ['anna.hidden@example.com', 'correct horse battery']
+  const registered = await anyone.ask<{ user: { id: string } }>('/api/auth/register', { body: { email, password, name: 'Anna Hidden' } })
+  const { id } = registered.body.user
+  await anyone.ask('/api/auth/login', { body: { email, password: 'wrong horse battery' } })
+  await anyone.ask('/api/auth/login', { body: { email: 'nobody@example.com', password } })
+  const { body } = await anyone.ask<{ token: string, refreshToken: string }>('/api/auth/login', { body: { email, password } })
+  await anyone.ask('/api/auth/logout', { body: { refreshToken: 'none' } })
+  const owner = client.with({ authorization: `Bearer ${body.token}` })
+  await owner.createConfig()
+  const found = (await entries({ actorId: id }, owner)).filter(({ action }) => action !== 'audit.read')
+  t.match(found.map(({ action, status, actor, target }) => [action, status, actor['kind'], target.type]), [
+    ['config.created', 201, 'account', 'config'], ['account.signed-in', 200, 'account', 'account'], ['account.signed-in', 401, 'account', 'account'],
+    ['account.registered', 201, 'account', 'account']
+  ])
+  t.match(found[1], { actor: { role: 'owner', keyId: null }, target: { id }, after: { token: '***', refreshToken: '***' } })
+  await anyone.ask('/api/auth/logout', { body: { refreshToken: body.refreshToken } })
+  const log = await db.collection<Pick<Entry, 'action' | 'status' | 'actor'> & { tenantId: string | null }>('auditLog').find().toArray()
+  t.match(log.at(-1), { action: 'account.signed-out', status: 204, actor: { kind: 'account', id } })
+  t.same(log.filter(({ tenantId }) => tenantId === null).map(({ action, status, actor }) => [action, status, actor['id']]), [
+    ['account.signed-in', 401, null], ['account.signed-out', 204, null]
+  ], 'what is nobody\'s')
+  t.notMatch(JSON.stringify(log), /anna\.hidden|battery|nobody@/)
 })
