@@ -1,0 +1,22 @@
+import t from 'tap'
+import { startPeople } from '../accounts/people.ts'
+
+const TRIES = 200
+
+const median = (times: number[]) => times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!
+
+t.test('how long a login takes does not tell whether there is such an account', async (t) => {
+  const { newcomer, login } = await startPeople(t)
+  await newcomer('known@example.org')
+  const times: Record<string, number[]> = { 'known@example.org': [], 'unknown@example.org': [] }
+  const attempt = async (email: string) => {
+    const from = performance.now()
+    await login(email, { password: 'wrong horse battery' })
+    return performance.now() - from
+  }
+  // One after the other, so that whatever else the machine does falls on both.
+  for (let i = 0; i < TRIES; i++) for (const [email, all] of Object.entries(times)) all.push(await attempt(email))
+  const [known, unknown] = Object.values(times).map(median)
+  t.comment(`known ${known!.toFixed(2)} ms, unknown ${unknown!.toFixed(2)} ms`)
+  t.ok(Math.abs(known! - unknown!) < 5)
+})
