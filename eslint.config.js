@@ -18,6 +18,7 @@ const driver = { regex: '^mongodb$', message: 'The driver is used in src/store/ 
 const httpClient = { regex: '^(undici|axios|got|node:https?)$', allowTypeImports: true, message: 'Outgoing HTTP belongs in src/llm/.' }
 const engine = { regex: '^(lmdb|mingo|bson)', message: 'The embedded engine is used in src/embedded-mongo/ only.' }
 const redis = { regex: '^ioredis$', message: 'Redis is used in src/bus/ only.' }
+const mail = { regex: '^nodemailer$', message: 'Mail is sent in src/mail/ only.' }
 const framework = { regex: '^@?fastify', message: 'The core does not know the framework.' }
 const edge = { regex: '(^|/)(routes|plugins)/', message: 'The core does not import the edge or the adapters.' }
 
@@ -44,25 +45,26 @@ export default [
   },
   wall(['schemas/**/*.ts'], [{ regex: '^(?!@sinclair/typebox|\\./)', message: 'Schemas import TypeBox and each other.' }]),
   wall(['routes/**/*.ts'], [
-    driver, httpClient, engine, redis,
+    driver, httpClient, engine, redis, mail,
     { regex: '(^|/)plugins/', message: 'A route uses decorators, not the plugins behind them.' },
     { regex: '/src/(?!errors\\.ts$)', message: 'Of the core, a route imports src/errors.ts only.' }
   ]),
-  wall(['plugins/**/*.ts'], [driver, httpClient, engine, redis, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }], ['plugins/mongo.ts']),
-  wall(['plugins/mongo.ts'], [httpClient, engine, redis, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }]),
-  wall(['src/**/*.ts'], [driver, httpClient, engine, redis, framework, edge], [
-    'src/app.ts', 'src/server.ts', 'src/openapi.ts', 'src/bus/**', 'src/store/**', 'src/llm/**', 'src/embedded-mongo/**',
+  wall(['plugins/**/*.ts'], [driver, httpClient, engine, redis, mail, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }], ['plugins/mongo.ts']),
+  wall(['plugins/mongo.ts'], [httpClient, engine, redis, mail, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }]),
+  wall(['src/**/*.ts'], [driver, httpClient, engine, redis, mail, framework, edge], [
+    'src/app.ts', 'src/server.ts', 'src/openapi.ts', 'src/bus/**', 'src/mail/**', 'src/store/**', 'src/llm/**', 'src/embedded-mongo/**',
     'src/mistral-sim/**'
   ]),
-  wall(['src/bus/**/*.ts'], [driver, httpClient, engine, framework, edge]),
-  wall(['src/store/**/*.ts'], [httpClient, engine, redis, framework, edge]),
-  wall(['src/llm/**/*.ts'], [driver, engine, redis, framework, edge]),
+  wall(['src/bus/**/*.ts'], [driver, httpClient, engine, mail, framework, edge]),
+  wall(['src/mail/**/*.ts'], [driver, httpClient, engine, redis, framework, edge]),
+  wall(['src/store/**/*.ts'], [httpClient, engine, redis, mail, framework, edge]),
+  wall(['src/llm/**/*.ts'], [driver, engine, redis, mail, framework, edge]),
   wall(['src/embedded-mongo/**/*.ts'], [
-    driver, httpClient, redis, framework, edge,
+    driver, httpClient, redis, mail, framework, edge,
     {
       regex: '^(\\.\\./)+(schemas|auth|bus|chat|chatbots|llm|mistral-sim|sessions|store|app\\.ts|config\\.ts)(/|$)',
       message: 'The embedded store knows nothing of Parley.'
     }
   ]),
-  wall(['src/mistral-sim/**/*.ts'], [driver, engine, redis, framework, edge, { regex: '/(bus|chat|store|llm|embedded-mongo)/', message: 'The simulator shares nothing with what it tests.' }])
+  wall(['src/mistral-sim/**/*.ts'], [driver, engine, redis, mail, framework, edge, { regex: '/(bus|chat|store|llm|embedded-mongo)/', message: 'The simulator shares nothing with what it tests.' }])
 ]

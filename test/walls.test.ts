@@ -57,6 +57,7 @@ t.test('the driver, the engine of the embedded store, the HTTP client and Redis 
   const homes: Array<[RegExp, (file: string) => boolean]> = [
     [/^mongodb$/, (file) => isIn(file, 'src/store') || file === 'plugins/mongo.ts'],
     [/^(lmdb|mingo|bson)\b/, (file) => isIn(file, 'src/embedded-mongo')],
+    [/^nodemailer$/, (file) => isIn(file, 'src/mail')],
     [/^undici$/, (file) => isIn(file, 'src/llm')],
     [/^ioredis$/, (file) => isIn(file, 'src/bus')]
   ]
