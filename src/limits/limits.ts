@@ -79,7 +79,7 @@ export class Limits {
   async #countTogether (shared: Counters, name: LimitName, key: string, max: number): Promise<Count> {
     // Nothing personal leaves this process in clear, and nothing long.
     const id = hash('sha256', `${name}:${key}`, 'base64url')
-    const asked = performance.now()
+    const asked = Math.floor(performance.now())
     const full = this.#full.get(id)
     if (full && full.count > max && full.until > asked) return { count: full.count, resetMs: full.until - asked }
     try {

@@ -14,7 +14,8 @@ export class MemoryCounters implements Counters {
   readonly #windows = new LRUCache<string, Window>({ max: MAX_COUNTERS })
 
   async count (key: string, windowMs: number): Promise<Count> {
-    const now = performance.now()
+    // Whole milliseconds: of fractions, sums come out a little beside what they should be.
+    const now = Math.floor(performance.now())
     const window = this.#windows.get(key)
     if (window && window.until > now) return { count: ++window.count, resetMs: window.until - now }
     this.#windows.set(key, { count: 1, until: now + windowMs })
