@@ -19,6 +19,7 @@ const httpClient = { regex: '^(undici|axios|got|node:https?)$', allowTypeImports
 const engine = { regex: '^(lmdb|mingo|bson)', message: 'The embedded engine is used in src/embedded-mongo/ only.' }
 const redis = { regex: '^ioredis$', message: 'Redis is used in src/bus/ only.' }
 const mail = { regex: '^nodemailer$', message: 'Mail is sent in src/mail/ only.' }
+const openid = { regex: '^openid-client$', message: 'Logins at other providers belong in src/oauth/.' }
 const framework = { regex: '^@?fastify', message: 'The core does not know the framework.' }
 const edge = { regex: '(^|/)(routes|plugins)/', message: 'The core does not import the edge or the adapters.' }
 
@@ -45,26 +46,27 @@ export default [
   },
   wall(['schemas/**/*.ts'], [{ regex: '^(?!@sinclair/typebox|\\./)', message: 'Schemas import TypeBox and each other.' }]),
   wall(['routes/**/*.ts'], [
-    driver, httpClient, engine, redis, mail,
+    driver, httpClient, engine, redis, mail, openid,
     { regex: '(^|/)plugins/', message: 'A route uses decorators, not the plugins behind them.' },
     { regex: '/src/(?!errors\\.ts$)', message: 'Of the core, a route imports src/errors.ts only.' }
   ]),
-  wall(['plugins/**/*.ts'], [driver, httpClient, engine, redis, mail, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }], ['plugins/mongo.ts']),
-  wall(['plugins/mongo.ts'], [httpClient, engine, redis, mail, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }]),
-  wall(['src/**/*.ts'], [driver, httpClient, engine, redis, mail, framework, edge], [
-    'src/app.ts', 'src/server.ts', 'src/openapi.ts', 'src/bus/**', 'src/mail/**', 'src/store/**', 'src/llm/**', 'src/embedded-mongo/**',
-    'src/mistral-sim/**'
+  wall(['plugins/**/*.ts'], [driver, httpClient, engine, redis, mail, openid, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }], ['plugins/mongo.ts']),
+  wall(['plugins/mongo.ts'], [httpClient, engine, redis, mail, openid, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }]),
+  wall(['src/**/*.ts'], [driver, httpClient, engine, redis, mail, openid, framework, edge], [
+    'src/app.ts', 'src/server.ts', 'src/openapi.ts', 'src/bus/**', 'src/mail/**', 'src/oauth/**', 'src/store/**', 'src/llm/**',
+    'src/embedded-mongo/**', 'src/mistral-sim/**'
   ]),
-  wall(['src/bus/**/*.ts'], [driver, httpClient, engine, mail, framework, edge]),
-  wall(['src/mail/**/*.ts'], [driver, httpClient, engine, redis, framework, edge]),
-  wall(['src/store/**/*.ts'], [httpClient, engine, redis, mail, framework, edge]),
-  wall(['src/llm/**/*.ts'], [driver, engine, redis, mail, framework, edge]),
+  wall(['src/bus/**/*.ts'], [driver, httpClient, engine, mail, openid, framework, edge]),
+  wall(['src/mail/**/*.ts'], [driver, httpClient, engine, redis, openid, framework, edge]),
+  wall(['src/oauth/**/*.ts'], [driver, httpClient, engine, redis, mail, framework, edge]),
+  wall(['src/store/**/*.ts'], [httpClient, engine, redis, mail, openid, framework, edge]),
+  wall(['src/llm/**/*.ts'], [driver, engine, redis, mail, openid, framework, edge]),
   wall(['src/embedded-mongo/**/*.ts'], [
-    driver, httpClient, redis, mail, framework, edge,
+    driver, httpClient, redis, mail, openid, framework, edge,
     {
       regex: '^(\\.\\./)+(schemas|auth|bus|chat|chatbots|llm|mistral-sim|sessions|store|app\\.ts|config\\.ts)(/|$)',
       message: 'The embedded store knows nothing of Parley.'
     }
   ]),
-  wall(['src/mistral-sim/**/*.ts'], [driver, engine, redis, mail, framework, edge, { regex: '/(bus|chat|store|llm|embedded-mongo)/', message: 'The simulator shares nothing with what it tests.' }])
+  wall(['src/mistral-sim/**/*.ts'], [driver, engine, redis, mail, openid, framework, edge, { regex: '/(bus|chat|store|llm|embedded-mongo)/', message: 'The simulator shares nothing with what it tests.' }])
 ]

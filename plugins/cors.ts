@@ -14,8 +14,10 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const origin = config.CORS_ORIGINS.split(',').map((text) => text.trim())
 
   // An OPTIONS that is no preflight is a method like any other, not an answer of the library in plain text.
-  const optionsFor = async ({ headers }: FastifyRequest): Promise<FastifyCorsOptions> => ({
+  const optionsFor = async ({ headers, url }: FastifyRequest): Promise<FastifyCorsOptions> => ({
     origin,
+    // For the cookie of a refresh token, which goes nowhere else.
+    credentials: url.startsWith('/api/auth/'),
     methods,
     exposedHeaders,
     preflight: headers.origin !== undefined && headers['access-control-request-method'] !== undefined

@@ -24,6 +24,7 @@ import { GrantedToken, PublishedKeys, TokenRequest, VisitorToken, VisitorTokenIn
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
 import { Accepted, Exchange, History, Message, MessageInput, MessagePage, RatedMessage, RatedMessagePage } from '../schemas/message.ts'
 import { Problem } from '../schemas/problem.ts'
+import { CsrfToken } from '../schemas/refresh-cookie.ts'
 import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
 import { SearchHit, SearchPage } from '../schemas/search.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
@@ -44,7 +45,7 @@ const components = [
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,
   SpecificationInput, Draft, Specification, SpecificationPage, Summary,
   FeedStarted, TurnStarted, MessageDeleted, MessageRated, SessionUpdated, SessionCleared, SessionDeleted, SessionEvent, TenantEvent,
-  RegistrationInput, Registered, LoginInput, SignIn, RefreshInput, LogoutInput, Profile, ProfileInput, PasswordChange, AccountTenants,
+  RegistrationInput, Registered, LoginInput, SignIn, RefreshInput, LogoutInput, CsrfToken, Profile, ProfileInput, PasswordChange, AccountTenants,
   EmailVerification, PasswordResetRequest, PasswordReset,
   Member, MemberPage, MemberPatch, Invitation, InvitationInput, InvitationPage, InvitationAcceptance, Tenant, TenantPage, TenantPatch,
   ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey,

@@ -14,6 +14,8 @@ declare module 'fastify' {
      * from a page that may use it.
      */
     readonly refreshCookie: () => string | undefined
+    /** What a page has to say beside the cookie, for one that has not been told it. Throws `forbidden` for any other page. */
+    readonly csrfToken: () => string | undefined
   }
   interface FastifyReply {
     /** Gives the refresh token to the browser, out of reach for the scripts of its pages. */
@@ -39,14 +41,23 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     return allowed.has(origin) || new URL(origin).host === host
   }
 
-  fastify.decorateRequest('refreshCookie', function (this: FastifyRequest) {
-    const { headers, host } = this
+  function read ({ headers, host }: FastifyRequest): string | undefined {
     const text = headers.cookie === undefined ? undefined : fastify.parseCookie(headers.cookie)[NAME]
-    if (text === undefined) return undefined
-    if (!isAllowed(headers.origin, host)) throw new ApiError('forbidden', { detail: 'A page of this origin may not use the cookie.' })
-    const token = readRefreshToken(text)
+    if (text !== undefined && !isAllowed(headers.origin, host)) {
+      throw new ApiError('forbidden', { detail: 'A page of this origin may not use the cookie.' })
+    }
+    return text
+  }
+
+  fastify.decorateRequest('csrfToken', function (this: FastifyRequest) {
+    const token = readRefreshToken(read(this) ?? '')
+    return token && csrfTokenOf(token)
+  })
+  fastify.decorateRequest('refreshCookie', function (this: FastifyRequest) {
+    const text = read(this)
+    const token = readRefreshToken(text ?? '')
     // What is no token is refused as one.
-    if (token && !isSame(String(headers['x-csrf-token']), csrfTokenOf(token))) {
+    if (token && !isSame(String(this.headers['x-csrf-token']), csrfTokenOf(token))) {
       throw new ApiError('forbidden', { detail: 'With the cookie goes the `csrfToken` of its sign-in, in the header X-CSRF-Token.' })
     }
     return text

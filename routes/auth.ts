@@ -1,11 +1,13 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LoginInput, LogoutInput, RefreshInput, Registered, RegistrationInput, SignIn } from '../schemas/account.ts'
-import { CookieHeaders } from '../schemas/refresh-cookie.ts'
+import { CookieHeaders, CsrfToken } from '../schemas/refresh-cookie.ts'
 import { NoBody, guarded, problems } from '../schemas/responses.ts'
 import { Ref } from '../schemas/type.ts'
 import { ApiError } from '../src/errors.ts'
 
 const tags = ['accounts']
+
+const missing = (detail: string) => new ApiError('unauthenticated', { detail, headers: { 'www-authenticate': 'Bearer realm="parley"' } })
 
 /** Making an account, signing in and out. */
 const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
@@ -63,12 +65,23 @@ const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async (request, reply) => {
     const { refreshToken } = request.body
     const token = refreshToken ?? request.refreshCookie()
-    if (token === undefined) {
-      throw new ApiError('unauthenticated', {
-        detail: 'There is no refresh token, neither in the body nor as a cookie.', headers: { 'www-authenticate': 'Bearer realm="parley"' }
-      })
-    }
+    if (token === undefined) throw missing('There is no refresh token, neither in the body nor as a cookie.')
     return await reply.sendSignIn(await signIns.refresh(token), refreshToken === undefined)
+  })
+
+  fastify.post('/api/auth/csrf-token', {
+    config: { scope: 'public' },
+    schema: {
+      operationId: 'getCsrfToken',
+      summary: 'Be told the CSRF token of the cookie',
+      description: 'For a page that has the cookie and not the answer of a sign-in, as after a login at a provider or after it was loaded anew.',
+      tags,
+      response: { 200: Ref(CsrfToken), ...guarded(), ...problems(404, 413, 415) }
+    }
+  }, async (request) => {
+    const csrfToken = request.csrfToken()
+    if (csrfToken === undefined) throw missing('There is no refresh token as a cookie.')
+    return { csrfToken }
   })
 
   fastify.post('/api/auth/logout', {

@@ -15,7 +15,7 @@ export const responseHeaders = {
   'retry-after': { description: 'Seconds to wait before the next attempt, where the server can tell.', schema: Type.Integer({ minimum: 0 }) },
   'www-authenticate': { description: 'How to authenticate.', schema: Type.String() },
   'content-disposition': { description: 'Makes browsers save the document, under this name.', schema: Type.String() },
-  location: { description: 'The path of what was created.', schema: Type.String({ format: 'uri-reference' }) },
+  location: { description: 'The path of what was created, or where a browser is to go.', schema: Type.String({ format: 'uri-reference' }) },
   'preference-applied': { description: 'The preference that was honoured.', schema: Type.Literal('respond-async') },
   etag: { description: 'The version of the configuration, for `If-Match` and `If-None-Match`.', schema: Type.String() },
   'idempotency-replayed': {
@@ -28,6 +28,7 @@ export type ResponseHeader = keyof typeof responseHeaders
 const byStatus: Readonly<Record<string, readonly ResponseHeader[]>> = {
   201: ['location', 'idempotency-replayed'],
   202: ['location', 'preference-applied', 'idempotency-replayed'],
+  302: ['location'],
   304: ['etag'],
   401: ['www-authenticate'],
   409: ['retry-after'],

@@ -15,9 +15,10 @@ const descriptions = {
   422: 'The idempotency key was used with another body (`idempotency_conflict`).',
   429: 'Too many requests (`rate_limited`); `retry-after` says when to come back.',
   500: 'A fault of the server (`internal`).',
-  502: 'The model failed (`upstream_failed`) or refused (`upstream_rejected`).',
+  502: 'The model or another service failed (`upstream_failed`) or refused (`upstream_rejected`).',
   503: 'Away or overloaded (`store_unavailable`, `overloaded`, `upstream_rate_limited`, `upstream_unavailable`).',
-  504: 'The model took too long (`upstream_timeout`).'
+  504: 'The model took too long (`upstream_timeout`).',
+  default: 'Another failure.'
 } as const
 
 /** The problem responses of an operation, by status. */

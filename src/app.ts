@@ -51,6 +51,7 @@ import members from '../routes/members.ts'
 import machineTokens from '../routes/machine-tokens.ts'
 import messages from '../routes/messages.ts'
 import operations from '../routes/operations.ts'
+import providerLoginRoutes from '../routes/provider-logins.ts'
 import search from '../routes/search.ts'
 import profile from '../routes/profile.ts'
 import sessions from '../routes/sessions.ts'
@@ -120,7 +121,6 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(model, { config })
   await app.register(usage, { config })
   await app.register(services, { config })
-  await app.register(providerLogins, { config, callMs: overrides.loginCallMs })
   await app.register(bodyTime, { arrivalMs: bodyMs })
   await app.register(requestIds)
   await app.register(fixedHeaders, { endsTls: tls !== undefined })
@@ -140,6 +140,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(mail, { config })
   await app.register(accounts, { config })
   await app.register(refreshCookie, { config })
+  await app.register(providerLogins, { config, callMs: overrides.loginCallMs })
   await app.register(audit)
   await app.register(visitorLimits)
   await app.register(idempotency)
@@ -177,6 +178,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(usageRoutes)
   await app.register(quotas)
   await app.register(machineTokens)
+  await app.register(providerLoginRoutes)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

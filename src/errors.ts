@@ -23,7 +23,7 @@ export const errorKinds = {
   idempotency_conflict: { status: 422, title: 'The idempotency key was used with another body', retryable: false },
   rate_limited: { status: 429, title: 'Too many requests', retryable: true },
   internal: { status: 500, title: 'Something went wrong here', retryable: false },
-  upstream_failed: { status: 502, title: 'The model failed', retryable: true },
+  upstream_failed: { status: 502, title: 'An upstream service failed', retryable: true },
   upstream_rejected: { status: 502, title: 'The model refused the request', retryable: false },
   overloaded: { status: 503, title: 'The server is overloaded', retryable: true },
   store_unavailable: { status: 503, title: 'The store is away', retryable: true },

@@ -53,11 +53,12 @@ t.test('the core knows neither the framework nor the rooms around it', async (t)
     composition.includes(file) || (!/^@?fastify/.test(imported) && !isIn(imported, 'routes', 'plugins', 'test'))), [])
 })
 
-t.test('the driver, the engine of the embedded store, the HTTP client and Redis stay in their rooms', async (t) => {
+t.test('the driver, the engine of the embedded store, the HTTP clients and Redis stay in their rooms', async (t) => {
   const homes: Array<[RegExp, (file: string) => boolean]> = [
     [/^mongodb$/, (file) => isIn(file, 'src/store') || file === 'plugins/mongo.ts'],
     [/^(lmdb|mingo|bson)\b/, (file) => isIn(file, 'src/embedded-mongo')],
     [/^nodemailer$/, (file) => isIn(file, 'src/mail')],
+    [/^openid-client$/, (file) => isIn(file, 'src/oauth')],
     [/^undici$/, (file) => isIn(file, 'src/llm')],
     [/^ioredis$/, (file) => isIn(file, 'src/bus')]
   ]

@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { ApiError } from '../errors.ts'
+import { type Limits } from '../limits/limits.ts'
 import { type LoginFlowRepository } from '../store/login-flows.ts'
 import { type AuthorizationResponse, type Identity, type LoginProvider, type LoginSecrets } from './login-provider.ts'
 import { providerFailure, refusedLogin } from './provider-failure.ts'
@@ -8,6 +9,7 @@ import { returnAddress } from './return-address.ts'
 export interface ProviderLoginsOptions {
   readonly providers: ReadonlyMap<string, LoginProvider>
   readonly flows: LoginFlowRepository
+  readonly limits: Pick<Limits, 'hit'>
   /** Where browsers find this server, without a slash at the end. */
   readonly publicUrl: string
   /** Where browsers may be sent besides. */
@@ -20,8 +22,17 @@ export interface BegunLogin {
   readonly browserKey: string
 }
 
+/** What somebody wants of a login. */
+export interface LoginWish {
+  /** Where to be sent after it. */
+  readonly returnTo?: string
+  /** The token of an invitation to accept. */
+  readonly invitation?: string
+}
+
 export interface EndedLogin {
   readonly identity: Identity
+  readonly invitation: string | undefined
   /** Where the browser wants to be sent. Null: nowhere. */
   readonly returnTo: string | null
 }
@@ -47,32 +58,36 @@ export class ProviderLogins {
     this.#options = options
   }
 
-  /** Throws `not_found` for a provider that is not set up, and `validation_failed` for an address that nobody is sent to. */
-  async begin (name: string, returnTo?: string): Promise<BegunLogin> {
+  /** Throws `not_found` for a provider that is not set up, `validation_failed` for an address that nobody is sent to, and `rate_limited`. */
+  async begin (name: string, ip: string, { returnTo, invitation }: LoginWish = {}): Promise<BegunLogin> {
     const { flows, publicUrl, origins } = this.#options
-    const provider = this.#provider(name)
+    const provider = await this.#provider(name, ip)
     const address = returnTo === undefined ? null : returnAddress(returnTo, [new URL(publicUrl).origin, ...origins])
-    const [state, browserKey] = [random(), random()]
+    const state = random()
+    // The token of an invitation is a secret, too, so the browser keeps it with its own.
+    const browserKey = [random(), ...(invitation === undefined ? [] : [invitation])].join('.')
     const { href } = await provider.authorizationUrl(secretsOf(browserKey, state), this.#redirectUri(name)).catch(fail)
     await flows.insert({ id: hash(state), browser: hash(browserKey), provider: name, returnTo: address })
     return { location: href, browserKey }
   }
 
   /** Whoever comes back must come from the flow of their own browser, and only once. */
-  async end (name: string, response: AuthorizationResponse, browserKey = ''): Promise<EndedLogin> {
-    const provider = this.#provider(name)
+  async end (name: string, ip: string, response: AuthorizationResponse, browserKey = ''): Promise<EndedLogin> {
+    const provider = await this.#provider(name, ip)
     const { state } = response
     const flow = await this.#options.flows.take({ id: hash(state), browser: hash(browserKey), provider: name })
     if (!flow) {
       throw refusedLogin('/state', 'must be that of a login begun here', 'This login was begun in another browser, has run out or has ended. Begin again.')
     }
     const identity = await provider.identify(response, secretsOf(browserKey, state), this.#redirectUri(name)).catch(fail)
-    return { identity, returnTo: flow.returnTo }
+    return { identity, invitation: browserKey.split('.')[1], returnTo: flow.returnTo }
   }
 
-  #provider (name: string): LoginProvider {
-    const provider = this.#options.providers.get(name)
+  async #provider (name: string, ip: string): Promise<LoginProvider> {
+    const { providers, limits } = this.#options
+    const provider = providers.get(name)
     if (!provider) throw new ApiError('not_found', { detail: 'There is no such login provider.' })
+    await limits.hit('provider-login-ip', ip)
     return provider
   }
 

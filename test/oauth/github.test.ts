@@ -5,6 +5,7 @@ import { Browser, callbackOf, publicUrl } from './browser.ts'
 import { startGitHubServer, type GitHubServer } from './github-server.ts'
 import { clientId, clientSecret } from './openid-server.ts'
 
+const ip = '192.0.2.7'
 const email = (address: string, primary: boolean, verified: boolean) =>
   ({ email: address, primary, verified, visibility: primary ? 'private' : null })
 const anna = { id: 583231, login: 'anna', name: 'Anna', emails: [email('other@example.com', false, true), email('anna@example.com', true, true)] }
@@ -15,17 +16,18 @@ async function start (t: Test, server: GitHubServer, secret = clientSecret) {
   })
   const { providerLogins } = app
   return async (changed: Partial<AuthorizationResponse> = {}) => {
-    const { location, browserKey } = await providerLogins.begin('github')
+    const { location, browserKey } = await providerLogins.begin('github', ip)
     const back = new URL(await new Browser('').logIn(location, 'anna'))
     t.equal(back.origin + back.pathname, callbackOf('github'))
     const response = Object.fromEntries(back.searchParams) as unknown as AuthorizationResponse
-    return await providerLogins.end('github', { ...response, ...changed }, browserKey)
+    return await providerLogins.end('github', ip, { ...response, ...changed }, browserKey)
   }
 }
 
+const server = await startGitHubServer(t, anna)
+const logIn = await start(t, server)
+
 t.test('whom GitHub knows is known by the primary address, if that is verified', async (t) => {
-  const server = await startGitHubServer(t, anna)
-  const logIn = await start(t, server)
   t.match(await logIn(), {
     identity: { provider: 'github', subject: `${server.url}|583231`, email: 'anna@example.com', emailVerified: true, name: 'Anna' }
   })
@@ -38,8 +40,7 @@ t.test('whom GitHub knows is known by the primary address, if that is verified',
 })
 
 t.test('what GitHub refuses or says in another way ends the login', async (t) => {
-  const server = await startGitHubServer(t, anna)
-  const logIn = await start(t, server)
+  server.user = anna
   await t.rejects(logIn({ code: 'made-up' }), { code: 'validation_failed', members: { errors: [{ path: '/code' }] } })
   await t.rejects(logIn({ iss: 'https://evil.example' }), { code: 'upstream_failed' })
   server.instead = { status: 403, body: JSON.stringify({ message: 'Resource not accessible by integration' }) }

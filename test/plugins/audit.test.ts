@@ -26,6 +26,7 @@ const unnoted: Record<string, string> = {
   resendVerification: 'asks for a mail',
   grantToken: 'a key changed for a token that can do no more',
   createVisitorToken: 'the beginning of a conversation',
+  getCsrfToken: 'tells a page what its own cookie is made of',
   createSession: 'part of a conversation, which tells of itself',
   patchSession: 'part of a conversation: its change log tells of it',
   sendMessage: 'is the conversation',

@@ -235,7 +235,7 @@ t.test('every operation asks for its scope and takes no other', async (t) => {
     ...Object.fromEntries(['getProfile', 'updateProfile', 'changePassword', 'listOwnTenants', 'resendVerification']
       .map((id) => [id, ['account']])),
     ...Object.fromEntries(['registerAccount', 'logIn', 'refreshSignIn', 'logOut', 'verifyEmail', 'requestPasswordReset',
-      'confirmPasswordReset', 'acceptInvitation'].map((id) => [id, []])),
+      'confirmPasswordReset', 'acceptInvitation', 'getCsrfToken', 'beginProviderLogin', 'endProviderLogin'].map((id) => [id, []])),
     ...Object.fromEntries(['grantToken', 'getJwks', 'getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
       'getOpenApiYaml'].map((id) => [id, []]))
   }

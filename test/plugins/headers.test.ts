@@ -155,6 +155,8 @@ t.test('pages of the listed origins may call, others may not', async (t) => {
       }
       t.equal(answer.headers.get('access-control-allow-credentials'), null)
     }
+    const withCookie = await from(origin, '/api/auth/csrf-token', { method: 'POST' })
+    t.equal(withCookie.headers.get('access-control-allow-credentials'), 'true', 'cookies go there, and nowhere else')
     const refused = await from(origin, '/api/configs', { headers: { 'x-api-key': 'wrong' } })
     t.match([refused.status, refused.headers.get('access-control-allow-origin')], [401, origin],
       'a page can read why it was refused')
