@@ -108,9 +108,14 @@ t.test('a Node that is too old is told in one line', { skip: !isTooOld(oldNode) 
   t.equal(stdout, '')
 })
 
-t.test('the table of variables in the README is that of the code', async (t) => {
-  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
-  const rows = new Map([...readme.matchAll(/^\| `([A-Z_]+)` \| (.+?) \|/gm)].map(([, name, value]) => [name!, value!]))
+async function rowsOf (path: string): Promise<Map<string, string>> {
+  const page = await readFile(new URL(path, import.meta.url), 'utf8')
+  return new Map([...page.matchAll(/^\| `([A-Z_]+)` \| (.+?) \|/gm)].map(([, name, value]) => [name!, value!]))
+}
+
+t.test('the tables of variables are those of the code', async (t) => {
+  const rows = await rowsOf('../docs/configuration.md')
+  for (const [name, value] of await rowsOf('../README.md')) t.equal(value, rows.get(name), `${name} in the README`)
   for (const [name, { default: value }] of Object.entries<{ default?: string | number }>(Environment.properties)) {
     const shown = value === undefined ? 'unset' : value === '' ? 'empty' : `\`${value}\``
     t.equal(rows.get(name), shown, name)
