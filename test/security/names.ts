@@ -1,7 +1,7 @@
 import { type Description, type Operation, type Schema } from './document.ts'
 
 /** What can be named in a request, and belongs to somebody. */
-export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'key' | 'message' | 'session' | 'specification' | 'tenant' | 'user'
+export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'invitation' | 'key' | 'member' | 'message' | 'session' | 'specification' | 'tenant' | 'user'
 
 /** What a name stands for; null: nothing that belongs to anybody. */
 type Meaning = Kind | null
@@ -12,7 +12,10 @@ const inPath: Readonly<Record<string, Meaning>> = {
   '/api/configs/{id}/versions/{version}': null,
   '/api/end-users/{userId}': 'user',
   '/api/erasures/{id}': 'erasure',
+  '/api/auth/oauth/{provider}': null,
+  '/api/invitations/{id}': 'invitation',
   '/api/keys/{id}': 'key',
+  '/api/members/{id}': 'member',
   '/api/sessions/{id}': 'session',
   '/api/sessions/{id}/messages/{messageId}': 'message',
   '/api/specifications/{id}': 'specification',
@@ -24,7 +27,7 @@ const inQuery: Readonly<Record<string, Meaning>> = {
 }
 
 const inHeaders: Readonly<Record<string, Meaning>> = {
-  'idempotency-key': null, 'if-match': null, 'if-none-match': null, 'last-event-id': 'cursor', prefer: null
+  'idempotency-key': null, 'if-match': null, 'if-none-match': null, 'last-event-id': 'cursor', prefer: null, 'x-csrf-token': null
 }
 
 // By the operation and the path of the member.
@@ -34,7 +37,13 @@ const inBodies: Readonly<Record<string, Meaning>> = {
   'createSession/userId': null,
   'createVisitorToken/configId': 'config',
   'createVisitorToken/visitorId': null,
+  'acceptInvitation/token': null,
+  'confirmPasswordReset/token': null,
   'grantToken/client_id': null,
+  'logIn/tenantId': 'tenant',
+  'logOut/refreshToken': null,
+  'refreshSignIn/refreshToken': null,
+  'verifyEmail/token': null,
   'patchSession/branchId': 'branch'
 }
 

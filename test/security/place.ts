@@ -10,12 +10,39 @@ export interface Place extends Readonly<Record<Exclude<Kind, 'cursor'>, string>>
   readonly said: string
   /** The key that `key` is the identifier of. */
   readonly secret: string
+  readonly account: SignedUp
+}
+
+/** Somebody with an account and a tenant of their own. */
+export interface SignedUp {
+  readonly tenant: string
+  readonly id: string
+  readonly email: string
+  readonly token: string
+  /** Of other sign-ins: one to go on with, one to end. */
+  readonly refreshTokens: readonly [string, string]
+}
+
+export const PASSWORD = 'correct horse battery'
+
+interface SignIn { readonly token: string, readonly refreshToken: string }
+
+/** Makes an account whose texts have the mark. */
+export async function signedUp (client: Client, mark: string): Promise<SignedUp> {
+  const nobody = client.with({})
+  const email = `${mark}@example.org`
+  const { body: { user, tenant } } = await nobody.ask<{ user: { id: string }, tenant: { id: string } }>('/api/auth/register', {
+    body: { email, password: PASSWORD, name: mark, tenantName: mark }
+  })
+  const login = async () => (await nobody.ask<SignIn>('/api/auth/login', { body: { email, password: PASSWORD } })).body
+  const { token } = await login()
+  return { tenant: tenant.id, id: user.id, email, token, refreshTokens: [(await login()).refreshToken, (await login()).refreshToken] }
 }
 
 interface Exchange { readonly userMessage: { readonly id: string }, readonly botMessage: { readonly id: string } }
 
 /** Fills a tenant with some of everything. */
-export async function furnish (client: Client, tenant: string, mark: string, user: string): Promise<Place> {
+export async function furnish (client: Client, account: SignedUp, mark: string, user: string): Promise<Place> {
   const ask = async <T = { id: string }>(path: string, body: unknown, method = 'POST') => {
     const answer = await client.ask<T>(path, { method, body })
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
@@ -41,11 +68,16 @@ export async function furnish (client: Client, tenant: string, mark: string, use
   await ask(`/api/sessions/${session}/summary`, undefined)
   await ask('/api/keys', { name: mark, scopes: ['chat'] })
   const { id: key, key: secret } = await ask<{ id: string, key: string }>('/api/keys', { name: mark, scopes: ['sessions:write'] })
+  await ask('/api/invitations', { email: `a-${user}@example.org`, role: 'member' })
+  const { id: invitation } = await ask('/api/invitations', { email: `b-${user}@example.org`, role: 'member' })
   await ask('/api/end-users/left-before', undefined, 'DELETE')
   const { id: erasure } = await ask('/api/end-users/left', undefined, 'DELETE')
   return {
     mark,
-    tenant,
+    tenant: account.tenant,
+    member: account.id,
+    invitation,
+    account,
     user,
     specification,
     config,

@@ -1,6 +1,6 @@
 import { type Description, type Operation } from './document.ts'
 import { type Reference, referencesOf } from './names.ts'
-import { type Place } from './place.ts'
+import { PASSWORD, type Place } from './place.ts'
 import { type Asked } from './wire.ts'
 
 /** A request in its parts, before it is put together. */
@@ -22,6 +22,12 @@ const inputs: Readonly<Record<string, (place: Place) => Input>> = {
   createSession: ({ config, user }) => ({ body: { configId: config, userId: user } }),
   patchSession: ({ branch }) => ({ body: { branchId: branch } }),
   editMessage: ({ said }) => ({ params: { messageId: said } }),
+  confirmPasswordReset: () => ({ body: { token: 'x'.repeat(43), password: 'staple of another colour' } }),
+  logIn: ({ account }) => ({ body: { email: account.email, password: PASSWORD } }),
+  logOut: ({ account }) => ({ body: { refreshToken: account.refreshTokens[1] } }),
+  patchMember: () => ({ body: { role: 'owner' } }),
+  patchTenant: () => ({ body: { name: 'Another name' } }),
+  refreshSignIn: ({ account }) => ({ body: { refreshToken: account.refreshTokens[0] } }),
   createVisitorToken: ({ config }) => ({ body: { configId: config, visitorId: 'a visitor' } }),
   grantToken: () => ({ body: { grant_type: 'client_credentials' } }),
   getUsage: () => ({ query: { groupBy: 'config,user,key,model' } }),
@@ -34,7 +40,15 @@ const inputs: Readonly<Record<string, (place: Place) => Input>> = {
 // For machines only.
 const byKey: ReadonlySet<string> = new Set(['createVisitorToken', 'grantToken'])
 
-const plain: Readonly<Record<string, string>> = { version: '1' }
+/**
+ * What cannot be answered with 2xx here: it takes what is only in a mail, a provider or a cookie, would leave a tenant
+ * without an owner, or ends the sign-ins that the others need.
+ */
+export const refused: ReadonlySet<string> = new Set([
+  'acceptInvitation', 'beginProviderLogin', 'changePassword', 'confirmPasswordReset', 'endProviderLogin', 'getCsrfToken', 'removeMember', 'verifyEmail'
+])
+
+const plain: Readonly<Record<string, string>> = { version: '1', provider: 'google' }
 
 function set (body: object, [name, ...rest]: readonly string[], value: string): object {
   const members = body as Record<string, unknown>
@@ -67,7 +81,7 @@ export function validParts (description: Description, operation: Operation, plac
 }
 
 /** Puts a request together. The values of `raw` go into the path as they are. */
-export function assembled ({ id, method, path }: Operation, { params, query, headers, body }: Parts, raw: Readonly<Record<string, string>> = {}): Asked {
+export function assembled ({ id, method, path, scopes }: Operation, { params, query, headers, body }: Parts, raw: Readonly<Record<string, string>> = {}): Asked {
   const filled = path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => {
     const value = raw[name] ?? (params[name] === undefined ? undefined : encodeURIComponent(params[name]))
     if (value === undefined) throw new Error(`${method} ${path}: say in test/security/requests.ts what to put for {${name}}.`)
@@ -79,6 +93,7 @@ export function assembled ({ id, method, path }: Operation, { params, query, hea
     path: search === '' ? filled : `${filled}?${search}`,
     headers,
     byKey: byKey.has(id),
+    byAccount: scopes.includes('account') || id === 'patchMember',
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) })
   }
 }

@@ -20,7 +20,7 @@ const everybody: readonly Someone[] = [
 ]
 
 const mayDo = ({ covered }: Someone, { scopes: needed }: Operation) => needed.length === 0 ||
-  needed.some((scope) => covered.includes(scope) || (scope !== 'platform' && covered.includes('admin')))
+  needed.some((scope) => covered.includes(scope) || (!['platform', 'account'].includes(scope) && covered.includes('admin')))
 
 const isWrong = ({ method, path }: Operation) => ({ method, path: `${path.replaceAll(/\{\w+\}/g, nobody)}?wrong=1` })
 

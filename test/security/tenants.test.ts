@@ -5,7 +5,7 @@ import { type Operation } from './document.ts'
 import { each } from './each.ts'
 import { type Reference, referencesOf } from './names.ts'
 import { type Place, unknownLike } from './place.ts'
-import { assembled, type Parts, renamed, validParts } from './requests.ts'
+import { assembled, type Parts, refused, renamed, validParts } from './requests.ts'
 import { type Heard } from './wire.ts'
 import {
   anonymous, ask, type Caller, changes, dataOf, description, holder, keyHolder, newPlace, nothingCameOut, operations, OURS, owner, place, strangePlace, stranger, THEIRS, visitor
@@ -22,7 +22,7 @@ async function cursorFor (operation: Operation): Promise<string> {
   const parts = validParts(description, operation, place)
   const isList = operation.parameters.some(({ name }) => name === 'limit')
   const { text } = await ask(owner, assembled(operation, isList ? { ...parts, query: { ...parts.query, limit: '1' } } : parts))
-  const [, found] = /"(?:nextC|c)ursor":"([^"]+)"/.exec(text) ?? /^id: (.+)$/m.exec(text) ?? []
+  const [, found = operation.id === 'listMembers' ? Buffer.from(place.member).toString('base64url') : undefined] = /"(?:nextC|c)ursor":"([^"]+)"/.exec(text) ?? /^id: (.+)$/m.exec(text) ?? []
   if (found === undefined) throw new Error(`${operation.id}: nothing to go on from in ${text.slice(0, 300)}`)
   return found
 }
@@ -52,13 +52,13 @@ t.test('a cursor for each operation that takes one', async (t) => {
 t.test('the owner may do everything, and is told what the document says', async (t) => {
   const wrong: string[] = []
   const spare = await newPlace()
-  for (const operation of ordered) {
+  for (const operation of ordered.filter(({ id }) => !refused.has(id))) {
     const here = operation.method === 'DELETE' ? spare : place
     const { status, text, headers } = await ask(owner, assembled(operation, validParts(description, operation, here)))
     if (status >= 300) wrong.push(`${operation.id}: say in test/security/requests.ts what it takes; ${status} ${text}`)
     const type = String(headers['content-type']).replace(/;.*/, '')
     const schema = operation.responses[status]?.content?.[type]?.schema
-    if (!schema && status < 300 && status !== 204) wrong.push(`${operation.id}: ${status} ${type} is not in the document`)
+    if (!schema && status < 300 && text !== '') wrong.push(`${operation.id}: ${status} ${type} is not in the document`)
     if (schema && type === 'application/json') {
       wrong.push(...description.undeclared(JSON.parse(text), schema).map((member) => `${operation.id}: ${member} is not in the document`))
     }
@@ -152,7 +152,7 @@ t.test('a key that makes a request safe to repeat is its tenant\'s own', async (
 })
 
 t.test('what a stranger lists after all that is their own', async (t) => {
-  const lists = operations.filter(({ parameters }) => parameters.some(({ name }) => name === 'limit'))
+  const lists = operations.filter(({ parameters, scopes }) => !scopes.includes('platform') && parameters.some(({ name }) => name === 'limit'))
   for (const operation of lists) {
     const { query, ...parts } = validParts(description, operation, strangePlace)
     const { status } = await ask(stranger, assembled(operation, { ...parts, query: { ...query, limit: '50' } }))

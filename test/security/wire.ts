@@ -9,6 +9,8 @@ export interface Asked {
   readonly body?: string
   /** Takes an API key and no other credential. */
   readonly byKey?: boolean
+  /** Is for people who have signed in. */
+  readonly byAccount?: boolean
 }
 
 export interface Heard {

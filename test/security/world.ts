@@ -5,8 +5,9 @@ import { newApiKey, apiKeyPrefix, hashApiKey } from '../../src/auth/api-key.ts'
 import { type Scope } from '../../src/auth/principal.ts'
 import { JWT_SECRET, signJwt } from '../edge.ts'
 import { startApp } from '../helper.ts'
+import { openMailbox } from '../mailbox.ts'
 import { Description } from './document.ts'
-import { furnish, type Place } from './place.ts'
+import { furnish, type Place, type SignedUp, signedUp } from './place.ts'
 import { validParts } from './requests.ts'
 import { Secrets } from './secrets.ts'
 import { type Asked, type Heard, Wire } from './wire.ts'
@@ -19,12 +20,10 @@ export interface Caller {
   readonly isStranger?: boolean
 }
 
-export const OURS = 'ours'
-export const THEIRS = 'theirs'
-
 /** What must not happen, as it happened. */
 const mishaps: string[] = []
-const marks = { [OURS]: `zebra${randomBytes(8).toString('hex')}`, [THEIRS]: `heron${randomBytes(8).toString('hex')}` }
+const ourMark = `zebra${randomBytes(8).toString('hex')}`
+const theirMark = `heron${randomBytes(8).toString('hex')}`
 const secrets = new Secrets()
 let lines = 0
 
@@ -33,15 +32,24 @@ const logger = {
   stream: {
     write (line: string) {
       lines++
-      if (secrets.isIn(line) || Object.values(marks).some((mark) => line.includes(mark))) mishaps.push(`logged: ${line}`)
+      if (secrets.isIn(line) || [ourMark, theirMark].some((mark) => line.includes(mark))) mishaps.push(`logged: ${line}`)
     }
   }
 }
 
-export const { app, client, db, adminKey, clientFor } = await startApp(t, { JWT_SECRET }, { logger, heartbeatMs: 20 })
+const limits = ['IP', 'LOGIN_ACCOUNT', 'LOGIN_IP', 'PROVIDER_LOGIN_IP', 'REGISTRATION_IP', 'RESET_ACCOUNT', 'RESET_IP']
+// Mail goes to a server, as it does in earnest: else it stands in the log.
+const { url: SMTP_URL } = await openMailbox(t)
+const env = { JWT_SECRET, SMTP_URL, ...Object.fromEntries(limits.map((name) => [`RATE_LIMIT_${name}`, '0'])) }
+
+export const { app, client, db, adminKey, clientFor } = await startApp(t, env, { logger, heartbeatMs: 20 })
 export const description = new Description(app)
 const wire = new Wire(client.url)
 t.teardown(async () => await wire.close())
+
+const [ourOwner, theirOwner] = [await signedUp(client, ourMark), await signedUp(client, theirMark)]
+export const OURS = ourOwner.tenant
+export const THEIRS = theirOwner.tenant
 
 /** The bearer of a JWT with these claims. */
 export function holder (name: string, claims: Record<string, unknown>, isStranger = claims['tid'] !== OURS): Caller {
@@ -70,9 +78,14 @@ export async function visitor (configId: string, origin?: string): Promise<Calle
 }
 
 const keys = new Map<Caller, string>()
+const accounts = new Map<Caller, SignedUp>()
 
 export const owner = holder('owner', { tid: OURS, scope: 'admin platform' })
 export const stranger = holder('stranger', { tid: THEIRS, scope: 'admin' })
+accounts.set(owner, ourOwner)
+accounts.set(stranger, theirOwner)
+secrets.add(ourOwner.token)
+secrets.add(theirOwner.token)
 
 // What no answer has, whatever its schema says.
 const INTERNAL = /"(passwordHash|hash|keyHash|tokenHash|secretHash|_id|__v|outbox|unbilled)":/
@@ -80,31 +93,32 @@ const INTERNAL = /"(passwordHash|hash|keyHash|tokenHash|secretHash|_id|__v|outbo
 /** Asks, and notes what must never be in an answer. */
 export async function ask (caller: Caller, asked: Asked): Promise<Heard> {
   const key = asked.byKey ? keys.get(caller) : undefined
-  const credential = key === undefined ? caller.headers : { 'x-api-key': key }
+  const account = asked.byAccount ? accounts.get(caller) : undefined
+  const credential = key !== undefined ? { 'x-api-key': key } : account ? { authorization: `Bearer ${account.token}` } : caller.headers
   const heard = await wire.ask({ ...asked, headers: { ...credential, ...asked.headers } })
   const what = `${caller.name}: ${asked.method} ${asked.path} ${asked.body?.slice(0, 200) ?? ''}: ${heard.status} ${heard.text.slice(0, 300)}`
   if (heard.status >= 500) mishaps.push(what)
   if (INTERNAL.test(heard.text)) mishaps.push(`internal members: ${what}`)
   secrets.addAllOf(heard.text)
   const told = heard.text + JSON.stringify(heard.headers)
-  if (caller.isStranger && [marks[OURS], place.secret].some((text) => told.includes(text))) mishaps.push(`told a stranger: ${what}`)
+  if (caller.isStranger && [ourMark, place.secret].some((text) => told.includes(text))) mishaps.push(`told a stranger: ${what}`)
   return heard
 }
 
 let users = 0
 
-async function furnished (caller: Caller, tenant: typeof OURS | typeof THEIRS): Promise<Place> {
-  const place = await furnish(client.with(caller.headers), tenant, marks[tenant], `user-${users++}-of-${tenant}`)
+async function furnished (caller: Caller, account: SignedUp, mark: string): Promise<Place> {
+  const place = await furnish(client.with(caller.headers), account, mark, `user-${users++}-of-${caller.name}`)
   secrets.add(place.secret)
   keys.set(caller, place.secret)
   return place
 }
 
 /** Fresh things, for who is going to remove some. */
-export const newPlace = async () => await furnished(owner, OURS)
+export const newPlace = async () => await furnished(owner, ourOwner, ourMark)
 // One after the other: a cursor tells things of one moment apart by their ids.
 export const place = await newPlace()
-export const strangePlace = await furnished(stranger, THEIRS)
+export const strangePlace = await furnished(stranger, theirOwner, theirMark)
 
 const unknown: string[] = []
 
