@@ -347,5 +347,5 @@ t.test('conversations of earlier versions know what follows what, and go on', as
   t.match((await edit(ids[3]!.toHexString(), 'instead')).body.userMessage, { parentId: ids[2]!.toHexString() })
   t.same((await texts()).slice(0, 4), ['u0', '> ', '> b', 'instead'])
   t.same(await checkLedger(await storeUri(), database), [])
-  t.same((await db.collection('migrations').find().toArray()).map(({ _id }) => String(_id)), ['lines'])
+  t.same((await db.collection('migrations').find().toArray()).map(({ _id }) => String(_id)), ['lines', 'api-key-ids'])
 })

@@ -49,7 +49,7 @@ t.test('a reader is told all that happens in a session, once and in order, up to
   const session = await client.converse()
   const reader = await FeedReader.open(t, client, feedOf(session))
   t.match(reader.response.headers.get('content-type'), 'text/event-stream')
-  t.match(reader.response.headers.get('cache-control'), 'no-cache')
+  t.match(reader.response.headers.get('cache-control'), 'no-store, no-transform')
   const { userMessage, botMessage, regenerated, edited } = await live(client, session)
   await client.ask(`/api/sessions/${session}/messages`, { method: 'DELETE' })
   await client.ask(`/api/sessions/${session}`, { method: 'DELETE' })
