@@ -1,7 +1,7 @@
 import { type FastifyRequest, type onRequestAsyncHookHandler, type RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { ActiveTenants } from '../src/accounts/active-tenants.ts'
 import { covers, type Principal, type Scope } from '../src/auth/principal.ts'
+import { Recall } from '../src/auth/recall.ts'
 import { ApiError } from '../src/errors.ts'
 
 declare module 'fastify' {
@@ -22,8 +22,9 @@ declare module 'fastify' {
 
 /** Default deny: every route says which scope it needs or that it is public, else the start fails. */
 export default fp(async (fastify) => {
-  const { accessTokens, apiKeyVerifier } = fastify
-  const tenants = new ActiveTenants(fastify.store.tenants)
+  const { accessTokens, apiKeyVerifier, store } = fastify
+  // A tenant that only credentials name is active.
+  const activeTenants = new Recall(async (id) => (await store.tenants.find(id))?.status !== 'suspended')
 
   async function identify ({ headers }: FastifyRequest): Promise<Principal | undefined> {
     const [, bearer] = /^bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? []
@@ -51,7 +52,7 @@ export default fp(async (fastify) => {
       })
     }
     requireOrigin(caller, headers.origin)
-    if (!await tenants.isActive(caller.tenantId)) throw new ApiError('forbidden', { detail: 'The tenant is suspended.' })
+    if (!await activeTenants.get(caller.tenantId)) throw new ApiError('forbidden', { detail: 'The tenant is suspended.' })
     if (needed === 'account') {
       if (!caller.account) throw new ApiError('forbidden', { detail: 'This is for people who have signed in.' })
       return
