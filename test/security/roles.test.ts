@@ -13,7 +13,7 @@ const withKey = async (scope: Scope): Promise<Someone> => ({ caller: await keyHo
 const everybody: readonly Someone[] = [
   ...Object.entries(scopesOf).map(([role, covered]) => withScopes(role satisfies string as Role, ...covered)),
   ...await Promise.all(scopes.map(withKey)),
-  ...['Admin', 'ADMIN', 'admin,x', '*', 'toString', '__proto__', 'platform:admin'].map((scope) => withScopes(`the scope ${scope}`, scope)),
+  ...['Admin', 'ADMIN', 'admin,x', '*', 'toString', '__proto__', 'platform:admin', 'account'].map((scope): Someone => ({ ...withScopes(`the scope ${scope}`, scope), covered: [] })),
   withScopes('no scope'),
   { caller: await visitor(place.config), covered: ['chat'] },
   { caller: anonymous, covered: [] }
