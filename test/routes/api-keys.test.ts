@@ -1,5 +1,5 @@
 import t from 'tap'
-import { apiKeyPrefix } from '../../src/auth/api-key.ts'
+import { apiKeyPrefix, newApiKey } from '../../src/auth/api-key.ts'
 import { bearer, isProblem, JWT_SECRET, nobody, pages } from '../edge.ts'
 import { databaseName, startApp, type Client } from '../helper.ts'
 
@@ -169,4 +169,16 @@ t.test('a tenant has a thousand keys at most', async (t) => {
   const owner = await clientFor('hoarder', 'admin')
   await db.collection<{ _id: string }>('apiKeys').insertMany(Array.from({ length: 1000 }, (_, i) => ({ _id: `pk_hoard${String(i).padStart(3, '0')}`, tenantId: 'hoarder', hash: '' })))
   isProblem(t, await make(owner, { name: 'x', scopes: ['chat'] }), 'conflict')
+})
+
+t.test('a key of an earlier version gets its identifier with the next start, and goes on working', async (t) => {
+  const database = databaseName()
+  const { db, adminKey } = await startApp(t, { MONGODB_DATABASE: database })
+  const keys = db.collection<{ _id: string }>('apiKeys')
+  await keys.updateMany({}, { $unset: { id: true } })
+  await db.collection<{ _id: string }>('migrations').deleteOne({ _id: 'api-key-ids' })
+  const { client } = await startApp(t, { MONGODB_DATABASE: database, BOOTSTRAP_API_KEY: newApiKey() })
+  const { status, body } = await client.with({ 'x-api-key': adminKey }).ask<{ data: Key[] }>('/api/keys')
+  t.equal(status, 200)
+  t.same(body.data.map(({ id }) => /^[0-9a-f]{24}$/.test(id)), [true, true])
 })
