@@ -1,12 +1,12 @@
 import SerializerSelector, { type SerializerCompiler, type SerializerFactory } from '@fastify/fast-json-stringify-compiler'
 import { LRUCache } from 'lru-cache'
+import { componentsKey } from './components-key.ts'
 
 type Serialize = ReturnType<SerializerCompiler>
 
 const compilerFor = SerializerSelector()
 
-// By the components that they refer to. Each plugin of routes asks for a compiler, and all of them, in all apps of a
-// process, have nearly always the same components.
+// By the components that they refer to.
 const compilers = new LRUCache<string, SerializerCompiler>({ max: 8 })
 
 /**
@@ -14,7 +14,7 @@ const compilers = new LRUCache<string, SerializerCompiler>({ max: 8 })
  * until the server listens.
  */
 export const buildSerializer: SerializerFactory = (externalSchemas, options) => {
-  const key = JSON.stringify(externalSchemas)
+  const key = componentsKey(externalSchemas)
   const known = compilers.get(key) ?? compileOnce(compilerFor(externalSchemas, options))
   compilers.set(key, known)
   return known

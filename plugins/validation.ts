@@ -2,6 +2,7 @@ import { AjvCompiler } from '@fastify/ajv-compiler'
 import { LRUCache } from 'lru-cache'
 import { METADATA_KEYWORD } from '../schemas/text.ts'
 import { isStorable } from '../src/storable-json.ts'
+import { componentsKey } from './components-key.ts'
 
 /** Of `Metadata`: how large it may be as JSON, and that all in it can be stored. */
 const metadataKeyword = {
@@ -23,7 +24,7 @@ type Build = ReturnType<typeof AjvCompiler>
 type Compile = ReturnType<Build>
 type Validate = ReturnType<Compile>
 
-// By the components that they refer to: each plugin of routes asks for a compiler, and nearly all want the same.
+// By the components that they refer to.
 const compilers = new LRUCache<string, Compile>({ max: 8 })
 
 /**
@@ -31,7 +32,7 @@ const compilers = new LRUCache<string, Compile>({ max: 8 })
  * headers arrive as text and are converted to what their schema asks for. Each schema is compiled when it is first needed.
  */
 export function buildValidator (externalSchemas: Parameters<Build>[0]): Compile {
-  const key = JSON.stringify(externalSchemas)
+  const key = componentsKey(externalSchemas)
   const known = compilers.get(key) ?? compilerFor(externalSchemas)
   compilers.set(key, known)
   return known

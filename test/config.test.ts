@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { buildApp } from '../src/app.ts'
 import { newApiKey } from '../src/auth/api-key.ts'
@@ -260,4 +261,20 @@ t.test('production sends nothing over a network as it is, unless that was said t
     ...['https://model.example', 'http://127.0.0.1:4010', 'http://localhost:1', 'http://[::1]:8000'].map((MISTRAL_BASE_URL) => ({ MISTRAL_BASE_URL, ...key }))
   ]
   for (const env of good) t.ok(loadConfig({ NODE_ENV: 'production', ...env }), JSON.stringify(env))
+})
+
+async function rowsOf (path: string): Promise<Map<string, string>> {
+  const page = await readFile(new URL(path, import.meta.url), 'utf8')
+  return new Map([...page.matchAll(/^\| `([A-Z_]+)` \| (.+?) \|/gm)].map(([, name, value]) => [name!, value!]))
+}
+
+t.test('the tables of variables are those of the code', async (t) => {
+  const rows = await rowsOf('../docs/configuration.md')
+  for (const [name, value] of await rowsOf('../README.md')) t.equal(value, rows.get(name), `${name} in the README`)
+  for (const [name, { default: value }] of Object.entries<{ default?: string | number }>(Environment.properties)) {
+    const shown = value === undefined ? 'unset' : value === '' ? 'empty' : `\`${value}\``
+    t.equal(rows.get(name), shown, name)
+    rows.delete(name)
+  }
+  t.strictSame([...rows.keys()], ['STORE_PORT', 'SIM_PORT'], 'and no other')
 })

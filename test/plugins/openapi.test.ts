@@ -42,8 +42,10 @@ interface Document {
 
 const root = new URL('../../', import.meta.url).pathname
 const run = promisify(execFile)
+// Whose coverage is nobody's business, and would take longer than the tools themselves.
+const { NODE_V8_COVERAGE: _coverage, NODE_OPTIONS: _options, ...env } = process.env
 const tool = async (name: string, ...args: string[]) => await run(join(root, 'node_modules/.bin', name), args, {
-  env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
+  env: { ...env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
 }).catch((error: { stdout: string, stderr: string }) => error)
 
 /** The paths of the tree that `printRoutes` draws. */

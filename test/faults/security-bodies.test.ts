@@ -1,11 +1,11 @@
 import t from 'tap'
-import { type Operation } from './document.ts'
-import { each } from './each.ts'
-import { isIgnored, membersOf } from './names.ts'
-import { assembled, type Parts, validParts } from './requests.ts'
-import { type Heard } from './wire.ts'
-import { toJson, wrongValues } from './wrong-values.ts'
-import { ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place, strangePlace, stranger, THEIRS } from './world.ts'
+import { type Operation } from '../security/document.ts'
+import { each } from '../security/each.ts'
+import { isIgnored, membersOf } from '../security/names.ts'
+import { assembled, type Parts, validParts } from '../security/requests.ts'
+import { type Heard } from '../security/wire.ts'
+import { toJson, wrongValues } from '../security/wrong-values.ts'
+import { ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place, strangePlace, stranger, THEIRS } from '../security/world.ts'
 
 const writes = operations.filter(({ body }) => body !== undefined && /json$/.test(body.type) && !/ndjson$/.test(body.type))
 const requestOf = (operation: Operation) => {

@@ -4,12 +4,12 @@ import { readFile, stat } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { buildApp } from '../src/app.ts'
-import { newApiKey } from '../src/auth/api-key.ts'
-import { Environment, loadConfig } from '../src/config.ts'
-import { startFailure } from '../src/start-failure.ts'
-import { databaseName, storeUri, temporaryFolder } from './helper.ts'
-import { curlLines, paste, ServerProcess, type Pasted } from './server-process.ts'
+import { buildApp } from '../../src/app.ts'
+import { newApiKey } from '../../src/auth/api-key.ts'
+import { loadConfig } from '../../src/config.ts'
+import { startFailure } from '../../src/start-failure.ts'
+import { databaseName, storeUri, temporaryFolder } from '../helper.ts'
+import { curlLines, paste, ServerProcess, type Pasted } from '../server-process.ts'
 
 // Most of the time these wait for processes.
 t.jobs = 4
@@ -106,20 +106,4 @@ t.test('a Node that is too old is told in one line', { skip: !isTooOld(oldNode) 
   t.equal(code, 1)
   t.match(stderr, /^Parley needs Node 24\.\d+ or newer; this is v\d+[^\n]*\n$/)
   t.equal(stdout, '')
-})
-
-async function rowsOf (path: string): Promise<Map<string, string>> {
-  const page = await readFile(new URL(path, import.meta.url), 'utf8')
-  return new Map([...page.matchAll(/^\| `([A-Z_]+)` \| (.+?) \|/gm)].map(([, name, value]) => [name!, value!]))
-}
-
-t.test('the tables of variables are those of the code', async (t) => {
-  const rows = await rowsOf('../docs/configuration.md')
-  for (const [name, value] of await rowsOf('../README.md')) t.equal(value, rows.get(name), `${name} in the README`)
-  for (const [name, { default: value }] of Object.entries<{ default?: string | number }>(Environment.properties)) {
-    const shown = value === undefined ? 'unset' : value === '' ? 'empty' : `\`${value}\``
-    t.equal(rows.get(name), shown, name)
-    rows.delete(name)
-  }
-  t.strictSame([...rows.keys()], ['STORE_PORT', 'SIM_PORT'], 'and no other')
 })
