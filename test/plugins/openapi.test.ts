@@ -1,12 +1,10 @@
 import { execFile } from 'node:child_process'
 import { METHODS } from 'node:http'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import openapiTS, { astToString } from 'openapi-typescript'
 import t from 'tap'
-import { startApp, temporaryFolder } from '../helper.ts'
+import { startApp } from '../helper.ts'
 
 interface Response {
   description: string
@@ -42,12 +40,6 @@ interface Document {
 
 const root = new URL('../../', import.meta.url).pathname
 const run = promisify(execFile)
-// Whose coverage is nobody's business, and would take longer than the tools themselves.
-const { NODE_V8_COVERAGE: _coverage, NODE_OPTIONS: _options, ...env } = process.env
-const tool = async (name: string, ...args: string[]) => await run(join(root, 'node_modules/.bin', name), args, {
-  env: { ...env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
-}).catch((error: { stdout: string, stderr: string }) => error)
-
 /** The paths of the tree that `printRoutes` draws. */
 function pathsIn (tree: string): string[] {
   const above: string[] = []
@@ -62,42 +54,8 @@ function pathsIn (tree: string): string[] {
 t.test('the document', async (t) => {
   const { app, client } = await startApp(t, { MAX_MESSAGE_CHARS: '1234' })
   const { body: document } = await client.with({}).ask<Document>('/openapi.json')
-  const file = join(await temporaryFolder(t), 'openapi.json')
-  await writeFile(file, JSON.stringify(document))
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })))
-
-  t.test('passes the linter without an error and without a warning', async (t) => {
-    const { stdout, stderr } = await tool('redocly', 'lint', '--extends', 'recommended', '--format', 'json', file)
-    const { totals, problems } = JSON.parse(stdout) as { totals: Record<string, number>, problems: unknown[] }
-    t.match(totals, { errors: 0, warnings: 0, ignored: 0 }, stderr)
-    t.strictSame(problems, [])
-  })
-
-  t.test('becomes types that compile', async (t) => {
-    const folder = await temporaryFolder(t)
-    await writeFile(join(folder, 'api.ts'), astToString(await openapiTS(JSON.stringify(document))))
-    await writeFile(join(folder, 'client.ts'), `
-      import { type components, type operations } from './api.ts'
-      type Schemas = components['schemas']
-      export const input: Schemas['ChatbotConfigInput'] = { purpose: 'Help.', tone: { language: 'de' } }
-      export const patch: Schemas['ChatbotConfigPatch'] = { name: null }
-      export const replyOf = ({ reply, botMessage }: Schemas['Exchange']): string => reply + (botMessage.finishReason ?? '')
-      export const namesOf = ({ data }: { data: Array<Schemas['ChatbotConfig']> }): string[] => data.map(({ name }) => name)
-      export const query: operations['sendMessage']['parameters']['query'] = {}
-      export const codeOf = ({ code, retryable }: Schemas['Problem']): string | undefined => retryable ? undefined : code
-      export const titleOf = ({ title }: Schemas['Session']): string => title ?? 'untitled'
-      // @ts-expect-error purpose is required
-      export const wrong: Schemas['ChatbotConfigInput'] = {}
-    `)
-    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({
-      compilerOptions: {
-        strict: true, exactOptionalPropertyTypes: true, module: 'nodenext', allowImportingTsExtensions: true, noEmit: true, types: []
-      }
-    }))
-    const { stdout } = await tool('tsc', '--project', folder)
-    t.equal(stdout, '')
-  })
 
   t.test('is OpenAPI 3.1 with a semantic version, a license, named components and the two kinds of credentials', async (t) => {
     const { openapi, info, components } = document

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { nobody, signJwt } from '../edge.ts'
-import { type Operation, type Schema } from './document.ts'
-import { each } from './each.ts'
-import { assembled, validParts } from './requests.ts'
-import { type Asked } from './wire.ts'
-import { operatorTexts } from './wrong-values.ts'
-import { anonymous, ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place } from './world.ts'
+import { type Operation, type Schema } from '../security/document.ts'
+import { each } from '../security/each.ts'
+import { assembled, validParts } from '../security/requests.ts'
+import { type Asked } from '../security/wire.ts'
+import { operatorTexts } from '../security/wrong-values.ts'
+import { anonymous, ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place } from '../security/world.ts'
 
 /** A request that would be answered with 2xx, and the names in its path of nothing, where it would do something. */
 function requestOf (operation: Operation): Asked {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { type Operation } from './document.ts'
-import { each } from './each.ts'
-import { assembled, validParts } from './requests.ts'
-import { anonymous, ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place } from './world.ts'
+import { type Operation } from '../security/document.ts'
+import { each } from '../security/each.ts'
+import { assembled, validParts } from '../security/requests.ts'
+import { anonymous, ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place } from '../security/world.ts'
 
 // How a path is read is the same for all methods.
 const onePerPath = [...Map.groupBy(operations, ({ path }) => path).values()].map(([first]) => first!)
