@@ -27,7 +27,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       ...(audience !== undefined && { allowedAud: audience })
     }
   })
-  const library: JwtLibrary = {
+  const jwtLibrary: JwtLibrary = {
     sign: (claims, { alg, kid, signingKey }) =>
       fastify.jwt.sign(claims, { algorithm: alg, key: signingKey, header: { alg, typ: 'at+jwt' }, ...(kid !== undefined && { kid }) }),
     verify: (token, { alg, key }) => fastify.jwt.verify(token, { algorithms: [alg], key })
@@ -35,7 +35,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { keys, published } = await loadOwnKeys(config)
   const { remoteKeys } = fastify
   const accessTokens = new AccessTokens({
-    library,
+    jwt: jwtLibrary,
     keys,
     published,
     ...(remoteKeys && { remoteKey: async (alg, kid) => await remoteKeys.find(alg, kid) }),

@@ -27,7 +27,7 @@ export interface JwtLibrary {
 }
 
 export interface AccessTokenOptions {
-  readonly library: JwtLibrary
+  readonly jwt: JwtLibrary
   /** The first one signs. */
   readonly keys: readonly SigningKey[]
   readonly published: readonly PublicJwk[]
@@ -71,12 +71,12 @@ export class AccessTokens {
 
   /** Throws `not_found` where this server has no key to sign with. */
   async issue (grant: AccessGrant, ttlMs = this.#options.ttlMs): Promise<{ token: string, expiresAt: Date }> {
-    const { library, keys: [key], issuer, audience } = this.#options
+    const { jwt, keys: [key], issuer, audience } = this.#options
     if (!key) throw new ApiError('not_found', { detail: 'This server issues no tokens: it has neither JWT_SECRET nor JWT_KEYS_FILE.' })
     const { tenantId, subject, scopes, account, keyId, visitor } = grant
     const iat = Math.floor(Date.now() / 1000)
     const exp = iat + Math.floor(ttlMs / 1000)
-    const token = library.sign({
+    const token = jwt.sign({
       sub: subject,
       tid: tenantId,
       scope: scopes.join(' '),
@@ -124,7 +124,7 @@ export class AccessTokens {
 
   #verified (token: string, key: VerificationKey): unknown {
     try {
-      return this.#options.library.verify(token, key)
+      return this.#options.jwt.verify(token, key)
     } catch {
       return undefined
     }
