@@ -24,7 +24,7 @@ export interface SignedIn {
   readonly tenant: Pick<Tenant, 'id' | 'name'>
 }
 
-/** What makes access tokens. */
+/** What makes access tokens, and has them refused when their sign-in has ended. */
 export interface AccessTokenIssuer {
   issue (grant: {
     tenantId: string
@@ -32,6 +32,7 @@ export interface AccessTokenIssuer {
     scopes: readonly Scope[]
     account: { email: string, role: Role, familyId: string }
   }): Promise<{ token: string, expiresAt: Date }>
+  forgetFamily (familyId: string): void
 }
 
 interface SignInsOptions {
@@ -97,7 +98,7 @@ export class SignIns {
     // Whoever is refused for the tenant's sake keeps the token, and may come back with it.
     if (isNewest) await this.#membership(family.userId, family.tenantId)
     if (!isNewest || !await this.#store.refreshFamilies.rotate(family, changed)) {
-      await this.#store.refreshFamilies.end(family.id)
+      await this.#end(family.id)
       throw refused()
     }
     return await this.#answer({ ...family, ...changed }, next)
@@ -106,8 +107,13 @@ export class SignIns {
   /** Ends a sign-in, and answers whose it was. A token that is none ends nothing. */
   async end (text: string): Promise<Pick<RefreshFamily, 'tenantId' | 'userId'> | undefined> {
     const found = await this.#find(text)
-    if (found) await this.#store.refreshFamilies.end(found.family.id)
+    if (found) await this.#end(found.family.id)
     return found?.family
+  }
+
+  async #end (familyId: string): Promise<void> {
+    await this.#store.refreshFamilies.end(familyId)
+    this.#accessTokens.forgetFamily(familyId)
   }
 
   async #find (text: string): Promise<{ token: RefreshToken, family: RefreshFamily } | undefined> {
@@ -129,7 +135,7 @@ export class SignIns {
   async #answer (family: RefreshFamily, token: RefreshToken, isStill: (user: User) => boolean = () => true): Promise<SignedIn> {
     const user = await this.#store.users.find(family.userId)
     if (!user || !isStill(user)) {
-      await this.#store.refreshFamilies.end(family.id)
+      await this.#end(family.id)
       throw refused()
     }
     const { role, tenant } = await this.#membership(user.id, family.tenantId)
