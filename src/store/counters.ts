@@ -1,4 +1,5 @@
-import { type Collection, type Db, MongoServerError } from 'mongodb'
+import { type Collection, type Db } from 'mongodb'
+import { insertNew } from './insert-new.ts'
 
 interface CounterDocument {
   _id: string
@@ -9,8 +10,7 @@ interface CounterDocument {
 }
 
 // As numbers, because SecantusDB 0.7 finds no order between `$$NOW` and a stored date.
-const isOver = { $lte: [{ $toLong: { $ifNull: ['$until', new Date(0)] } }, { $toLong: '$$NOW' }] }
-const DUPLICATE = 11000
+const isOver = { $lte: [{ $toLong: '$until' }, { $toLong: '$$NOW' }] }
 
 /** The collection `counters`: how often something was done in its window, by the store's clock. They go by themselves. */
 export class CounterRepository {
@@ -28,20 +28,16 @@ export class CounterRepository {
   /** Counts once more, in a window that begins with its first count. */
   async count (key: string, windowMs: number): Promise<{ count: number, resetMs: number }> {
     for (;;) {
-      try {
-        const counter = await this.#collection.findOneAndUpdate({ _id: key }, [{
-          $set: {
-            count: { $cond: [isOver, 1, { $add: ['$count', 1] }] },
-            until: { $cond: [isOver, { $add: ['$$NOW', windowMs] }, '$until'] },
-            at: '$$NOW'
-          }
-        }], { upsert: true, returnDocument: 'after' })
-        const { count, until, at } = counter!
-        return { count, resetMs: until.getTime() - at.getTime() }
-      } catch (error) {
-        // Two that begin a counter at once may both try to insert it; by now it is there.
-        if (!(error instanceof MongoServerError && error.code === DUPLICATE)) throw error
-      }
+      // No upsert: of several that insert at once, SecantusDB 0.7 tells all but one nothing of what they have counted.
+      const counter = await this.#collection.findOneAndUpdate({ _id: key }, [{
+        $set: {
+          count: { $cond: [isOver, 1, { $add: ['$count', 1] }] },
+          until: { $cond: [isOver, { $add: ['$$NOW', windowMs] }, '$until'] },
+          at: '$$NOW'
+        }
+      }], { returnDocument: 'after' })
+      if (counter) return { count: counter.count, resetMs: counter.until.getTime() - counter.at.getTime() }
+      await insertNew(this.#collection, { _id: key, count: 0, until: new Date(0), at: new Date(0) })
     }
   }
 }
