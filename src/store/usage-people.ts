@@ -31,9 +31,9 @@ export class UsagePeopleRepository {
         const document = await this.#collection.findOneAndUpdate(
           { tenantId, userId }, { $setOnInsert: { _id: newId() } }, { upsert: true, returnDocument: 'after' }
         )
-        return document!._id
+        // SecantusDB 0.7 answers nothing where somebody else has named them at the same moment, MongoDB an error.
+        if (document) return document._id
       } catch (error) {
-        // Somebody else has named them at the same moment.
         if (!(error instanceof MongoServerError) || error.code !== 11000) throw error
       }
     }
