@@ -29,7 +29,23 @@ interface Written { readonly text: string, readonly tenantId?: string }
 /** Writes messages as they are after turns, in sessions of 20 that take turns with the chatbots, and gives the ids of these. */
 async function write (db: Db, count: number, messageAt: (n: number) => Written): Promise<string[]> {
   const configs = Array.from({ length: CONFIGS }, () => new ObjectId())
-  await db.collection('configs').insertMany(configs.map((_id) => ({ _id, tenantId: 'default', deletedAt: null })))
+  await db.collection('configs').insertMany(configs.map((_id) => ({
+    _id,
+    tenantId: 'default',
+    name: 'Big',
+    purpose: 'Help.',
+    domain: [],
+    tone: { style: 'friendly', language: 'en' },
+    channels: [],
+    integrations: [],
+    instructions: '',
+    model: {},
+    historyLimit: 20,
+    version: 1,
+    createdAt: new Date(),
+    updatedAt: new Date(),
+    deletedAt: null
+  })))
   const now = new Date()
   for (let n = 0; n < count;) {
     const sessions: object[] = []
@@ -166,7 +182,7 @@ t.test(`a search among ${MESSAGES} messages is quick, and what is deleted leaves
 
   const gone = configs[0]!
   const deleted = performance.now()
-  await client.ask(`/api/configs/${gone}`, { method: 'DELETE' })
+  t.equal((await client.ask(`/api/configs/${gone}`, { method: 'DELETE' })).status, 204)
   t.same(await search(client, { q: language.nth(20), configId: gone }), [], 'at once')
   while (await db.collection('configs').countDocuments({ _id: new ObjectId(gone) }) > 0) await delay(500)
   t.comment(`${MESSAGES / CONFIGS} messages purged in ${Math.round((performance.now() - deleted) / 1000)} s`)
