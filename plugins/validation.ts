@@ -45,8 +45,9 @@ function compilerFor (externalSchemas: Parameters<Build>[0]): Compile {
   return (route) => {
     let compiled: Validate | undefined
     const { httpPart, schema } = route as { httpPart?: string, schema: FromText }
+    const integers = httpPart === 'body' ? [] : integersIn(schema)
     const validate = (data: unknown) => {
-      const odd = httpPart === 'body' ? undefined : oddNumber(schema, data as Record<string, unknown>)
+      const odd = integers.find((name) => isOdd((data as Record<string, unknown>)[name]))
       if (odd !== undefined) {
         validate.errors = [{ keyword: 'type', instancePath: `/${odd}`, schemaPath: '', params: {}, message: 'must be an integer, in plain digits' }]
         return false
@@ -66,13 +67,10 @@ interface FromText {
   readonly properties?: Readonly<Record<string, { readonly type?: string }>>
 }
 
+const integersIn = ({ properties = {} }: FromText) => Object.keys(properties).filter((name) => properties[name]?.type === 'integer')
+
 /** An integer that is not written in plain digits: the conversion would also take "1.", " 1" and "0x1". */
-function oddNumber ({ properties = {} }: FromText, data: Record<string, unknown>): string | undefined {
-  return Object.keys(properties).find((name) => {
-    const text = data[name]
-    return properties[name]?.type === 'integer' && typeof text === 'string' && !/^-?\d{1,15}$/.test(text)
-  })
-}
+const isOdd = (text: unknown) => typeof text === 'string' && !/^-?\d{1,15}$/.test(text)
 
 const compiledBodies = new WeakMap<object, Validate>()
 

@@ -10,12 +10,11 @@ const SAMPLE_MS = 50
 
 const text = 'Where is my parcel, and when will it be here? It was to arrive on Monday, and nobody has rung since.'
 
-/** Makes a chatbot with one session of half of the messages and many of the other half, and gives its id. */
-export async function fillWithMessages (db: Db, messages: number): Promise<string> {
-  const [configId, now, tenantId] = [new ObjectId(), new Date(), 'default']
-  await db.collection('configs').insertOne({
-    _id: configId,
-    tenantId,
+/** A chatbot as it is stored. */
+export function chatbotDocument (_id: ObjectId, now: Date) {
+  return {
+    _id,
+    tenantId: 'default',
     name: 'Big',
     purpose: 'Help.',
     domain: [],
@@ -29,7 +28,13 @@ export async function fillWithMessages (db: Db, messages: number): Promise<strin
     createdAt: now,
     updatedAt: now,
     deletedAt: null
-  })
+  }
+}
+
+/** Makes a chatbot with one session of half of the messages and many of the other half, and gives its id. */
+export async function fillWithMessages (db: Db, messages: number): Promise<string> {
+  const [configId, now, tenantId] = [new ObjectId(), new Date(), 'default']
+  await db.collection('configs').insertOne(chatbotDocument(configId, now))
   const common = { tenantId, configId, userId: 'somebody', channel: null }
   const sessions = Array.from({ length: messages / 2 / SMALL + 1 }, (_, i) => (
     { _id: new ObjectId(), size: i === 0 ? messages / 2 : SMALL }

@@ -8,7 +8,7 @@ import { newApiKey } from '../../src/auth/api-key.ts'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
 import { type Client, startApp, temporaryFolder } from '../helper.ts'
 import { ServerProcess } from '../server-process.ts'
-import { memoryOf, MESSAGES } from '../volume.ts'
+import { chatbotDocument, memoryOf, MESSAGES } from '../volume.ts'
 
 const DATA = new URL('../../../shared/data/knowledge-qa.json', import.meta.url)
 const REQUIRED_PERCENT = 92
@@ -29,24 +29,8 @@ interface Written { readonly text: string, readonly tenantId?: string }
 /** Writes messages as they are after turns, in sessions of 20 that take turns with the chatbots, and gives the ids of these. */
 async function write (db: Db, count: number, messageAt: (n: number) => Written): Promise<string[]> {
   const configs = Array.from({ length: CONFIGS }, () => new ObjectId())
-  await db.collection('configs').insertMany(configs.map((_id) => ({
-    _id,
-    tenantId: 'default',
-    name: 'Big',
-    purpose: 'Help.',
-    domain: [],
-    tone: { style: 'friendly', language: 'en' },
-    channels: [],
-    integrations: [],
-    instructions: '',
-    model: {},
-    historyLimit: 20,
-    version: 1,
-    createdAt: new Date(),
-    updatedAt: new Date(),
-    deletedAt: null
-  })))
   const now = new Date()
+  await db.collection('configs').insertMany(configs.map((_id) => chatbotDocument(_id, now)))
   for (let n = 0; n < count;) {
     const sessions: object[] = []
     const messages: object[] = []
