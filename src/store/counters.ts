@@ -36,7 +36,8 @@ export class CounterRepository {
           at: '$$NOW'
         }
       }], { returnDocument: 'after' })
-      if (counter) return { count: counter.count, resetMs: counter.until.getTime() - counter.at.getTime() }
+      // A command's clock stands from when it came, so one that waited may be older than the window it counts in.
+      if (counter) return { count: counter.count, resetMs: Math.min(windowMs, counter.until.getTime() - counter.at.getTime()) }
       await insertNew(this.#collection, { _id: key, count: 0, until: new Date(0), at: new Date(0) })
     }
   }
