@@ -34,6 +34,8 @@ import { Summary } from '../schemas/summary.ts'
 import { Tenant, TenantPage, TenantPatch } from '../schemas/tenant.ts'
 import { Usage } from '../schemas/usage.ts'
 import { ImportReport, SessionExport, TransferLines } from '../schemas/transfer.ts'
+import { webhookEvents } from '../schemas/webhook-event.ts'
+import { webhookOperations } from '../schemas/webhook-operations.ts'
 import { type Config } from '../src/config.ts'
 
 const components = [
@@ -50,6 +52,7 @@ const components = [
   Member, MemberPage, MemberPatch, Invitation, InvitationInput, InvitationPage, InvitationAcceptance, Tenant, TenantPage, TenantPatch,
   ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey,
   Usage, Quotas, QuotasInput, TenantQuota,
+  ...webhookEvents,
   TokenRequest, GrantedToken, VisitorTokenInput, VisitorToken, PublishedKeys,
   AuditEntry, AuditPage, Problem, Health, Liveness
 ]
@@ -128,10 +131,12 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'tenants', description: 'The tenants themselves.' },
         { name: 'audit', description: 'Who did what.' },
         { name: 'credentials', description: 'API keys, and tokens that are made with them.' },
+        { name: 'webhooks', description: 'What Parley tells other programs.' },
         { name: 'usage', description: 'What models were used for, and how much of it is allowed.' },
         { name: 'operations', description: 'How the server is.' }
       ],
       security: [{ bearerAuth: [] }, { apiKey: [] }],
+      webhooks: webhookOperations,
       components: {
         securitySchemes: {
           bearerAuth: { type: 'http', scheme: 'bearer', description: 'An API key or a JWT.' },

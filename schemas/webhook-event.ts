@@ -1,0 +1,162 @@
+import { Message } from './message.ts'
+import { Session } from './session.ts'
+import { Id, Timestamp } from './text.ts'
+import { Ref, Type, type Static, type TSchema } from './type.ts'
+
+const OrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
+
+const sessionId = '6650a1f2c3d4e5f601234568'
+const configId = '6650a1f2c3d4e5f601234567'
+const integrationId = '6650a1f2c3d4e5f60123456d'
+const timestamp = '2026-03-02T09:30:00.000Z'
+
+const message = {
+  id: '6650a1f2c3d4e5f60123456a',
+  sessionId,
+  seq: 2,
+  parentId: '6650a1f2c3d4e5f601234569',
+  branchId: sessionId,
+  role: 'bot',
+  content: 'Your order arrives tomorrow.',
+  timestamp: '2026-03-02T09:29:58.400Z',
+  status: 'completed',
+  replyTo: '6650a1f2c3d4e5f601234569'
+}
+const session = {
+  id: sessionId,
+  sessionId,
+  configId,
+  configVersion: null,
+  userId: 'customer-17',
+  channel: 'web',
+  title: null,
+  metadata: {},
+  status: 'active',
+  branchId: sessionId,
+  messageCount: 0,
+  startedAt: timestamp,
+  lastActivity: timestamp
+}
+const route = { sessionId, configId, userId: 'customer-17', channel: 'web' }
+const quota = {
+  quota: 'tokensPerMonth', subject: 'key', subjectId: '6650a1f2c3d4e5f60123456b', limit: 5_000_000, used: 4_012_345, period: 'month', resetAt: '2026-04-01T00:00:00.000Z'
+}
+
+/** One kind of event, as a component: the envelope of Standard Webhooks around its data. */
+function Event<const N extends string, T extends TSchema> (name: string, type: N, description: string, data: T, example: object) {
+  return Type.Object({
+    type: Type.Literal(type, { description: 'What has happened.' }),
+    timestamp: { ...Timestamp, description: 'When it happened, which attempts to deliver it do not change: RFC 3339, UTC, with milliseconds.' },
+    data
+  }, { $id: name, description, examples: [{ type, timestamp, data: example }] })
+}
+
+const reply = Type.Object({
+  message: Ref(Message),
+  sessionId: { ...Id, description: 'The session that it was said in.' },
+  configId: { ...Id, description: 'The configuration that has answered.' },
+  userId: OrNull('The end user of the session; null: it is of no particular user.'),
+  channel: OrNull('Where the conversation takes place; null: it was not said.'),
+  integrationId: Type.Optional({ ...Id, description: 'The integration that the message came in by. Absent: it came in another way.' }),
+  externalUserId: Type.Optional(Type.String({ description: 'The user, as the integration\'s sender names them.' })),
+  externalMessageId: Type.Optional(Type.String({ description: 'The message that is answered, as its sender names it.' }))
+}, { description: 'The reply, and what is needed to send it on.' })
+
+export const MessageCompletedEvent = Event('MessageCompletedEvent', 'message.completed',
+  'A reply is complete.', reply, { message, ...route })
+
+export const MessageFailedEvent = Event('MessageFailedEvent', 'message.failed',
+  'A reply has ended before it was complete. `data.message.status` says how: `failed`, `interrupted` (its server has died) or `stopped` ' +
+  '(somebody has stopped it). Each reply ends with either this or `message.completed`.',
+  reply, {
+    message: { ...message, content: '', status: 'failed', error: { code: 'upstream_timeout', detail: 'The model took too long.' } },
+    ...route,
+    integrationId,
+    externalUserId: '4915112345678',
+    externalMessageId: 'wamid.17'
+  })
+
+const conversation = Type.Object({ session: Ref(Session) }, { description: 'The conversation.' })
+
+export const SessionStartedEvent = Event('SessionStartedEvent', 'session.started',
+  'A session was opened. Imported ones are not told.', conversation, { session })
+
+export const SessionEndedEvent = Event('SessionEndedEvent', 'session.ended',
+  'The status of a session was set to `ended`. One that is deleted is not told.', conversation, { session: { ...session, status: 'ended' } })
+
+export const ConfigChangedEvent = Event('ConfigChangedEvent', 'config.changed',
+  'A configuration was created, has a new version, or was deleted.', Type.Object({
+    configId: { ...Id, description: 'The configuration.' },
+    version: Type.Integer({ minimum: 1, description: 'The version that there is now; of a deleted one, its last.' }),
+    change: Type.String({ description: '`created`, `updated` or `deleted`. Open to growth.' })
+  }, { description: 'Which configuration, and what became of it.' }), { configId, version: 4, change: 'updated' })
+
+const quotaUse = Type.Object({
+  quota: Type.String({ description: 'Which limit, as in `Quotas`: `tokensPerDay`, `tokensPerMonth`, `messagesPerDay` or `messagesPerMonth`. Open to growth.' }),
+  subject: Type.String({ description: 'Whose it is: `tenant`, `user` or `key`. Open to growth.' }),
+  subjectId: OrNull('The API key by its id, or the end user by the pseudonym of `GET /api/usage`; null: the tenant.'),
+  limit: Type.Integer({ minimum: 1, description: 'Tokens or messages that may be used in a period.' }),
+  used: Type.Integer({ minimum: 0, description: 'Tokens or messages that are used of it, without those of replies that are being written.' }),
+  period: Type.String({ description: '`day` or `month`, of UTC. Open to growth.' }),
+  resetAt: { ...Timestamp, description: 'When the period is over: RFC 3339, UTC, with milliseconds.' }
+}, { description: 'Which limit, and how much of it is used.' })
+
+export const QuotaWarningEvent = Event('QuotaWarningEvent', 'quota.warning',
+  'Four fifths of a quota are used. Told once in a period.', quotaUse, quota)
+
+export const QuotaExceededEvent = Event('QuotaExceededEvent', 'quota.exceeded',
+  'Somebody was refused a reply because too little is left of a quota. Told once in a period.', quotaUse, { ...quota, used: 4_999_870 })
+
+export const IntegrationFailedEvent = Event('IntegrationFailedEvent', 'integration.failed',
+  'A message that came in by an integration could not be answered, and is not tried again.', Type.Object({
+    integrationId: { ...Id, description: 'The integration.' },
+    configId: { ...Id, description: 'The configuration that it is tied to.' },
+    channel: OrNull('The channel of the message; null: it was not said.'),
+    externalUserId: OrNull('The user, as the sender names them; null: that could not be read.'),
+    externalMessageId: OrNull('The message, as its sender names it; null: it has no name.'),
+    sessionId: OrNull('The session that it was to be said in; null: there was none yet.'),
+    deliveryId: OrNull('The id under which it was delivered; null: it has none.'),
+    error: Type.Object({
+      code: Type.String({ description: 'A code as in `Problem`. Open to growth.' }),
+      detail: Type.String({ description: 'What went wrong, for people.' })
+    }, { description: 'Why.' })
+  }, { description: 'Which message, and what went wrong.' }), {
+    integrationId,
+    configId,
+    channel: 'whatsapp',
+    externalUserId: '4915112345678',
+    externalMessageId: 'wamid.17',
+    sessionId,
+    deliveryId: 'msg_2KWPBgLlAfxdpx2AI54pPJ85f4W',
+    error: { code: 'quota_exceeded', detail: 'The tenant\'s quota of messages per day is used up.' }
+  })
+
+export const WebhookPingEvent = Event('WebhookPingEvent', 'webhook.ping',
+  'A test, sent because somebody has asked for it; to the one endpoint that it was asked for.', Type.Object({
+    endpointId: { ...Id, description: 'The endpoint that is tested.' }
+  }, { description: 'Which endpoint.' }), { endpointId: '6650a1f2c3d4e5f60123456c' })
+
+/** All kinds, in the order of the document. */
+export const webhookEvents = [
+  MessageCompletedEvent, MessageFailedEvent, SessionStartedEvent, SessionEndedEvent, ConfigChangedEvent, QuotaWarningEvent,
+  QuotaExceededEvent, IntegrationFailedEvent, WebhookPingEvent
+] as const
+
+/** What has happened, by the kind of event. */
+export type WebhookEventBody = Static<typeof webhookEvents[number]>
+export type WebhookEventType = WebhookEventBody['type']
+/** What is told of it. */
+export type WebhookEventData<T extends WebhookEventType> = Extract<WebhookEventBody, { type: T }>['data']
+
+export const webhookEventTypes = webhookEvents.map(({ properties }): WebhookEventType => properties.type.const)
+
+/** The body of every outgoing webhook. */
+export const WebhookEvent = Type.Unsafe<WebhookEventBody>({
+  $id: 'WebhookEvent',
+  description: 'The body of an outgoing webhook; `type` says which it is. Open to growth: answer 2xx to types that you do not know, and pass over them.',
+  oneOf: webhookEvents.map((event) => Ref(event)),
+  discriminator: {
+    propertyName: 'type',
+    mapping: Object.fromEntries(webhookEvents.map(({ $id, properties }) => [properties.type.const, `#/components/schemas/${$id}`]))
+  }
+})
