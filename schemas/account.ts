@@ -144,6 +144,6 @@ export const AccountTenants = Type.Object({
     status: Type.String({ description: '`active` or `suspended`. Open to growth.' }),
     joinedAt: Timestamp
   })),
-  nextCursor: Type.Null({ description: 'There is one page only.' })
+  nextCursor: Type.Union([Type.String(), Type.Null()], { description: 'Always null: there is one page only.' })
 }, { $id: 'AccountTenants', description: 'The tenants that you are a member of, the one joined first first; a hundred at most.' })
 export type AccountTenants = Static<typeof AccountTenants>
