@@ -24,6 +24,7 @@ import { SearchSourceRepository } from './search-sources.ts'
 import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
 import { SpecificationRepository } from './specifications.ts'
+import { StoreClock } from './store-clock.ts'
 import { TenantRepository } from './tenants.ts'
 import { TransferRepository } from './transfers.ts'
 import { TurnRepository } from './turns.ts'
@@ -31,6 +32,8 @@ import { UpkeepRepository } from './upkeep.ts'
 import { UserRepository } from './users.ts'
 import { UsageEventRepository } from './usage-events.ts'
 import { UsagePeopleRepository } from './usage-people.ts'
+import { WebhookDeliveryRepository } from './webhook-deliveries.ts'
+import { WebhookEndpointRepository } from './webhook-endpoints.ts'
 
 /** Everything that is kept, by aggregate. */
 export interface Store {
@@ -62,6 +65,8 @@ export interface Store {
   readonly usagePeople: UsagePeopleRepository
   readonly quotaSettings: QuotaSettingsRepository
   readonly quotaCounters: QuotaCounterRepository
+  readonly webhookEndpoints: WebhookEndpointRepository
+  readonly webhookDeliveries: WebhookDeliveryRepository
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
   /** The time by the store's clock. */
@@ -93,11 +98,14 @@ export async function openStore (db: Db): Promise<Store> {
   const usageEvents = new UsageEventRepository(db)
   const usagePeople = new UsagePeopleRepository(db)
   const quotaSettings = new QuotaSettingsRepository(db)
+  const clock = new StoreClock(db)
+  const webhookEndpoints = new WebhookEndpointRepository(db)
+  const webhookDeliveries = new WebhookDeliveryRepository(db, clock)
   await Promise.all([
     apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
     idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources,
     loginFlows,
-    counters, usageEvents, usagePeople, quotaSettings
+    counters, usageEvents, usagePeople, quotaSettings, webhookEndpoints, webhookDeliveries
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {
@@ -129,6 +137,8 @@ export async function openStore (db: Db): Promise<Store> {
     usagePeople,
     quotaSettings,
     quotaCounters: new QuotaCounterRepository(db),
+    webhookEndpoints,
+    webhookDeliveries,
     async ping () {
       await db.command({ ping: 1 })
     },
