@@ -37,6 +37,22 @@ import { ImportReport, SessionExport, TransferLines } from '../schemas/transfer.
 import { webhookEvents } from '../schemas/webhook-event.ts'
 import { webhookOperations } from '../schemas/webhook-operations.ts'
 import { type Config } from '../src/config.ts'
+import { tellBehaviour } from '../src/contract/behaviour.ts'
+import { type Document, nameOf, type Operation } from '../src/contract/document.ts'
+import { to30 } from '../src/contract/down-conversion.ts'
+import { tellLinks } from '../src/contract/links.ts'
+import { shareResponses } from '../src/contract/shared-responses.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** A POST that does nothing more when it is repeated, with no key to say that it is a repeat. */
+    repeatable?: true
+  }
+  interface FastifyInstance {
+    /** The document for programs that know OpenAPI 3.0 only. */
+    openapi30: () => object
+  }
+}
 
 const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage, ChatbotSettings,
@@ -79,16 +95,6 @@ function withDeclarations (schema: FastifySchema, { scope, audit }: FastifyConte
   } as FastifySchema
 }
 
-interface Operation {
-  parameters?: Array<{ required?: boolean, schema?: { default?: unknown } }>
-  responses: Record<string, { headers?: object, content?: Record<string, { schema?: { $ref?: string } }> }>
-}
-
-interface Document {
-  components: Record<string, unknown>
-  paths: Record<string, Record<string, Operation>>
-}
-
 const headerRefs = (names: string[]) => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 
 /** Adds what the schemas of the routes cannot say: response headers, and that a parameter with a default may be left out. */
@@ -97,7 +103,7 @@ function complete ({ parameters, responses }: Operation, isLimited: boolean): vo
     if (parameter.schema?.default !== undefined) parameter.required = false
   }
   for (const [status, response] of Object.entries(responses)) {
-    const components = Object.values(response.content ?? {}).map(({ schema }) => schema?.$ref?.split('/').at(-1) ?? '')
+    const components = Object.values(response.content ?? {}).map(({ schema }) => nameOf(schema) ?? '')
     response.headers = headerRefs(headersOf(status, components, isLimited))
   }
 }
@@ -112,6 +118,7 @@ const pageCsp = [
 export default fp<{ config: Config, version: string }>(async (fastify, { config, version }) => {
   for (const schema of [...components, MessageInput(config.MAX_MESSAGE_CHARS)]) fastify.addSchema(schema)
 
+  const repeatables = new Set<string>()
   await fastify.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -145,15 +152,30 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
       }
     },
     refResolver: { buildLocalReference: (json, _baseUri, _fragment, i) => typeof json['$id'] === 'string' ? json['$id'] : `schema-${i}` },
-    transform: ({ schema, url, route }) => ({ schema: withDeclarations(schema, route.config ?? {}), url }),
-    transformObject: (document) => {
-      const { openapiObject } = document as { openapiObject: Document }
-      openapiObject.components['headers'] = responseHeaders
-      for (const [url, path] of Object.entries(openapiObject.paths)) {
-        for (const operation of Object.values(path)) complete(operation, url.startsWith('/api/'))
+    transform: ({ schema, url, route }) => {
+      const { repeatable, ...config } = route.config ?? {}
+      if (repeatable) repeatables.add(schema.operationId!)
+      return { schema: withDeclarations(schema, config), url }
+    },
+    transformObject: (told) => {
+      const { openapiObject } = told as Extract<typeof told, { openapiObject: unknown }>
+      const document = openapiObject as unknown as Document
+      document.components['headers'] = responseHeaders
+      for (const [url, path] of Object.entries(document.paths)) {
+        for (const [method, operation] of Object.entries(path)) {
+          complete(operation, url.startsWith('/api/'))
+          tellBehaviour(operation, { method, repeatable: repeatables.has(operation.operationId) })
+        }
       }
+      tellLinks(document)
+      shareResponses(document)
       return openapiObject
     }
+  })
+  let converted: object | undefined
+  fastify.decorate('openapi30', () => {
+    converted ??= to30(fastify.swagger())
+    return converted
   })
   // Before the guard of the other routes: its pages are public.
   await fastify.register(swaggerUi, { routePrefix: '/docs', staticCSP: pageCsp })

@@ -70,7 +70,7 @@ const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.post('/api/auth/csrf-token', {
-    config: { scope: 'public' },
+    config: { scope: 'public', repeatable: true },
     schema: {
       operationId: 'getCsrfToken',
       summary: 'Be told the CSRF token of the cookie',

@@ -138,7 +138,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   })
 
   fastify.post('/api/sessions/:id/messages/:messageId/stop', {
-    config: { scope: writing },
+    config: { scope: writing, repeatable: true },
     schema: {
       operationId: 'stopMessage',
       summary: 'Stop a running reply and keep what there is of it',

@@ -68,7 +68,7 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
     .send(exporter.export(principal, query)))
 
   fastify.post('/api/import', {
-    config: { scope: 'admin', streamsBody: true, audit: { action: 'import.made' } },
+    config: { scope: 'admin', streamsBody: true, repeatable: true, audit: { action: 'import.made' } },
     schema: {
       operationId: 'importAll',
       summary: 'Import what was exported elsewhere',

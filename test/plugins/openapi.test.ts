@@ -7,6 +7,7 @@ import t from 'tap'
 import { startApp } from '../helper.ts'
 
 interface Response {
+  $ref?: string
   description: string
   headers?: Record<string, { $ref: string }>
   content?: Record<string, { schema: { $ref?: string } }>
@@ -35,7 +36,7 @@ interface Document {
   info: { version: string, license: { name: string } }
   tags: Array<{ name: string }>
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, Schema>, headers: Record<string, unknown>, securitySchemes: Record<string, unknown> }
+  components: { schemas: Record<string, Schema>, responses: Record<string, Response>, headers: Record<string, unknown>, securitySchemes: Record<string, unknown> }
 }
 
 const root = new URL('../../', import.meta.url).pathname
@@ -54,8 +55,10 @@ function pathsIn (tree: string): string[] {
 t.test('the document', async (t) => {
   const { app, client } = await startApp(t, { MAX_MESSAGE_CHARS: '1234' })
   const { body: document } = await client.with({}).ask<Document>('/openapi.json')
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })))
+  const written = ([status, response]: [string, Response]) =>
+    [status, response.$ref === undefined ? response : document.components.responses[response.$ref.split('/').at(-1)!]!] as const
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) =>
+    ({ path, method, ...operation, responses: Object.fromEntries(Object.entries(operation.responses).map(written)) })))
 
   t.test('is OpenAPI 3.1 with a semantic version, a license, named components and the two kinds of credentials', async (t) => {
     const { openapi, info, components } = document

@@ -33,11 +33,13 @@ export interface Parameter {
 
 type Content = Readonly<Record<string, { readonly schema: Schema }>>
 
+interface Answer { readonly $ref?: string, readonly content?: Content }
+
 interface Told {
   readonly operationId: string
   readonly parameters?: readonly Parameter[]
   readonly requestBody?: { readonly content: Content }
-  readonly responses: Readonly<Record<string, { readonly content?: Content }>>
+  readonly responses: Readonly<Record<string, Answer>>
   readonly 'x-scopes'?: readonly string[]
 }
 
@@ -55,7 +57,7 @@ export interface Operation {
 
 interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Told>>>>
-  readonly components: { readonly schemas: Readonly<Record<string, Schema>> }
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>>, readonly responses: Readonly<Record<string, Answer>> }
 }
 
 const EVENTS = 'text/event-stream'
@@ -64,10 +66,12 @@ const EVENTS = 'text/event-stream'
 export class Description {
   readonly operations: readonly Operation[]
   readonly #components: Document['components']['schemas']
+  readonly #shared: Document['components']['responses']
 
   constructor (app: FastifyInstance) {
     const { paths, components } = app.swagger() as unknown as Document
     this.#components = components.schemas
+    this.#shared = components.responses
     this.operations = Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, told]) => this.#operation(path, method.toUpperCase(), told)))
   }
@@ -75,6 +79,8 @@ export class Description {
   #operation (path: string, method: string, told: Told): Operation {
     const contents = Object.entries(told.requestBody?.content ?? {})
     const content = contents.find(([type]) => type === 'application/json') ?? contents[0]
+    const responses = Object.fromEntries(Object.entries(told.responses).map(([status, answer]) =>
+      [status, answer.$ref === undefined ? answer : this.#shared[answer.$ref.split('/').at(-1)!]!]))
     return {
       id: told.operationId,
       method,
@@ -82,8 +88,8 @@ export class Description {
       scopes: told['x-scopes'] ?? [],
       parameters: told.parameters ?? [],
       ...(content && { body: { type: content[0], schema: this.resolve(content[1].schema) } }),
-      responses: told.responses,
-      streams: Object.values(told.responses).some(({ content }) => content?.[EVENTS] !== undefined)
+      responses,
+      streams: Object.values(responses).some(({ content }) => content?.[EVENTS] !== undefined)
     }
   }
 

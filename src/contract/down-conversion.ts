@@ -1,0 +1,1 @@
+export const to30 = (document: object) => document
