@@ -7,7 +7,9 @@ const tags = ['operations']
 const config = { scope: 'public', unlimited: true } as const
 const querystring = Type.Object({}, closed)
 const text = (type: string, description: string) => ({ description, content: { [type]: { schema: Type.String() } } })
-const document = { description: 'OpenAPI 3.1.', content: { 'application/json': { schema: Type.Record(Type.String(), Type.Unknown()) } } }
+const document = (description: string) => ({
+  description, content: { 'application/json': { schema: Type.Record(Type.String(), Type.Unknown(), { description: 'An OpenAPI document.' }) } }
+})
 
 /** How the server is, and its description of itself. Public, not limited, without secrets. */
 const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastify, { version }) => {
@@ -69,9 +71,21 @@ const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastif
       summary: 'This document, as JSON',
       tags,
       querystring,
-      response: { 200: document, ...problems(400) }
+      response: { 200: document('OpenAPI 3.1.'), ...problems(400) }
     }
   }, async () => ({ ...fastify.swagger() }))
+
+  fastify.get('/openapi-3.0.json', {
+    config,
+    schema: {
+      operationId: 'getOlderOpenApiJson',
+      summary: 'This document, for programs that know OpenAPI 3.0 only',
+      description: 'Without the webhooks, for which 3.0 has no place; the components of their events are in it.',
+      tags,
+      querystring,
+      response: { 200: document('OpenAPI 3.0.'), ...problems(400) }
+    }
+  }, async () => ({ ...fastify.openapi30() }))
 
   fastify.get('/openapi.yaml', {
     config,

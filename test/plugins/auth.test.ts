@@ -236,7 +236,7 @@ t.test('every operation names its scopes', async (t) => {
     ...Object.fromEntries(['registerAccount', 'logIn', 'refreshSignIn', 'logOut', 'verifyEmail', 'requestPasswordReset',
       'confirmPasswordReset', 'acceptInvitation', 'getCsrfToken', 'beginProviderLogin', 'endProviderLogin'].map((id) => [id, []])),
     ...Object.fromEntries(['grantToken', 'getJwks', 'getHealth', 'getLiveness', 'getReadiness', 'getMetrics', 'getOpenApiJson',
-      'getOpenApiYaml'].map((id) => [id, []]))
+      'getOpenApiYaml', 'getOlderOpenApiJson'].map((id) => [id, []]))
   }
   t.same(Object.fromEntries(operations().map(({ id, scopes }) => [id, scopes])), expected)
 })

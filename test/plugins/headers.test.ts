@@ -111,6 +111,7 @@ t.test('every response has a request id, the caller\'s own where it is harmless'
     ['/health', 200],
     ['/docs/', 200],
     ['/openapi.yaml', 200],
+    ['/openapi-3.0.json', 200],
     [`/api/configs/${id}`, 204, { method: 'DELETE' }]
   ]
   for (const [path, status, request] of requests) {

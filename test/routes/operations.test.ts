@@ -46,7 +46,7 @@ t.test('operations', async (t) => {
   })
 
   t.test('what is not known of a query is refused here, too', async (t) => {
-    for (const path of ['/health', '/health/live', '/health/ready', '/metrics', '/openapi.json', '/openapi.yaml']) {
+    for (const path of ['/health', '/health/live', '/health/ready', '/metrics', '/openapi.json', '/openapi-3.0.json', '/openapi.yaml']) {
       const { status, headers, body } = await anyone.ask(`${path}?verbose=1`)
       t.equal(status, 400, path)
       t.equal(headers.get('content-type'), 'application/problem+json; charset=utf-8')
