@@ -40,12 +40,12 @@ declare module 'fastify' {
 /** The core, wired to its store and its model. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { store } = fastify
-  const chatbots = new Chatbots(store.chatbots, fastify.bus)
+  const chatbots = new Chatbots(store.chatbots, fastify.bus, fastify.webhookRelay)
   const search = new Search(store, fastify.log)
   const watch = new SessionWatch(store.sessions)
   const changes = new ChangeLog(store, search, watch)
   const specifications = new Specifications(store.specifications, fastify.model, fastify.meter)
-  const sessions = new Sessions(store.sessions, store.messages, changes, chatbots)
+  const sessions = new Sessions(store.sessions, store.messages, changes, chatbots, fastify.webhookRelay)
   const summaries = new Summaries({ sessions, store, provider: fastify.model, meter: fastify.meter })
   const upkeep = new Upkeep({
     changes, upkeep: store.upkeep, summaries, provider: fastify.model, meter: fastify.meter, log: fastify.log

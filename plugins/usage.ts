@@ -33,7 +33,7 @@ function defaultsIn (config: Config, whose: 'TENANT' | 'USER' | 'KEY'): Limits {
 
 /** The ledger of what models were used for, and the quotas. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
-  const { store, bus, log, model } = fastify
+  const { store, bus, log, model, webhookRelay } = fastify
   const [tenant, perUser, perKey] = (['TENANT', 'USER', 'KEY'] as const).map((whose) => defaultsIn(config, whose)) as [Limits, Limits, Limits]
   const pseudonyms = new Pseudonyms(store.usagePeople, store.erasures)
   const book = new QuotaBook(store.quotaSettings, bus, { tenant, perUser, perKey }, log)
@@ -41,7 +41,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     book, counters: store.quotaCounters, events: store.usageEvents, pseudonyms, log, ttlMs: config.MISTRAL_TIMEOUT_MS + SLACK_MS
   })
   const ledger = new UsageLedger({
-    messages: store.messages, events: store.usageEvents, counters: store.quotaCounters, pseudonyms, log
+    messages: store.messages, events: store.usageEvents, counters: store.quotaCounters, pseudonyms, log,
+    tell: async (reply) => await webhookRelay.tell(reply)
   })
   await book.refresh()
   fastify.decorate('usageLedger', ledger)
@@ -50,4 +51,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('meter', createMeter(model, quotas, ledger))
   fastify.decorate('usageReports', new UsageReports(store))
   fastify.addHook('onClose', () => book.close())
-}, { name: 'usage', dependencies: ['mongo', 'bus', 'model'] })
+}, { name: 'usage', dependencies: ['mongo', 'bus', 'model', 'webhook-relay'] })

@@ -87,7 +87,7 @@ export const SessionEndedEvent = Event('SessionEndedEvent', 'session.ended',
 export const ConfigChangedEvent = Event('ConfigChangedEvent', 'config.changed',
   'A configuration was created, has a new version, or was deleted.', Type.Object({
     configId: { ...Id, description: 'The configuration.' },
-    version: Type.Integer({ minimum: 1, description: 'The version that there is now; of a deleted one, its last.' }),
+    version: Type.Optional(Type.Integer({ minimum: 1, description: 'The version that there is now. Absent: there is none any more.' })),
     change: Type.String({ description: '`created`, `updated` or `deleted`. Open to growth.' })
   }, { description: 'Which configuration, and what became of it.' }), { configId, version: 4, change: 'updated' })
 

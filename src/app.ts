@@ -37,6 +37,7 @@ import { buildSerializer } from '../plugins/serialization.ts'
 import usage from '../plugins/usage.ts'
 import { buildValidator } from '../plugins/validation.ts'
 import visitorLimits from '../plugins/visitor-limits.ts'
+import webhookRelay from '../plugins/webhook-relay.ts'
 import webhooks from '../plugins/webhooks.ts'
 import auditRoutes from '../routes/audit.ts'
 import accountMail from '../routes/account-mail.ts'
@@ -120,8 +121,9 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(secrets, { config })
   await app.register(bus, { config })
   await app.register(model, { config })
-  await app.register(usage, { config })
   await app.register(webhooks)
+  await app.register(webhookRelay)
+  await app.register(usage, { config })
   await app.register(services, { config })
   await app.register(bodyTime, { arrivalMs: bodyMs })
   await app.register(requestIds)

@@ -25,7 +25,7 @@ t.test('a merge patch changes what it names and nothing else', async (t) => {
 
 t.test('a chatbot is kept in memory for a moment, and never handed to another tenant', async (t) => {
   const id = await client.createConfig({ name: 'First' })
-  const elsewhere = new Chatbots(app.store.chatbots, startBus(t))
+  const elsewhere = new Chatbots(app.store.chatbots, startBus(t), app.webhookRelay)
   t.equal(elsewhere.recent('default', id), undefined)
   t.match(await elsewhere.find('default', id), { name: 'First' })
   await client.ask(`/api/configs/${id}`, { method: 'PATCH', body: { name: 'Second' } })
@@ -43,7 +43,7 @@ t.test('a chatbot is kept in memory for a moment, and never handed to another te
 
 t.test('a change made elsewhere is noticed when the other replica tells of it', async (t) => {
   const id = await client.createConfig({ name: 'First' })
-  const elsewhere = new Chatbots(app.store.chatbots, app.bus)
+  const elsewhere = new Chatbots(app.store.chatbots, app.bus, app.webhookRelay)
   const first = (await elsewhere.find('default', id))!
   const readAt = performance.now()
   await client.ask(`/api/configs/${id}`, { method: 'PATCH', body: { name: 'Second' } })
@@ -62,7 +62,7 @@ t.test('a change made elsewhere is noticed when the other replica tells of it', 
 
 t.test('what is kept grows old from the beginning of its reading', async (t) => {
   const id = await client.createConfig()
-  const elsewhere = new Chatbots(app.store.chatbots, startBus(t))
+  const elsewhere = new Chatbots(app.store.chatbots, startBus(t), app.webhookRelay)
   const chatbot = (await app.store.chatbots.find('default', id))!
   elsewhere.remember(chatbot, performance.now() - 2000)
   t.match(elsewhere.recent('default', id), { id })
@@ -72,7 +72,7 @@ t.test('what is kept grows old from the beginning of its reading', async (t) => 
 
 t.test('a version is kept in memory, but only as long as the chatbot is known to live', async (t) => {
   const id = await client.createConfig({ name: 'First' })
-  const elsewhere = new Chatbots(app.store.chatbots, app.bus)
+  const elsewhere = new Chatbots(app.store.chatbots, app.bus, app.webhookRelay)
   t.match(await elsewhere.find('default', id, 1), { name: 'First', version: 1 })
   await client.ask(`/api/configs/${id}`, { method: 'PATCH', body: { name: 'Second' } })
   t.equal(elsewhere.recent('default', id, 1), undefined)

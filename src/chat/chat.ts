@@ -16,6 +16,7 @@ import { type Quotas } from '../usage/quotas.ts'
 import { Branching } from './branching.ts'
 import { ContextReader } from './context.ts'
 import { type EndedTurn } from './ended-turn.ts'
+import { Endings } from './endings.ts'
 import { type FollowedMessage, untilEnd } from './followed-message.ts'
 import { Followers } from './followers.ts'
 import { LiveMessages } from './live-messages.ts'
@@ -76,13 +77,14 @@ export class Chat {
     const { store: { sessions, messages, ...store }, bus, chatbots, watch, provider, quotas, ledger, onEnd, log, leaseMs, flushMs } = options
     const live = this.#live
     const line = this.#line = new WaitingLine(bus)
-    const turns = new TurnTaking(store.turns, messages, line, watch, leaseMs)
-    const runner = new TurnRunner({ messages, turns, provider, ledger, log, leaseMs, flushMs })
+    const endings = new Endings(messages, ledger)
+    const turns = new TurnTaking(store.turns, messages, endings, line, watch, leaseMs)
+    const runner = new TurnRunner({ messages, endings, turns, provider, ledger, log, leaseMs, flushMs })
     const followers = new Followers(bus, live, messages, flushMs)
     const starter = new TurnStarter({
-      messages, context: new ContextReader(chatbots, messages), turns, runner, live, followers, watch, provider, quotas, onEnd
+      messages, context: new ContextReader(chatbots, messages, endings), turns, runner, live, followers, watch, provider, quotas, onEnd
     })
-    const stopper = new Stopper(bus, live, messages, turns)
+    const stopper = new Stopper(bus, live, messages, endings, turns)
     this.#options = options
     this.transcript = new Transcript({
       sessions: options.sessions,
@@ -94,7 +96,7 @@ export class Chat {
     this.followers = followers
     this.#stopper = stopper
     this.#sender = new Sender({ messages, turns, line, starter, stopper, followers, leaseMs })
-    this.#reaper = new Reaper(messages, turns)
+    this.#reaper = new Reaper(messages, endings, turns)
     this.removal = new SessionRemoval({ purges: store.purges, messages, turns, search: options.search, ledger, stopper, line })
     this.#purger = new Purger({ chatbots: store.chatbots, sessions, purges: store.purges, removal: this.removal })
     tellLiveText(bus, live)

@@ -3,6 +3,7 @@ import { type Chatbots } from '../chatbots/chatbots.ts'
 import { type Chatbot } from '../store/chatbots.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
+import { type Endings } from './endings.ts'
 import { interruption } from './turn-taking.ts'
 
 // A reply whose end is still on its way to the store is waited for this long.
@@ -21,10 +22,12 @@ export interface Context {
 export class ContextReader {
   readonly #chatbots: Chatbots
   readonly #messages: MessageRepository
+  readonly #endings: Endings
 
-  constructor (chatbots: Chatbots, messages: MessageRepository) {
+  constructor (chatbots: Chatbots, messages: MessageRepository, endings: Endings) {
     this.#chatbots = chatbots
     this.#messages = messages
+    this.#endings = endings
   }
 
   /** The chatbot, and what was said before `userMessage` on its line: the last `historyLimit` of it. */
@@ -35,7 +38,7 @@ export class ContextReader {
       const unsettled = history.filter(({ status }) => status === 'streaming')
       if (unsettled.length === 0) return { chatbot, history: history.slice(-(chatbot?.historyLimit ?? MAX_HISTORY)) }
       // Its process is gone. Now it is settled, whatever that process may still try.
-      if (attempt >= SETTLE_ATTEMPTS) await Promise.all(unsettled.map(async ({ id }) => await this.#messages.end(id, interruption)))
+      if (attempt >= SETTLE_ATTEMPTS) await Promise.all(unsettled.map(async ({ id }) => await this.#endings.end(id, interruption)))
       else await delay(SETTLE_MS)
     }
   }

@@ -2,8 +2,8 @@ import { type ApiError } from '../errors.ts'
 import { type Message } from '../store/messages.ts'
 import { type FollowedMessage, Listeners } from './followed-message.ts'
 
-/** Why a running turn is told to end before the model does. `lost`: somebody else has ended it already. */
-export type EndReason = 'stopped' | 'interrupted' | 'lost'
+/** Why a running turn is told to end before the model does: `deleted`, its session is; `lost`, somebody else has ended it already. */
+export type EndReason = 'stopped' | 'deleted' | 'interrupted' | 'lost'
 
 /** What aborts a running turn. */
 export class TurnEnd extends Error {

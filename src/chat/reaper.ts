@@ -1,4 +1,5 @@
 import { type MessageRepository } from '../store/messages.ts'
+import { type Endings } from './endings.ts'
 import { interruption, type TurnTaking } from './turn-taking.ts'
 
 const BATCH = 200
@@ -6,12 +7,14 @@ const BATCH = 200
 /** Ends the turns that crashed processes left behind. Any replica may; the writes are guarded, so that one wins. */
 export class Reaper {
   readonly #messages: MessageRepository
+  readonly #endings: Endings
   readonly #turns: TurnTaking
   /** Streaming messages without a turn, as seen last time. */
   #orphans = new Set<string>()
 
-  constructor (messages: MessageRepository, turns: TurnTaking) {
+  constructor (messages: MessageRepository, endings: Endings, turns: TurnTaking) {
     this.#messages = messages
+    this.#endings = endings
     this.#turns = turns
   }
 
@@ -30,7 +33,7 @@ export class Reaper {
       if (held?.turn.messageId === id) {
         if (held.turn.lapsed) await this.#turns.recover(held)
       } else if (this.#orphans.has(id)) {
-        await this.#messages.end(id, interruption)
+        await this.#endings.end(id, interruption)
       } else {
         // The end of a turn releases it and ends its message at once; between the two this is no orphan. Look again.
         orphans.add(id)

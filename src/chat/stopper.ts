@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Bus } from '../bus/bus.ts'
 import { type MessageRepository } from '../store/messages.ts'
+import { type Endings } from './endings.ts'
 import { untilEnd } from './followed-message.ts'
 import { type LiveMessages } from './live-messages.ts'
 import { type TurnTaking } from './turn-taking.ts'
@@ -18,15 +19,18 @@ export class Stopper {
   readonly #bus: Bus
   readonly #live: LiveMessages
   readonly #messages: MessageRepository
+  readonly #endings: Endings
   readonly #turns: TurnTaking
 
-  constructor (bus: Bus, live: LiveMessages, messages: MessageRepository, turns: TurnTaking) {
+  constructor (bus: Bus, live: LiveMessages, messages: MessageRepository, endings: Endings, turns: TurnTaking) {
     this.#bus = bus
     this.#live = live
     this.#messages = messages
+    this.#endings = endings
     this.#turns = turns
     bus.subscribe(STOP, ({ messageId, sessionId, configId }) => live.abortWhere(
-      (message) => message.id === messageId || message.sessionId === sessionId || message.configId === configId, 'stopped'
+      (message) => message.id === messageId || message.sessionId === sessionId || message.configId === configId,
+      messageId === undefined ? 'deleted' : 'stopped'
     ))
   }
 
@@ -55,6 +59,6 @@ export class Stopper {
       await delay(LOOK_MS)
     }
     // It is gone, or deaf; then it notices with its next write that the message is no longer streaming.
-    if (await this.#messages.end(messageId, { status: 'stopped' })) await this.#turns.release(sessionId, messageId)
+    if (await this.#endings.end(messageId, { status: 'stopped' })) await this.#turns.release(sessionId, messageId)
   }
 }

@@ -6,6 +6,7 @@ import { type Spent } from '../store/usage-events.ts'
 import { type UsageLedger } from '../usage/ledger.ts'
 import { type Grant } from '../usage/quotas.ts'
 import { spentOn } from '../usage/spent.ts'
+import { type Endings } from './endings.ts'
 import { type LiveMessage, TurnEnd } from './live-message.ts'
 import { interruption, type TurnTaking } from './turn-taking.ts'
 
@@ -17,6 +18,7 @@ export interface Log {
 
 export interface TurnRunnerOptions {
   readonly messages: MessageRepository
+  readonly endings: Endings
   readonly turns: TurnTaking
   readonly provider: ChatProvider
   readonly ledger: UsageLedger
@@ -118,20 +120,19 @@ export class TurnRunner {
 
   #failure (live: LiveMessage, error: unknown): Pick<MessageEnd, 'status' | 'error'> {
     // A turn that was lost has been ended elsewhere, or its lease has run out; what is written first counts.
-    if (error instanceof TurnEnd) return error.reason === 'stopped' ? { status: 'stopped' } : interruption
+    if (error instanceof TurnEnd) return error.reason === 'stopped' || error.reason === 'deleted' ? { status: 'stopped' } : interruption
     if (error instanceof ApiError) return { status: 'failed', error: { code: error.code, detail: error.message } }
     this.#options.log.error({ err: error, messageId: live.botMessage.id }, 'a turn failed unexpectedly')
     return { status: 'failed', error: { code: 'internal', detail: 'Something went wrong here.' } }
   }
 
   async #finish (live: LiveMessage, end: MessageEnd, cause: ApiError | undefined, unrecorded: Unrecorded): Promise<void> {
-    const { messages, turns, ledger, log } = this.#options
+    const { messages, endings, turns, ledger, log } = this.#options
     const { id, sessionId, tenantId, configId, userId } = live.botMessage
-    let at: Date | undefined
+    const isDeleted = live.signal.reason instanceof TurnEnd && live.signal.reason.reason === 'deleted'
+    const ending = endings.end(id, end, !isDeleted, unrecorded)
     try {
-      const outbox = unrecorded.attempts.length > 0 ? unrecorded : undefined
-      const [ended] = await Promise.all([messages.end(id, end, outbox), turns.release(sessionId, id)])
-      at = ended?.endedAt
+      const [ended] = await Promise.all([ending, turns.release(sessionId, id)])
       // Ended elsewhere in the meantime: what is stored is the truth. Deleted: only those who listen now will ever see it.
       live.end(ended ?? await messages.find(sessionId, id) ?? { ...live.botMessage, ...end }, cause)
     } catch (error) {
@@ -140,7 +141,8 @@ export class TurnRunner {
       live.fail(new ApiError('store_unavailable', { detail: 'The reply could not be stored.', cause: error }))
     }
     // Also where somebody else has ended it: the model has worked all the same.
-    ledger.add({ id, tenantId, configId, userId, at: at ?? new Date(), purpose: 'reply', ...unrecorded })
+    const isOurs = await ending.catch(() => undefined)
+    if (!isOurs) ledger.add({ id, tenantId, configId, userId, at: new Date(), purpose: 'reply', ...unrecorded })
   }
 }
 

@@ -3,6 +3,7 @@ import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type Session, type SessionScope, type Turn } from '../store/sessions.ts'
 import { type Restored, type TurnRepository, type TurnWish } from '../store/turns.ts'
+import { type Endings } from './endings.ts'
 import { type WaitingLine } from './waiting-line.ts'
 
 /** What a crash left behind, told to whoever reads the message. */
@@ -21,13 +22,15 @@ export type TurnAttempt = { taken: Session } | { busy: Session }
 export class TurnTaking {
   readonly #turns: TurnRepository
   readonly #messages: MessageRepository
+  readonly #endings: Endings
   readonly #line: WaitingLine
   readonly #watch: SessionWatch
   readonly #leaseMs: number
 
-  constructor (turns: TurnRepository, messages: MessageRepository, line: WaitingLine, watch: SessionWatch, leaseMs: number) {
+  constructor (turns: TurnRepository, messages: MessageRepository, endings: Endings, line: WaitingLine, watch: SessionWatch, leaseMs: number) {
     this.#turns = turns
     this.#messages = messages
+    this.#endings = endings
     this.#line = line
     this.#watch = watch
     this.#leaseMs = leaseMs
@@ -95,7 +98,7 @@ export class TurnTaking {
   /** Cleans up after a holder whose lease has run out. */
   async recover (session: Session & { turn: Turn }): Promise<void> {
     // First the message: as long as the turn is not free, nothing that is said later can come before its end.
-    await this.#messages.end(session.turn.messageId, interruption)
+    await this.#endings.end(session.turn.messageId, interruption, session.status !== 'deleted')
     await this.giveBack(session)
   }
 

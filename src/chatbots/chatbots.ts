@@ -4,13 +4,16 @@ import {
 } from '../../schemas/chatbot-config.ts'
 import { type ChatbotSettingsInput } from '../../schemas/chatbot-settings.ts'
 import { type RollbackInput } from '../../schemas/config-version.ts'
+import { type WebhookEventData } from '../../schemas/webhook-event.ts'
 import { type Bus } from '../bus/bus.ts'
 import { ApiError } from '../errors.ts'
 import { settingsIn } from '../store/chatbot-settings.ts'
 import { type ChatbotVersion } from '../store/chatbot-versions.ts'
 import { type Chatbot, type ChatbotChange, type ChatbotRepository, currentVersion } from '../store/chatbots.ts'
 import { newId } from '../store/ids.ts'
+import { type OutboxEntry } from '../store/outbox.ts'
 import { type PageOf, type PageRequest } from '../store/page.ts'
+import { type Relay } from '../webhooks/relay.ts'
 import { allowsChange, namesVersion } from './entity-tags.ts'
 import { mergePatch } from './merge-patch.ts'
 import { RecentChatbots } from './recent-chatbots.ts'
@@ -34,11 +37,13 @@ function present ({ tenantId: _, createdAt, updatedAt, ...rest }: Chatbot): Chat
 export class Chatbots {
   readonly #repository: ChatbotRepository
   readonly #recent: RecentChatbots
+  readonly #relay: Relay
   // They never change. Whether the chatbot lives is asked apart from them.
   readonly #versions = new LRUCache<string, ChatbotVersion>({ max: MAX_CACHED_VERSIONS })
 
-  constructor (repository: ChatbotRepository, bus: Bus) {
+  constructor (repository: ChatbotRepository, bus: Bus, relay: Relay) {
     this.#repository = repository
+    this.#relay = relay
     this.#recent = new RecentChatbots(bus)
   }
 
@@ -53,7 +58,10 @@ export class Chatbots {
 
   /** Adds a chatbot with the versions before its current one. One with its id that is there already is returned instead. */
   async insert (chatbot: Chatbot, earlier: readonly ChatbotVersion[] = []): Promise<ChatbotConfig> {
-    const inserted = await this.#repository.insert(chatbot, earlier)
+    const { id, tenantId, version } = chatbot
+    const entry = this.#entry(tenantId, { configId: id, version, change: 'created' })
+    const inserted = await this.#repository.insert(chatbot, earlier, entry)
+    if (inserted) this.#tell(inserted, entry)
     return present(inserted ? this.remember(inserted) : await this.require(chatbot.tenantId, chatbot.id))
   }
 
@@ -90,8 +98,10 @@ export class Chatbots {
 
   /** Hides a chatbot, and with it its sessions, from every reader. */
   async delete (tenantId: string, id: string): Promise<void> {
-    if (!await this.#repository.markDeleted(tenantId, id, new Date())) throw missing(id)
+    const entry = this.#entry(tenantId, { configId: id, change: 'deleted' })
+    if (!await this.#repository.markDeleted(tenantId, id, new Date(), entry)) throw missing(id)
     this.#recent.tellDeleted(id)
+    this.#tell({ id, tenantId }, entry)
   }
 
   /**
@@ -165,11 +175,21 @@ export class Chatbots {
       if (ifMatch !== undefined && !allowsChange(ifMatch, current)) {
         throw new ApiError('version_mismatch', { detail: 'The configuration has another version than If-Match says.' })
       }
-      const changed = await this.#repository.change(current, await changeOf(current), new Date())
+      const entry = this.#entry(tenantId, { configId: id, version: current.version + 1, change: 'updated' })
+      const changed = await this.#repository.change(current, await changeOf(current), new Date(), entry)
       if (!changed) continue
       this.#recent.tellChanged(changed)
+      this.#tell(changed, entry)
       return present(this.remember(changed))
     }
     throw new ApiError('conflict', { detail: 'The configuration is being changed by too many at once.' })
+  }
+
+  #entry (tenantId: string, data: WebhookEventData<'config.changed'>): OutboxEntry | undefined {
+    return this.#relay.entry(tenantId, 'config.changed', () => data)
+  }
+
+  #tell ({ id, tenantId }: Pick<Chatbot, 'id' | 'tenantId'>, entry: OutboxEntry | undefined): void {
+    this.#relay.push(this.#repository.outbox, id, tenantId, entry)
   }
 }

@@ -4,11 +4,13 @@ import { type Chatbots } from '../chatbots/chatbots.ts'
 import { ApiError } from '../errors.ts'
 import { type Chatbot } from '../store/chatbots.ts'
 import { newId, parseId } from '../store/ids.ts'
+import { type OutboxEntry } from '../store/outbox.ts'
 import { type PageOf } from '../store/page.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
-import { type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
+import { type RecordedChange, type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
 import { sessionScope } from './access.ts'
 import { type SessionUpdate } from '../store/changes.ts'
+import { type Relay } from '../webhooks/relay.ts'
 import { type ChangeLog } from './change-log.ts'
 import { lineOf } from './lines.ts'
 
@@ -57,12 +59,14 @@ export class Sessions {
   readonly #messages: MessageRepository
   readonly #changes: ChangeLog
   readonly #chatbots: Chatbots
+  readonly #relay: Relay
 
-  constructor (repository: SessionRepository, messages: MessageRepository, changes: ChangeLog, chatbots: Chatbots) {
+  constructor (repository: SessionRepository, messages: MessageRepository, changes: ChangeLog, chatbots: Chatbots, relay: Relay) {
     this.#repository = repository
     this.#messages = messages
     this.#changes = changes
     this.#chatbots = chatbots
+    this.#relay = relay
   }
 
   /** `id`: where an earlier attempt with it has succeeded, its session is returned. */
@@ -80,6 +84,7 @@ export class Sessions {
         members: { errors: [{ path: '/channel', message: `must be one of ${chatbot.channels.join(', ')}` }] }
       })
     }
+    let entry: OutboxEntry | undefined
     const inserted = await this.#repository.insert(id, {
       tenantId,
       configId: chatbot.id,
@@ -88,12 +93,16 @@ export class Sessions {
       channel,
       title: input.title ?? null,
       metadata: input.metadata ?? {}
-    }, new Date())
+    }, new Date(), (session) => {
+      entry = this.#entry('session.started', session)
+      return entry
+    })
     // Deleted meanwhile, the chatbot may have been purged before there was this session to purge with it.
     if (!(await this.#chatbots.living(tenantId, [chatbot.id])).has(chatbot.id)) {
       await this.#repository.markDeleted({ tenantId }, id)
       throw new ApiError('not_found', { detail: `There is no configuration ${chatbot.id}.` })
     }
+    if (inserted) this.#relay.push(this.#repository.outbox, id, tenantId, entry)
     return presentSession(inserted ?? await this.require(scope, id))
   }
 
@@ -133,9 +142,29 @@ export class Sessions {
     const set = { ...data, ...(title !== undefined && { titleFrom: [] }) }
     if (branchId !== undefined) return presentSession(await this.#switch(scope, session, branchId, data, set))
     if (Object.keys(data).length === 0) return presentSession(session)
-    const changed = await this.#changes.make(scope, id, { type: 'session.updated', data, set })
+    const change = { type: 'session.updated' as const, data, set }
+    // Where somebody else has ended it meanwhile, that is told already.
+    const changed = await this.#make(scope, session, change) ?? await this.#changes.make(scope, id, change)
     if (!changed) throw missing(id)
     return presentSession(changed)
+  }
+
+  /** Makes a change of a session as it was read, and tells outside where it ends. */
+  async #make (
+    scope: SessionScope, session: Session, change: RecordedChange & { readonly data: SessionUpdate }
+  ): Promise<Session | undefined> {
+    const { id, tenantId } = session
+    const isEnd = change.data.status === 'ended' && session.status === 'active'
+    const entry = isEnd ? this.#entry('session.ended', { ...session, ...change.data }) : undefined
+    const changed = await this.#changes.make(scope, id, entry ? { ...change, guard: { ...change.guard, status: 'active' }, entry } : change)
+    if (changed) this.#relay.push(this.#repository.outbox, id, tenantId, entry)
+    return changed
+  }
+
+  /** What is told outside of what has become of a session. */
+  #entry (type: 'session.started' | 'session.ended', session: Session): OutboxEntry | undefined {
+    const { id, tenantId, userId } = session
+    return this.#relay.entry(tenantId, type, () => ({ session: presentSession(session) }), { sessionId: id, userId })
   }
 
   /** Goes on with another branch, from its last message. */
@@ -144,7 +173,7 @@ export class Sessions {
       const line = lineOf(current, wanted)
       const [tip] = await this.#messages.history(line, { limit: 1 })
       const { branchId } = line
-      const changed = await this.#changes.make(scope, session.id, {
+      const changed = await this.#make(scope, current, {
         type: 'session.updated',
         data: { ...data, branchId },
         set: { ...set, branchId: branchId === null ? null : parseId(branchId)!, tipId: tip ? parseId(tip.id)! : null },

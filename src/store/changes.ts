@@ -110,7 +110,7 @@ export function archival (
 }
 
 /** The update of a session that writes a change into its log and sets what it changes, all in one. */
-export function logged (change: Change, set: Document): Document[] {
+export function logged (change: Change, set: Document, more: Document = {}): Document[] {
   const entry = {
     rev: '$rev',
     during: { $ifNull: ['$turn.seq', null] },
@@ -125,7 +125,8 @@ export function logged (change: Change, set: Document): Document[] {
       $set: {
         log: { $concatArrays: [{ $ifNull: ['$log', []] }, [entry]] },
         unsettledSince: { $ifNull: ['$unsettledSince', '$$NOW'] },
-        ...literally(set)
+        ...literally(set),
+        ...more
       }
     }
   ]

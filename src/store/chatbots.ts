@@ -3,6 +3,7 @@ import { type ChatbotSettings, settingsIn, type StoredSettings } from './chatbot
 import { type ChatbotVersion, ChatbotVersionRepository } from './chatbot-versions.ts'
 import { insertNew } from './insert-new.ts'
 import { parseId } from './ids.ts'
+import { addEntry, type OutboxEntry, OutboxRepository, outboxIndex, withEntry, type WithOutbox } from './outbox.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 
 export interface Chatbot extends ChatbotSettings {
@@ -24,7 +25,7 @@ export interface ChatbotChange {
 }
 
 /** A chatbot as it is stored. */
-export interface ChatbotDocument extends StoredSettings {
+export interface ChatbotDocument extends StoredSettings, WithOutbox {
   _id: ObjectId
   tenantId: string
   version: number
@@ -63,10 +64,12 @@ export function currentVersion (chatbot: Chatbot): ChatbotVersion {
  */
 export class ChatbotRepository {
   readonly versions: ChatbotVersionRepository
+  readonly outbox: OutboxRepository
   readonly #collection: Collection<ChatbotDocument>
 
   constructor (db: Db) {
     this.versions = new ChatbotVersionRepository(db)
+    this.outbox = new OutboxRepository(db.collection('configs'))
     this.#collection = db.collection('configs')
   }
 
@@ -75,18 +78,23 @@ export class ChatbotRepository {
       this.versions.createIndexes(),
       this.#collection.createIndexes([
         { key: { tenantId: 1, createdAt: -1, _id: -1 } },
-        { key: { deletedAt: 1 }, partialFilterExpression: { deletedAt: { $type: 'date' } } }
+        { key: { deletedAt: 1 }, partialFilterExpression: { deletedAt: { $type: 'date' } } },
+        outboxIndex
       ])
     ])
   }
 
-  /** Makes a chatbot with the versions before its current one. Undefined: there is one with its id already. */
-  async insert (chatbot: Chatbot, earlier: readonly ChatbotVersion[] = []): Promise<Chatbot | undefined> {
+  /** Makes a chatbot with the versions before its current one. Undefined: there is one with its id already. `entry`: what is told of it. */
+  async insert (chatbot: Chatbot, earlier: readonly ChatbotVersion[] = [], entry?: OutboxEntry): Promise<Chatbot | undefined> {
     const { id, specificationId, ...rest } = chatbot
     // Before the chatbot: whoever sees it sees all of them.
     if (earlier.length > 0) await this.versions.keep(chatbot, earlier)
     const document: ChatbotDocument = {
-      _id: parseId(id)!, ...rest, specificationId: specificationId === null ? null : parseId(specificationId)!, deletedAt: null
+      _id: parseId(id)!,
+      ...rest,
+      specificationId: specificationId === null ? null : parseId(specificationId)!,
+      deletedAt: null,
+      ...withEntry(entry)
     }
     return await insertNew(this.#collection, document) ? chatbot : undefined
   }
@@ -122,13 +130,14 @@ export class ChatbotRepository {
   }
 
   /** Makes the next version of a chatbot. Undefined: `current` is not its current version any more, or it is deleted. */
-  async change (current: Chatbot, { settings, note }: ChatbotChange, now: Date): Promise<Chatbot | undefined> {
+  async change (current: Chatbot, { settings, note }: ChatbotChange, now: Date, entry?: OutboxEntry): Promise<Chatbot | undefined> {
     const { id, tenantId, version } = current
+    const { set, push } = addEntry(entry)
     // First, so that every version before the current one is kept at any time. After a crash the next change does it again.
     await this.versions.keep(current, [currentVersion(current)])
     const document = await this.#collection.findOneAndUpdate(
       { _id: parseId(id)!, tenantId, version, deletedAt: null },
-      { $set: { ...settings, note, version: version + 1, updatedAt: now } satisfies Partial<WithoutId<ChatbotDocument>> },
+      { $set: { ...settings, note, version: version + 1, updatedAt: now, ...set } satisfies Partial<WithoutId<ChatbotDocument>>, ...push },
       { returnDocument: 'after' }
     )
     if (document) return toChatbot(document)
@@ -138,10 +147,13 @@ export class ChatbotRepository {
   }
 
   /** Hides a chatbot from every reader. False: there is none. */
-  async markDeleted (tenantId: string, id: string, now: Date): Promise<boolean> {
+  async markDeleted (tenantId: string, id: string, now: Date, entry?: OutboxEntry): Promise<boolean> {
     const _id = parseId(id)
     if (!_id) return false
-    const { matchedCount } = await this.#collection.updateOne({ _id, tenantId, deletedAt: null }, { $set: { deletedAt: now } })
+    const { set, push } = addEntry(entry)
+    const { matchedCount } = await this.#collection.updateOne(
+      { _id, tenantId, deletedAt: null }, { $set: { deletedAt: now, ...set }, ...push }
+    )
     return matchedCount === 1
   }
 
@@ -155,9 +167,9 @@ export class ChatbotRepository {
     return found.map(({ _id }) => _id.toHexString())
   }
 
-  /** Removes a chatbot that is marked as deleted, its versions first. */
+  /** Removes a chatbot that is marked as deleted, its versions first; not yet, where that is still to be told. */
   async purge (id: string): Promise<void> {
     await this.versions.purge(id)
-    await this.#collection.deleteOne({ _id: parseId(id)!, deletedAt: { $type: 'date' } })
+    await this.#collection.deleteOne({ _id: parseId(id)!, deletedAt: { $type: 'date' }, outboxSince: null })
   }
 }

@@ -60,7 +60,7 @@ export type MessageEnd = Pick<
   readonly status: Exclude<MessageStatus, 'streaming' | 'deleted'>
 }
 
-/** What a reply took, kept with it until it is in the ledger. */
+/** What a reply took, kept with it until that is in the ledger and its event on its way. */
 export interface Unrecorded {
   readonly keyId: string | null
   /** Whose quotas it was reserved from. */
@@ -68,10 +68,8 @@ export interface Unrecorded {
   readonly attempts: readonly Spent[]
 }
 
-/** A reply that is not in the ledger yet. */
-export type UnrecordedMessage = Pick<Message, 'id' | 'tenantId' | 'configId' | 'userId' | 'timestamp' | 'endedAt'> & {
-  readonly unrecorded: Unrecorded
-}
+/** A reply of which not everything is done that follows from its end. */
+export type UnrecordedMessage = Message & { readonly unrecorded: Unrecorded }
 
 /** Which ratings are meant: `from` included, `to` not. */
 export interface RatedFilter extends SessionScope {
@@ -289,7 +287,7 @@ export class MessageRepository {
     return matchedCount === 1
   }
 
-  /** Ends a streaming message. Undefined: it was ended or deleted by someone else. */
+  /** Ends a streaming message. Undefined: it was ended or deleted by someone else. `unrecorded`: what is still to be done then. */
   async end (
     id: string, end: Partial<MessageEnd> & Pick<MessageEnd, 'status'>, unrecorded?: Unrecorded
   ): Promise<Message | undefined> {
@@ -325,7 +323,7 @@ export class MessageRepository {
     return documents.map(toUnrecorded)
   }
 
-  /** Notes that replies are in the ledger. */
+  /** Notes that all is done that follows from the ends of replies. */
   async settleRecorded (ids: readonly string[]): Promise<void> {
     await this.#collection.updateMany({ _id: { $in: ids.map((id) => parseId(id)!) } }, { $unset: { unrecorded: '' } })
   }

@@ -4,6 +4,7 @@ import { type Branch, type BranchDocument, toBranch } from './branches.ts'
 import { type Change, logged, type LogEntry, type LogEntryDocument, toLogEntry } from './changes.ts'
 import { parseId } from './ids.ts'
 import { insertNew } from './insert-new.ts'
+import { addingEntry, type OutboxEntry, OutboxRepository, outboxIndex, withEntry, type WithOutbox } from './outbox.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 import { type Summary } from './upkeep.ts'
 
@@ -64,7 +65,12 @@ export interface Session {
 export type NewSession = Pick<Session, 'tenantId' | 'configId' | 'configVersion' | 'userId' | 'channel' | 'title' | 'metadata'>
 
 /** A change of a session: what is written into its log, what of the session it sets, and what must be so for it. */
-export type RecordedChange = Change & { readonly set?: Document, readonly guard?: Filter<SessionDocument> }
+export type RecordedChange = Change & {
+  readonly set?: Document
+  readonly guard?: Filter<SessionDocument>
+  /** What is told of it. */
+  readonly entry?: OutboxEntry
+}
 
 /** Whose sessions are meant: a tenant's, or, where `userId` is given, one user's in it. */
 export interface SessionScope {
@@ -83,7 +89,7 @@ type Stored = Omit<
   'log' | 'turn' | 'tickets'
 >
 
-export interface SessionDocument extends Stored {
+export interface SessionDocument extends Stored, WithOutbox {
   _id: ObjectId
   configId: ObjectId
   configVersion?: number | null
@@ -115,7 +121,8 @@ export interface SessionDocument extends Stored {
 export function toSession (document: SessionDocument): Session {
   const {
     _id, configId, configVersion = null, title, titleFrom = [], summary, removals = 0, clearedSeq = 0, rev = 0, branchId, branches = [], tipId, log = [], turn, tickets = [],
-    unsettledSince: _s, clearing: _c, erasing: _e, unindexed: _u, indexedSeq: _i, ...rest
+    unsettledSince: _s, clearing: _c, erasing: _e, unindexed: _u, indexedSeq: _i,
+    outbox: _o, outboxSince: _os, ...rest
   } = document
   return {
     id: _id.toHexString(),
@@ -141,14 +148,19 @@ export function toSession (document: SessionDocument): Session {
 /** The status of a session that readers see. */
 export const present = { $in: ['active', 'ended'] as SessionStatus[] }
 
-/** What hides a session from every reader. Without its date, no list walks over it for as long as it is still there. */
-export const hidden: Document = { status: 'deleted', lastActivity: null }
+/**
+ * What hides a session from every reader. Without its date, no list walks over it for as long as it is still there. What
+ * was still to be told of it is not told any more.
+ */
+export const hidden: Document = { status: 'deleted', lastActivity: null, outboxSince: null }
 
 /** The collection `sessions`. A session that is deleted is marked first and purged later. */
 export class SessionRepository {
+  readonly outbox: OutboxRepository
   readonly #collection: Collection<SessionDocument>
 
   constructor (db: Db) {
+    this.outbox = new OutboxRepository(db.collection('sessions'))
     this.#collection = db.collection('sessions')
   }
 
@@ -159,12 +171,15 @@ export class SessionRepository {
       { key: { tenantId: 1, userId: 1, lastActivity: -1, _id: -1 } },
       { key: { status: 1, erasing: 1 }, partialFilterExpression: { status: 'deleted' } },
       { key: { unsettledSince: 1 }, partialFilterExpression: { unsettledSince: { $type: 'date' } } },
-      { key: { clearing: 1 }, partialFilterExpression: { clearing: true } }
+      { key: { clearing: 1 }, partialFilterExpression: { clearing: true } },
+      outboxIndex
     ])
   }
 
-  /** Undefined: there is one with this id already. */
-  async insert (id: string, session: NewSession, now: Date): Promise<Session | undefined> {
+  /** Undefined: there is one with this id already. `entryOf`: what is told of it. */
+  async insert (
+    id: string, session: NewSession, now: Date, entryOf?: (session: Session) => OutboxEntry | undefined
+  ): Promise<Session | undefined> {
     const document: SessionDocument = {
       _id: parseId(id)!,
       ...session,
@@ -176,7 +191,8 @@ export class SessionRepository {
       rev: 0,
       turn: null
     }
-    return await insertNew(this.#collection, document) ? toSession(document) : undefined
+    const inserted = toSession(document)
+    return await insertNew(this.#collection, { ...document, ...withEntry(entryOf?.(inserted)) }) ? inserted : undefined
   }
 
   async find (scope: SessionScope, id: string): Promise<Session | undefined> {
@@ -227,11 +243,11 @@ export class SessionRepository {
    * session, or `guard` says no.
    */
   async record (
-    scope: SessionScope, id: string, { set = {}, guard = {}, ...change }: RecordedChange
+    scope: SessionScope, id: string, { set = {}, guard = {}, entry, ...change }: RecordedChange
   ): Promise<Session | undefined> {
     const _id = parseId(id)
     const document = _id && await this.#collection.findOneAndUpdate(
-      { _id, ...scope, status: present, ...guard }, logged(change, set), { returnDocument: 'after' }
+      { _id, ...scope, status: present, ...guard }, logged(change, set, entry && addingEntry(entry)), { returnDocument: 'after' }
     )
     return document ? toSession(document) : undefined
   }

@@ -59,7 +59,7 @@ export class WebhookEndpointRepository {
   }
 
   async createIndexes (): Promise<void> {
-    await this.#collection.createIndexes([{ key: { tenantId: 1, createdAt: -1, _id: -1 } }])
+    await this.#collection.createIndexes([{ key: { tenantId: 1, createdAt: -1, _id: -1 } }, { key: { updatedAt: 1 } }])
   }
 
   /** `seal` makes what is stored of the secret, for the place where it is stored. */
@@ -99,6 +99,11 @@ export class WebhookEndpointRepository {
   async page (tenantId: string, request: PageRequest): Promise<PageOf<WebhookEndpoint>> {
     const { data, nextCursor } = await findPage(this.#collection, { tenantId }, 'createdAt', request)
     return { data: data.map(toEndpoint), nextCursor }
+  }
+
+  /** Those that were made or changed from some moment on, of all tenants. */
+  async changedSince (moment: Date): Promise<WebhookEndpoint[]> {
+    return (await this.#collection.find({ updatedAt: { $gte: moment } }).toArray()).map(toEndpoint)
   }
 
   /** Those that are to be told of events of a type. */

@@ -1,5 +1,5 @@
 import { type Log } from '../chat/turn-runner.ts'
-import { type MessageRepository, type UnrecordedMessage } from '../store/messages.ts'
+import { type Message, type MessageRepository, type Unrecorded } from '../store/messages.ts'
 import { type QuotaCounterRepository } from '../store/quota-counters.ts'
 import { type Purpose, type Spent, type UsageEvent, type UsageEventRepository } from '../store/usage-events.ts'
 import { type Payer, type Pseudonyms } from './payers.ts'
@@ -9,7 +9,7 @@ import { tokensOf } from './spent.ts'
 // What is recorded behind the turns waits so long for more, so that many turns share the commands.
 const GATHER_MS = 1000
 const BATCH = 200
-const SWEEP_MS = 30_000
+const SWEEP_MS = 10_000
 // Who wrote a reply records it well before.
 const ORPHANED_MS = 10_000
 // Beyond, the oldest are left to the sweep, which reads them from the store.
@@ -25,6 +25,8 @@ export interface Spending extends Payer {
   /** Who has a reservation for it. */
   readonly subjects: readonly string[]
   readonly attempts: readonly Spent[]
+  /** Of a reply: until its event is on its way, not all is done that follows from its end. Absent: somebody else sees to that. */
+  readonly told?: Promise<void>
 }
 
 interface Dependencies {
@@ -32,11 +34,18 @@ interface Dependencies {
   readonly events: UsageEventRepository
   readonly counters: QuotaCounterRepository
   readonly pseudonyms: Pseudonyms
+  /** Sends the event of a reply on its way. */
+  readonly tell: (reply: Message) => Promise<void>
   readonly log: Log
 }
 
-function spendingOf ({ id, tenantId, configId, userId, timestamp, endedAt = timestamp, unrecorded }: UnrecordedMessage): Spending {
-  return { id, tenantId, configId, userId, at: endedAt, purpose: 'reply', ...unrecorded }
+const nothing = Promise.resolve()
+
+function spendingOf (message: Message, unrecorded: Unrecorded, told: Promise<void>): Spending {
+  const { id, tenantId, configId, userId, timestamp, endedAt = timestamp } = message
+  // Whoever records it looks at what became of it; that may be later.
+  told.catch(() => {})
+  return { id, tenantId, configId, userId, at: endedAt, purpose: 'reply', ...unrecorded, told }
 }
 
 /**
@@ -59,12 +68,17 @@ export class UsageLedger {
 
   /** Has a spending recorded soon; at once where somebody waits for what is left of a reservation. */
   add (spending: Spending): void {
-    if (spending.attempts.length === 0 && spending.subjects.length === 0) return
+    if (spending.attempts.length === 0 && spending.subjects.length === 0 && !spending.told) return
     this.#waiting.push(spending)
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift()
     const isUrgent = spending.subjects.length > 0 || this.#waiting.length >= BATCH
     if (isUrgent) this.#inBackground(this.flush())
     else if (!this.#closed) this.#timer ??= setTimeout(() => { this.#inBackground(this.flush()) }, GATHER_MS)
+  }
+
+  /** Does what follows from the end of a reply: sends its event on its way at once, where it is told, and records soon what it took. */
+  end (reply: Message, unrecorded: Unrecorded, isTold: boolean): void {
+    this.add(spendingOf(reply, unrecorded, isTold ? this.#deps.tell(reply) : nothing))
   }
 
   /** Records all that waits. */
@@ -89,16 +103,17 @@ export class UsageLedger {
 
   /** Records replies that ended before some moment and were left behind by processes that have died. */
   async sweep (before = new Date(Date.now() - ORPHANED_MS)): Promise<void> {
-    let found: UnrecordedMessage[]
+    let done: number
     do {
-      found = await this.#deps.messages.unrecorded(before, BATCH)
-      await this.#record(found.map(spendingOf))
-    } while (found.length === BATCH && !this.#closed)
+      const found = await this.#deps.messages.unrecorded(before, BATCH)
+      done = await this.#record(found.map((message) => spendingOf(message, message.unrecorded, this.#deps.tell(message))))
+    } while (done === BATCH && !this.#closed)
   }
 
-  /** Records those of some messages that are not recorded yet: they are about to be removed. */
+  /** Records those of some messages that are not recorded yet: they are about to be removed, and their events with them. */
   async rescue (ids: readonly string[]): Promise<void> {
-    await this.#record((await this.#deps.messages.unrecordedOf(ids)).map(spendingOf))
+    const found = await this.#deps.messages.unrecordedOf(ids)
+    await this.#record(found.map((message) => spendingOf(message, message.unrecorded, nothing)))
   }
 
   /** Records what waits and no more than that. */
@@ -108,8 +123,9 @@ export class UsageLedger {
     await this.flush().catch((error: unknown) => this.#failed(error))
   }
 
-  async #record (spendings: readonly Spending[]): Promise<void> {
-    if (spendings.length === 0) return
+  /** Answers of how many replies all is done. */
+  async #record (spendings: readonly Spending[]): Promise<number> {
+    if (spendings.length === 0) return 0
     const { events, counters, messages, pseudonyms } = this.#deps
     const users = await Promise.all(spendings.map(async (spending) => await pseudonyms.of(spending)))
     await events.add(spendings.flatMap((spending, i) => eventsOf(spending, users[i]!)))
@@ -122,8 +138,10 @@ export class UsageLedger {
       return isSettled ? all.filter((subject) => !subjects.includes(subject)) : all
     })
     await counters.distrust([...new Set(unsettled)])
-    const replies = spendings.filter(({ purpose, attempts }) => purpose === 'reply' && attempts.length > 0)
-    if (replies.length > 0) await messages.settleRecorded(replies.map(({ id }) => id))
+    const told = await Promise.allSettled(spendings.map(async ({ told }) => await told))
+    const done = spendings.filter((spending, i) => spending.told && told[i]!.status === 'fulfilled')
+    if (done.length > 0) await messages.settleRecorded(done.map(({ id }) => id))
+    return done.length
   }
 
   #inBackground (work: Promise<void>): void {

@@ -1,0 +1,28 @@
+import { type Message, type MessageEnd, type MessageRepository, type Unrecorded } from '../store/messages.ts'
+import { type UsageLedger } from '../usage/ledger.ts'
+
+/** Where a model was not asked, or nobody is left who knows what it took. */
+const nothingTaken: Unrecorded = { keyId: null, subjects: [], attempts: [] }
+
+/** Ends replies, whoever does so, and sees to what follows from it. */
+export class Endings {
+  readonly #messages: MessageRepository
+  readonly #ledger: UsageLedger
+
+  constructor (messages: MessageRepository, ledger: UsageLedger) {
+    this.#messages = messages
+    this.#ledger = ledger
+  }
+
+  /**
+   * Ends a streaming message, and notes in the same write what is still to be done. `isTold`: outside, too, as all is that
+   * is not deleted. Undefined: somebody else has ended it.
+   */
+  async end (
+    id: string, end: Partial<MessageEnd> & Pick<MessageEnd, 'status'>, isTold = true, taken = nothingTaken
+  ): Promise<Message | undefined> {
+    const message = await this.#messages.end(id, end, taken)
+    if (message) this.#ledger.end(message, taken, isTold)
+    return message
+  }
+}
