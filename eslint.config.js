@@ -24,7 +24,7 @@ const framework = { regex: '^@?fastify', message: 'The core does not know the fr
 const edge = { regex: '(^|/)(routes|plugins)/', message: 'The core does not import the edge or the adapters.' }
 
 export default [
-  ...neostandard({ ts: true, ignores: ['node_modules/**', '.tap/**', 'coverage/**'] }),
+  ...neostandard({ ts: true, ignores: ['node_modules/**', '.tap/**', 'coverage/**', 'test/clients/*/**'] }),
   ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],
