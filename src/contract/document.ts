@@ -33,7 +33,6 @@ export interface Link {
   readonly operationId: string
   readonly description: string
   readonly parameters?: Readonly<Record<string, string>>
-  readonly requestBody?: unknown
 }
 
 export type Content = Readonly<Record<string, { readonly schema: Schema }>>

@@ -46,10 +46,6 @@ function linksOf (document: Document, all: readonly Place[], { path, operation }
       links[operationId] = { operationId, parameters: Object.fromEntries(values) as Record<string, string>, description }
     }
   }
-  // A conversation begins with a chatbot.
-  if (operation.operationId === 'createConfig') {
-    links['createSession'] = { operationId: 'createSession', requestBody: { configId: '$response.body#/id' }, description }
-  }
   return links
 }
 
