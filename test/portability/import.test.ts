@@ -139,22 +139,22 @@ async function upload (app: { client: Client, adminKey: string }, path: string, 
 }
 
 t.test('a body has a time to arrive, except one that is read as it comes', async (t) => {
-  const app = await startApp(t, {}, { bodyMs: 60 })
+  const app = await startApp(t, {}, { bodyMs: 500 })
   const header = '{"type":"export","format":"parley","formatVersion":1,"exportedAt":"2026-01-01T00:00:00.000Z"}\n'
   const end = '{"type":"end","counts":{"configs":0,"sessions":0,"messages":0}}\n'
-  t.match(await upload(app, '/api/import', 'application/x-ndjson', [header, '\n', '\n', '\n', end], 25), /^HTTP\/1.1 200 /)
-  t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":', '"x"', ' ', ' ', ' ', '}'], 25), /^HTTP\/1.1 408 /)
+  t.match(await upload(app, '/api/import', 'application/x-ndjson', [header, '\n', '\n', '\n', end], 150), /^HTTP\/1.1 200 /)
+  t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":', '"x"', ' ', ' ', ' ', '}'], 150), /^HTTP\/1.1 408 /)
   t.match(await upload(app, '/api/configs', 'application/json', ['{"purpose":"x"}'], 1), /^HTTP\/1.1 201 /)
 })
 
 t.test('who was refused before the body had come is not waited for', async (t) => {
-  const app = await startApp(t, {}, { bodyMs: 60 })
+  const app = await startApp(t, {}, { bodyMs: 500 })
   const late = new Set()
   app.app.server.on('clientError', ({ code }: NodeJS.ErrnoException, socket) => {
     if (code === 'ERR_HTTP_REQUEST_TIMEOUT') late.add(socket)
   })
   isProblem(t, await app.client.ask('/api/configs', { body: ' '.repeat(10_000_000) }), 'payload_too_large')
-  t.match(await upload(app, '/api/configs', 'application/json', ['{', ' ', ' ', ' ', ' ', '}'], 25), /^HTTP\/1.1 408 /)
+  t.match(await upload(app, '/api/configs', 'application/json', ['{', ' ', ' ', ' ', ' ', '}'], 150), /^HTTP\/1.1 408 /)
   t.equal(late.size, 1, 'the time of the first would have been up before')
 })
 
