@@ -38,10 +38,20 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const pseudonyms = new Pseudonyms(store.usagePeople, store.erasures)
   const book = new QuotaBook(store.quotaSettings, bus, { tenant, perUser, perKey }, log)
   const quotas = new Quotas({
-    book, counters: store.quotaCounters, events: store.usageEvents, pseudonyms, log, ttlMs: config.MISTRAL_TIMEOUT_MS + SLACK_MS
+    book,
+    counters: store.quotaCounters,
+    events: store.usageEvents,
+    pseudonyms,
+    relay: webhookRelay,
+    log,
+    ttlMs: config.MISTRAL_TIMEOUT_MS + SLACK_MS
   })
   const ledger = new UsageLedger({
-    messages: store.messages, events: store.usageEvents, counters: store.quotaCounters, pseudonyms, log,
+    messages: store.messages,
+    events: store.usageEvents,
+    counters: store.quotaCounters,
+    pseudonyms,
+    log,
     tell: async (reply) => await webhookRelay.tell(reply)
   })
   await book.refresh()

@@ -15,7 +15,10 @@ export default fp(async (fastify) => {
   const audience = new Audience(store.webhookEndpoints, bus, log)
   await audience.refresh()
   const relay = new Relay({
-    audience, publisher: fastify.webhookPublisher, outboxes: [store.sessions.outbox, store.chatbots.outbox], log
+    audience,
+    publisher: fastify.webhookPublisher,
+    outboxes: [store.sessions, store.chatbots, store.quotaCounters].map(({ outbox }) => outbox),
+    log
   })
   fastify.decorate('webhookAudience', audience)
   fastify.decorate('webhookRelay', relay)

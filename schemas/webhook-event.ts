@@ -39,7 +39,13 @@ const session = {
 }
 const route = { sessionId, configId, userId: 'customer-17', channel: 'web' }
 const quota = {
-  quota: 'tokensPerMonth', subject: 'key', subjectId: '6650a1f2c3d4e5f60123456b', limit: 5_000_000, used: 4_012_345, period: 'month', resetAt: '2026-04-01T00:00:00.000Z'
+  quota: 'tokensPerMonth',
+  subject: 'key',
+  keyId: '6650a1f2c3d4e5f60123456b',
+  limit: 5_000_000,
+  used: 4_012_345,
+  period: 'month',
+  resetAt: '2026-04-01T00:00:00.000Z'
 }
 
 /** One kind of event, as a component: the envelope of Standard Webhooks around its data. */
@@ -94,7 +100,8 @@ export const ConfigChangedEvent = Event('ConfigChangedEvent', 'config.changed',
 const quotaUse = Type.Object({
   quota: Type.String({ description: 'Which limit, as in `Quotas`: `tokensPerDay`, `tokensPerMonth`, `messagesPerDay` or `messagesPerMonth`. Open to growth.' }),
   subject: Type.String({ description: 'Whose it is: `tenant`, `user` or `key`. Open to growth.' }),
-  subjectId: OrNull('The API key by its id, or the end user by the pseudonym of `GET /api/usage`; null: the tenant.'),
+  userId: Type.Optional(Type.String({ description: 'Of a `user`: the end user, as your own system names them.' })),
+  keyId: Type.Optional(Type.String({ description: 'Of a `key`: the API key.' })),
   limit: Type.Integer({ minimum: 1, description: 'Tokens or messages that may be used in a period.' }),
   used: Type.Integer({ minimum: 0, description: 'Tokens or messages that are used of it, without those of replies that are being written.' }),
   period: Type.String({ description: '`day` or `month`, of UTC. Open to growth.' }),

@@ -163,8 +163,7 @@ export class Sessions {
 
   /** What is told outside of what has become of a session. */
   #entry (type: 'session.started' | 'session.ended', session: Session): OutboxEntry | undefined {
-    const { id, tenantId, userId } = session
-    return this.#relay.entry(tenantId, type, () => ({ session: presentSession(session) }), { sessionId: id, userId })
+    return this.#relay.entry(session.tenantId, type, () => ({ session: presentSession(session) }))
   }
 
   /** Goes on with another branch, from its last message. */

@@ -7,8 +7,6 @@ export interface OutboxEntry {
   readonly type: string
   readonly timestamp: Date
   readonly data: object
-  /** Whose data it holds. */
-  readonly about?: { readonly sessionId: string, readonly userId: string | null }
 }
 
 /** What a document has that causes events. */

@@ -1,4 +1,5 @@
 import { type AnyBulkWriteOperation, type Collection, type Db, type Document, MongoServerError } from 'mongodb'
+import { addEntry, type OutboxEntry, OutboxRepository, outboxIndex, type WithOutbox } from './outbox.ts'
 import { type LimitName, limitNames, type Limits } from './quota-settings.ts'
 
 /** What is counted. */
@@ -13,7 +14,7 @@ export interface Used extends Amount {
 }
 
 /** What a subject, which is a tenant, an end user or a key, has used and holds for what runs. */
-export interface Counter {
+export interface Counter extends WithOutbox {
   readonly _id: string
   readonly tenantId: string
   /** Days since 1970. */
@@ -28,8 +29,12 @@ export interface Counter {
   /** Counts the writes that change what is used or held. */
   readonly version: number
   /** When four fifths of a limit were used, and in which of its periods. */
-  readonly warned?: Readonly<Partial<Record<LimitName, { readonly period: number, readonly at: Date }>>>
+  readonly warned?: Notes
+  /** When somebody was refused because of a limit, and in which of its periods. */
+  readonly exceeded?: Notes
 }
+
+type Notes = Readonly<Partial<Record<LimitName, { readonly period: number, readonly at: Date }>>>
 
 /** What is asked for: `tokens` if they are left, `least` at least. */
 export interface Wish extends Amount {
@@ -136,10 +141,16 @@ function settled ({ id, at, tokens, messages }: Settlement): Document[] {
 
 /** The collection `quotaCounters`: what those have used who have a quota, as far as the ledger need not be asked. */
 export class QuotaCounterRepository {
+  readonly outbox: OutboxRepository
   readonly #collection: Collection<Counter>
 
   constructor (db: Db) {
+    this.outbox = new OutboxRepository(db.collection('quotaCounters'))
     this.#collection = db.collection('quotaCounters')
+  }
+
+  async createIndexes (): Promise<void> {
+    await this.#collection.createIndexes([outboxIndex])
   }
 
   /**
@@ -186,12 +197,13 @@ export class QuotaCounterRepository {
     return matchedCount === 1
   }
 
-  /** Notes that a subject was warned. False: it had been, in the same period. */
-  async warn ({ _id, ...counter }: Counter, name: LimitName): Promise<boolean> {
+  /** Notes that a subject was warned, or refused something. False: it had been, in the same period. `entry`: what is told of it. */
+  async note ({ _id, ...counter }: Counter, what: 'warned' | 'exceeded', name: LimitName, entry?: OutboxEntry): Promise<boolean> {
     const { period } = counter[periodOf(name)]
+    const { set, push } = addEntry(entry)
     const { matchedCount } = await this.#collection.updateOne(
-      { _id, [`warned.${name}.period`]: { $ne: period } },
-      { $set: { [`warned.${name}.period`]: period }, $currentDate: { [`warned.${name}.at`]: true } }
+      { _id, [`${what}.${name}.period`]: { $ne: period } },
+      { $set: { [`${what}.${name}.period`]: period, ...set }, $currentDate: { [`${what}.${name}.at`]: true }, ...push }
     )
     return matchedCount === 1
   }

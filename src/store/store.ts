@@ -98,6 +98,7 @@ export async function openStore (db: Db): Promise<Store> {
   const usageEvents = new UsageEventRepository(db)
   const usagePeople = new UsagePeopleRepository(db)
   const quotaSettings = new QuotaSettingsRepository(db)
+  const quotaCounters = new QuotaCounterRepository(db)
   const clock = new StoreClock(db)
   const webhookEndpoints = new WebhookEndpointRepository(db)
   const webhookDeliveries = new WebhookDeliveryRepository(db, clock)
@@ -105,7 +106,7 @@ export async function openStore (db: Db): Promise<Store> {
     apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
     idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources,
     loginFlows,
-    counters, usageEvents, usagePeople, quotaSettings, webhookEndpoints, webhookDeliveries
+    counters, usageEvents, usagePeople, quotaSettings, quotaCounters, webhookEndpoints, webhookDeliveries
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {
@@ -136,7 +137,7 @@ export async function openStore (db: Db): Promise<Store> {
     usageEvents,
     usagePeople,
     quotaSettings,
-    quotaCounters: new QuotaCounterRepository(db),
+    quotaCounters,
     webhookEndpoints,
     webhookDeliveries,
     async ping () {

@@ -7,6 +7,7 @@ import {
 } from '../store/quota-counters.ts'
 import { type LimitName, limitNames, type Limits } from '../store/quota-settings.ts'
 import { type UsageEventRepository } from '../store/usage-events.ts'
+import { type Relay } from '../webhooks/relay.ts'
 import { type Payer, type Pseudonyms } from './payers.ts'
 import { type QuotaBook } from './quota-book.ts'
 
@@ -43,6 +44,8 @@ type Kind = 'tenant' | 'user' | 'key'
 interface Subject {
   readonly id: string
   readonly kind: Kind
+  /** The end user, or the key. */
+  readonly named: { readonly userId?: string, readonly keyId?: string }
   readonly limits: Limits
 }
 
@@ -51,6 +54,7 @@ interface Dependencies {
   readonly counters: QuotaCounterRepository
   readonly events: UsageEventRepository
   readonly pseudonyms: Pseudonyms
+  readonly relay: Relay
   readonly log: Log
   /** How long anything may run that was given leave. */
   readonly ttlMs: number
@@ -118,9 +122,9 @@ export class Quotas {
     const { tenantId, keyId } = payer
     const user = isLimited(perUser) ? await this.#deps.pseudonyms.of(payer) : null
     return [
-      { id: subjectId('tenant', tenantId, ''), kind: 'tenant' as const, limits: tenant },
-      ...(user === null ? [] : [{ id: subjectId('user', tenantId, user), kind: 'user' as const, limits: perUser }]),
-      ...(keyId === null ? [] : [{ id: subjectId('key', tenantId, keyId), kind: 'key' as const, limits: perKey }])
+      { id: subjectId('tenant', tenantId, ''), kind: 'tenant' as const, named: {}, limits: tenant },
+      ...(user === null ? [] : [{ id: subjectId('user', tenantId, user), kind: 'user' as const, named: { userId: payer.userId! }, limits: perUser }]),
+      ...(keyId === null ? [] : [{ id: subjectId('key', tenantId, keyId), kind: 'key' as const, named: { keyId }, limits: perKey }])
     ].filter(({ limits }) => isLimited(limits))
   }
 
@@ -134,7 +138,7 @@ export class Quotas {
         await this.#warn(counter, subject)
         const reservation = counter.reservations.find((reservation) => reservation.id === id)
         if (reservation) return reservation.tokens
-        throw refusal(counter, subject, { tokens: least, messages })
+        throw await this.#refuse(counter, subject, { tokens: least, messages })
       }
       await this.#recount(counter)
     }
@@ -166,32 +170,64 @@ export class Quotas {
   }
 
   /** Tells the log, once in a period, that little is left. */
-  async #warn (counter: Counter, { kind, limits }: Subject): Promise<void> {
+  async #warn (counter: Counter, subject: Subject): Promise<void> {
+    const { kind, limits } = subject
     for (const name of limitNames) {
       const [limit, { period, ...used }] = [limits[name], counter[periodOf(name)]]
       if (!limit || used[unitOf(name)] < limit * WARN_SHARE || counter.warned?.[name]?.period === period) continue
-      if (!await this.#deps.counters.warn(counter, name)) continue
+      if (!await this.#note('warned', counter, subject, name)) continue
       this.#deps.log.warn(
         { tenantId: counter.tenantId, subject: kind, quota: name, limit, used: used[unitOf(name)] }, 'most of a quota is used up'
       )
     }
   }
+
+  /** Says which limit has too little left; of several, the one that lasts longest. That is told outside once in a period. */
+  async #refuse (counter: Counter, subject: Subject, needed: Amount): Promise<ApiError> {
+    const { kind, limits } = subject
+    const left = (name: LimitName) => limits[name] - counter[periodOf(name)][unitOf(name)] - counter.held[unitOf(name)]
+    const short = limitNames.filter((name) => limits[name] && left(name) < needed[unitOf(name)])
+    const quota = short.findLast((name) => periodOf(name) === 'month') ?? short[0]
+    // There are too many reservations: some of them end at any moment.
+    if (!quota) return new ApiError('overloaded', { detail: 'Too many replies are being written.', headers: { 'retry-after': '1' } })
+    const isKnown = counter.exceeded?.[quota]?.period === counter[periodOf(quota)].period
+    if (!isKnown && this.#deps.relay.wants(counter.tenantId, 'quota.exceeded')) await this.#note('exceeded', counter, subject, quota)
+    return refusal(counter, kind, quota, limits[quota])
+  }
+
+  /** Notes what has become of a limit, and tells it outside. False: it was noted before, in the same period. */
+  async #note (what: 'warned' | 'exceeded', counter: Counter, { kind, named, limits }: Subject, quota: LimitName): Promise<boolean> {
+    const { counters, relay } = this.#deps
+    const { _id, tenantId } = counter
+    const type = what === 'warned' ? 'quota.warning' : 'quota.exceeded'
+    const entry = relay.entry(tenantId, type, () => ({
+      quota,
+      subject: kind,
+      ...named,
+      limit: limits[quota],
+      used: counter[periodOf(quota)][unitOf(quota)],
+      period: periodOf(quota),
+      resetAt: resetOf(counter, quota).toISOString()
+    }))
+    const isNew = await counters.note(counter, what, quota, entry)
+    if (isNew) relay.push(counters.outbox, _id, tenantId, entry)
+    return isNew
+  }
 }
 
-/** Says which limit has too little left; of several, the one that lasts longest. */
-function refusal (counter: Counter, { kind, limits }: Subject, needed: Amount): ApiError {
-  const left = (name: LimitName) => limits[name] - counter[periodOf(name)][unitOf(name)] - counter.held[unitOf(name)]
-  const short = limitNames.filter((name) => limits[name] && left(name) < needed[unitOf(name)])
-  const quota = short.findLast((name) => periodOf(name) === 'month') ?? short[0]
-  // There are too many reservations: some of them end at any moment.
-  if (!quota) return new ApiError('overloaded', { detail: 'Too many replies are being written.', headers: { 'retry-after': '1' } })
+/** When the period of a limit is over. */
+function resetOf (counter: Counter, quota: LimitName): Date {
+  return periodOf(quota) === 'day' ? beginOfDay(counter.day.period + 1) : beginOfMonth(counter.month.period + 1)
+}
+
+function refusal (counter: Counter, kind: Kind, quota: LimitName, limit: number): ApiError {
   const period = periodOf(quota)
-  const resetAt = period === 'day' ? beginOfDay(counter.day.period + 1) : beginOfMonth(counter.month.period + 1)
+  const resetAt = resetOf(counter, quota)
   const used = counter[period][unitOf(quota)]
   const whose = { tenant: 'tenant', user: 'end user', key: 'API key' }[kind]
   return new ApiError('quota_exceeded', {
     detail: `The ${whose}'s quota of ${unitOf(quota)} per ${period} is used up, or held by replies that are being written.`,
     headers: { 'retry-after': String(Math.max(1, Math.ceil((resetAt.getTime() - Date.now()) / 1000))) },
-    members: { quota: { name: quota, subject: kind, limit: limits[quota], used, resetAt: resetAt.toISOString() } }
+    members: { quota: { name: quota, subject: kind, limit, used, resetAt: resetAt.toISOString() } }
   })
 }

@@ -13,7 +13,6 @@ export function endOf (reply: Message): WebhookEvent | undefined {
     tenantId,
     type: status === 'completed' ? 'message.completed' : 'message.failed',
     timestamp: endedAt ?? timestamp,
-    data,
-    about: { sessionId, messageIds: [id], userId }
+    data
   }
 }

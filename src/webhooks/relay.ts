@@ -36,12 +36,15 @@ export class Relay {
     this.#inBackground(this.sweep(new Date()))
   }
 
+  /** Whether anybody of a tenant wants to be told; known without asking. */
+  wants (tenantId: string, type: WebhookEventType): boolean {
+    return this.#deps.audience.wants(tenantId, type)
+  }
+
   /** What is to be written with a cause. Undefined: nobody wants to be told. */
-  entry<T extends WebhookEventType> (
-    tenantId: string, type: T, data: () => WebhookEventData<T>, about?: OutboxEntry['about']
-  ): OutboxEntry | undefined {
-    if (!this.#deps.audience.wants(tenantId, type)) return undefined
-    return { id: `evt_${newId()}`, type, timestamp: new Date(), data: data(), ...(about && { about }) }
+  entry<T extends WebhookEventType> (tenantId: string, type: T, data: () => WebhookEventData<T>): OutboxEntry | undefined {
+    if (!this.wants(tenantId, type)) return undefined
+    return { id: `evt_${newId()}`, type, timestamp: new Date(), data: data() }
   }
 
   /** An entry was written into a document: has it sent on its way now. */
