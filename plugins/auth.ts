@@ -11,6 +11,12 @@ declare module 'fastify' {
      * whatever they may do. Every route must say it.
      */
     scope?: Scope | readonly Scope[] | 'public' | 'account'
+    /** Who gives no credential is let in without a caller: the handler checks a signature of the body, and refuses else. */
+    orSigned?: true
+  }
+  interface FastifyInstance {
+    /** Whether a tenant is not suspended, as it was a few seconds ago. */
+    activeTenants: Recall<boolean>
   }
   interface FastifyRequest {
     /** Who is asking. Null on public routes and where the credential is missing or wrong. */
@@ -32,6 +38,8 @@ export default fp(async (fastify) => {
     if (bearer !== undefined) return bearer.startsWith('pk_') ? await apiKeyVerifier.verify(bearer) : await accessTokens.verify(bearer)
     return headers.authorization === undefined && typeof apiKey === 'string' ? await apiKeyVerifier.verify(apiKey) : undefined
   }
+
+  fastify.decorate('activeTenants', activeTenants)
 
   const identified: onRequestAsyncHookHandler = async (request) => {
     request.caller = await identify(request) ?? null
@@ -62,6 +70,12 @@ export default fp(async (fastify) => {
     }
   }
 
+  /** The same check, for those who give a credential. */
+  const unlessWithout = (check: onRequestAsyncHookHandler): onRequestAsyncHookHandler => async function (request, reply) {
+    const { authorization, 'x-api-key': apiKey } = request.headers
+    if (authorization !== undefined || apiKey !== undefined) await check.call(this, request, reply)
+  }
+
   fastify.decorateRequest('caller', null)
   fastify.decorateRequest('principal', {
     getter (this: FastifyRequest) {
@@ -78,11 +92,11 @@ export default fp(async (fastify) => {
       return
     }
     // The limit counts per credential, so it comes after who is asking is known; refusals count, too.
-    route.onRequest = [
+    const checks = [
       identified,
       fastify.limitRate,
-      authorized(scope === 'account' ? scope : [scope].flat<Array<Scope | readonly Scope[]>>()),
-      ...[route.onRequest ?? []].flat()
+      authorized(scope === 'account' ? scope : [scope].flat<Array<Scope | readonly Scope[]>>())
     ]
+    route.onRequest = [...route.config?.orSigned ? checks.map(unlessWithout) : checks, ...[route.onRequest ?? []].flat()]
   })
 }, { name: 'auth', dependencies: ['access-tokens', 'rate-limit'] })

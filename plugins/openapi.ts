@@ -19,6 +19,7 @@ import {
   FeedStarted, MessageDeleted, MessageRated, SessionCleared, SessionDeleted, SessionEvent, SessionUpdated, TenantEvent, TurnStarted
 } from '../schemas/feed-event.ts'
 import { Health, Liveness } from '../schemas/health.ts'
+import { Integration, IntegrationInput, IntegrationPage, IntegrationPatch, IntegrationRotation, IssuedIntegration } from '../schemas/integration.ts'
 import { Invitation, InvitationAcceptance, InvitationInput, InvitationPage, Member, MemberPage, MemberPatch } from '../schemas/member.ts'
 import { GrantedToken, PublishedKeys, TokenRequest, VisitorToken, VisitorTokenInput } from '../schemas/machine-token.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
@@ -32,7 +33,9 @@ import { Quotas, QuotasInput, TenantQuota } from '../schemas/quota.ts'
 import { Specification, SpecificationInput, SpecificationPage, Draft } from '../schemas/specification.ts'
 import { Summary } from '../schemas/summary.ts'
 import { Tenant, TenantPage, TenantPatch } from '../schemas/tenant.ts'
+import { type TSchema } from '../schemas/type.ts'
 import { Usage } from '../schemas/usage.ts'
+import { WebhookDelivery, WebhookMessage, WebhookOutcome, WebhookReceipt, WebhookTrial, WebhookTrialResult } from '../schemas/webhook.ts'
 import { ImportReport, SessionExport, TransferLines } from '../schemas/transfer.ts'
 import { webhookEvents } from '../schemas/webhook-event.ts'
 import { webhookOperations } from '../schemas/webhook-operations.ts'
@@ -54,6 +57,13 @@ declare module 'fastify' {
   }
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The body as the document has it, of a route that checks it itself. */
+    checkedBody?: TSchema
+  }
+}
+
 const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage, ChatbotSettings,
   ConfigVersion, ConfigVersionHead, ConfigVersionPage, ConfigDiff, RollbackInput, ConfigExport, ConfigImport,
@@ -70,6 +80,8 @@ const components = [
   Usage, Quotas, QuotasInput, TenantQuota,
   ...webhookEvents,
   TokenRequest, GrantedToken, VisitorTokenInput, VisitorToken, PublishedKeys,
+  Integration, IntegrationInput, IntegrationPage, IntegrationPatch, IntegrationRotation, IssuedIntegration,
+  WebhookDelivery, WebhookOutcome, WebhookReceipt, WebhookTrial, WebhookTrialResult,
   AuditEntry, AuditPage, Problem, Health, Liveness
 ]
 
@@ -82,15 +94,18 @@ than the one asked for answers 405 with \`allow\`.
 `.trim()
 
 /** Says in the document what a route needs and what is noted of it, from the same declarations that see to it. */
-function withDeclarations (schema: FastifySchema, { scope, audit }: FastifyContextConfig): FastifySchema {
+function withDeclarations (schema: FastifySchema, { scope, audit, orSigned, checkedBody }: FastifyContextConfig): FastifySchema {
   const noted = audit && { 'x-audit': audit.action }
-  if (scope === 'public') return { ...schema, security: [], ...noted }
+  const body = checkedBody && { body: checkedBody }
+  if (scope === 'public') return { ...schema, ...body, security: [], ...noted }
   const scopes = [scope].flat() as string[]
   const needs = scope === 'account' ? 'For whoever has signed in (`account`).' : `Scope: ${scopes.map((name) => `\`${name}\``).join(' or ')}.`
   return {
     ...schema,
+    ...body,
     description: [schema.description, needs].filter(Boolean).join('\n\n'),
     'x-scopes': scopes,
+    ...(orSigned && { security: [{ bearerAuth: [] }, { apiKey: [] }, {}] }),
     ...noted
   } as FastifySchema
 }
@@ -116,7 +131,7 @@ const pageCsp = [
 
 /** The OpenAPI document, made from the routes' own schemas, and its pages for people at `/docs`. */
 export default fp<{ config: Config, version: string }>(async (fastify, { config, version }) => {
-  for (const schema of [...components, MessageInput(config.MAX_MESSAGE_CHARS)]) fastify.addSchema(schema)
+  for (const schema of [...components, MessageInput(config.MAX_MESSAGE_CHARS), WebhookMessage(config.MAX_MESSAGE_CHARS)]) fastify.addSchema(schema)
 
   const repeatables = new Set<string>()
   await fastify.register(swagger, {
@@ -139,6 +154,8 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'audit', description: 'Who did what.' },
         { name: 'credentials', description: 'API keys, and tokens that are made with them.' },
         { name: 'webhooks', description: 'What Parley tells other programs.' },
+        { name: 'integrations', description: 'Who may send messages by webhooks, and how they sign.' },
+        { name: 'webhooks in', description: 'Messages from external channels.' },
         { name: 'usage', description: 'What models were used for, and how much of it is allowed.' },
         { name: 'operations', description: 'How the server is.' }
       ],

@@ -42,6 +42,10 @@ export const Session = Type.Object({
   }),
   userId: Type.Union([Type.String(), Type.Null()], { description: 'Null: a session of no particular user.' }),
   channel: Type.Union([Type.String(), Type.Null()]),
+  external: Type.Optional(Type.Object({
+    integrationId: Type.Union([Type.String(), Type.Null()], { description: 'The integration that they write by. Null: somebody speaks for them with a credential.' }),
+    userId: Type.String({ description: 'What the channel calls them.' })
+  }, { description: 'Who it is with, where messages come by webhooks.' })),
   title: Type.Union([Type.String(), Type.Null()]),
   metadata: StoredMetadata,
   status: Type.String({ description: '`active` or `ended`. Open to growth.' }),

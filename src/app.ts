@@ -13,6 +13,7 @@ import cors from '../plugins/cors.ts'
 import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import fixedHeaders from '../plugins/fixed-headers.ts'
+import integrations from '../plugins/integrations.ts'
 import idempotency from '../plugins/idempotency.ts'
 import jsonBody from '../plugins/json-body.ts'
 import jwks from '../plugins/jwks.ts'
@@ -48,6 +49,7 @@ import configs from '../routes/configs.ts'
 import erasures from '../routes/erasures.ts'
 import events from '../routes/events.ts'
 import feedback from '../routes/feedback.ts'
+import integrationRoutes from '../routes/integrations.ts'
 import invitations from '../routes/invitations.ts'
 import members from '../routes/members.ts'
 import machineTokens from '../routes/machine-tokens.ts'
@@ -64,6 +66,8 @@ import specifications from '../routes/specifications.ts'
 import summaries from '../routes/summaries.ts'
 import quotas from '../routes/quotas.ts'
 import usageRoutes from '../routes/usage.ts'
+import webhookTrials from '../routes/webhook-trials.ts'
+import webhookRoutes from '../routes/webhook.ts'
 import { type Config } from './config.ts'
 import { trustedProxies } from './trusted-proxies.ts'
 import { readTls } from './tls.ts'
@@ -141,6 +145,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(jwks, { config })
   await app.register(accessTokens, { config })
   await app.register(auth)
+  await app.register(integrations, { config })
   await app.register(mail, { config })
   await app.register(accounts, { config })
   await app.register(refreshCookie, { config })
@@ -182,6 +187,9 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(usageRoutes)
   await app.register(quotas)
   await app.register(machineTokens)
+  await app.register(integrationRoutes)
+  await app.register(webhookTrials)
+  await app.register(webhookRoutes, { maxMessageChars: config.MAX_MESSAGE_CHARS })
   await app.register(providerLoginRoutes)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })

@@ -86,6 +86,9 @@ export const Environment = Type.Object({
   RATE_LIMIT_IP: Type.Optional(Type.Integer({
     minimum: 0, maximum: 1_000_000, description: 'Requests per address and minute without a valid credential; unset: as many as with one.'
   })),
+  RATE_LIMIT_INTEGRATION: Type.Optional(Type.Integer({
+    minimum: 0, maximum: 1_000_000, description: 'Deliveries per integration and minute; unset: as many as requests with a credential.'
+  })),
   RATE_LIMIT_STORE: Type.Optional(Type.Union([Type.Literal('memory'), Type.Literal('mongo'), Type.Literal('redis')], {
     description: 'Where requests are counted: memory (each process for itself), mongo or redis (together; redis needs REDIS_URL).'
   })),

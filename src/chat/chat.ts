@@ -97,8 +97,10 @@ export class Chat {
     this.#stopper = stopper
     this.#sender = new Sender({ messages, turns, line, starter, stopper, followers, leaseMs })
     this.#reaper = new Reaper(messages, endings, turns)
-    this.removal = new SessionRemoval({ purges: store.purges, messages, turns, search: options.search, ledger, stopper, line })
-    this.#purger = new Purger({ chatbots: store.chatbots, sessions, purges: store.purges, removal: this.removal })
+    this.removal = new SessionRemoval({
+      purges: store.purges, conversations: store.conversations, inbound: store.inbound, messages, turns, search: options.search, ledger, stopper, line
+    })
+    this.#purger = new Purger({ ...store, sessions, removal: this.removal })
     tellLiveText(bus, live)
     this.#timers = [
       setInterval(() => { this.#inBackground(this.reap()) }, leaseMs / 2),

@@ -1,4 +1,7 @@
 import { type ChatbotRepository } from '../store/chatbots.ts'
+import { type ConversationRepository } from '../store/conversations.ts'
+import { type InboundMessageRepository } from '../store/inbound-messages.ts'
+import { type IntegrationRepository } from '../store/integrations.ts'
 import { type PurgeRepository } from '../store/purges.ts'
 import { type SessionRepository } from '../store/sessions.ts'
 import { type SessionRemoval } from './session-removal.ts'
@@ -9,6 +12,9 @@ interface Dependencies {
   readonly chatbots: ChatbotRepository
   readonly sessions: SessionRepository
   readonly purges: PurgeRepository
+  readonly integrations: IntegrationRepository
+  readonly conversations: ConversationRepository
+  readonly inbound: InboundMessageRepository
   readonly removal: SessionRemoval
 }
 
@@ -36,7 +42,7 @@ export class Purger {
   }
 
   async #loop (): Promise<void> {
-    const { chatbots, sessions, removal: { pace } } = this.#deps
+    const { chatbots, sessions, integrations, conversations, inbound, removal: { pace } } = this.#deps
     while (this.#again && !pace.isClosed) {
       this.#again = false
       await this.#purgeSessions()
@@ -45,7 +51,9 @@ export class Purger {
         const mark = async () => await sessions.markDeletedOf(configId, BATCH)
         while (!pace.isClosed && await pace.step(mark)) { /* the next ones */ }
         await this.#purgeSessions()
-        if (!await sessions.anyOf(configId)) await chatbots.purge(configId)
+        if (await sessions.anyOf(configId)) continue
+        await Promise.all([integrations, conversations, inbound].map(async (repository) => await repository.removeOfConfig(configId)))
+        await chatbots.purge(configId)
       }
       await this.#purgeCleared()
     }

@@ -1,4 +1,6 @@
 import { type Search } from '../search/search.ts'
+import { type ConversationRepository } from '../store/conversations.ts'
+import { type InboundMessageRepository } from '../store/inbound-messages.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type PurgeRepository } from '../store/purges.ts'
 import { Pace } from './pace.ts'
@@ -13,6 +15,8 @@ const TURN_CHECK_MS = 50
 
 interface Dependencies {
   readonly purges: PurgeRepository
+  readonly conversations: ConversationRepository
+  readonly inbound: InboundMessageRepository
   readonly messages: MessageRepository
   readonly turns: TurnTaking
   readonly search: Search
@@ -54,11 +58,12 @@ export class SessionRemoval {
   /** Removes these sessions with all that belongs to them, the sessions last. Ends early when closed. */
   async remove (sessionIds: readonly string[]): Promise<void> {
     const { pace } = this
-    const { purges } = this.#deps
+    const { purges, conversations, inbound } = this.#deps
     if (!pace.isClosed) await pace.step(async () => await purges.noteDeletions(sessionIds))
     await this.removeMessages(sessionIds)
     const removeChanges = async () => await purges.removeChanges(sessionIds, CHANGES)
     while (!pace.isClosed && !await pace.step(removeChanges)) { /* the next ones */ }
+    if (!pace.isClosed) await pace.step(async () => await Promise.all([conversations.removeOfSessions(sessionIds), inbound.removeOfSessions(sessionIds)]))
     if (!pace.isClosed) await pace.step(async () => await purges.removeSessions(sessionIds))
   }
 

@@ -26,6 +26,7 @@ interface Limit {
 const limits = {
   token: { ...minute, ...open, variable: 'RATE_LIMIT_PER_MINUTE', counts: 'requests with this credential' },
   ip: { ...minute, ...open, ...perAddress, variable: 'RATE_LIMIT_IP', counts: 'requests without a valid credential from this address' },
+  integration: { ...minute, ...open, variable: 'RATE_LIMIT_INTEGRATION', counts: 'deliveries of this integration' },
   'login-account': { ...quarter, ...closed, variable: 'RATE_LIMIT_LOGIN_ACCOUNT', counts: 'attempts to log in to this account' },
   'login-ip': { ...quarter, ...closed, ...perAddress, variable: 'RATE_LIMIT_LOGIN_IP', counts: 'attempts to log in from this address' },
   'provider-login-ip': {

@@ -13,7 +13,7 @@ const INTERVAL_MS = 60_000
 const OTHERS_CHECK_MS = 200
 
 interface Dependencies {
-  readonly store: Pick<Store, 'erasures' | 'purges' | 'idempotency' | 'usagePeople'>
+  readonly store: Pick<Store, 'erasures' | 'purges' | 'idempotency' | 'usagePeople' | 'inbound' | 'conversations'>
   readonly removal: SessionRemoval
   readonly log: Log
 }
@@ -51,11 +51,11 @@ export class Erasures {
 
   /** Hides all that is kept of a user and begins to remove it. Of who has nothing, the erasure is completed at once. */
   async erase ({ tenantId }: Principal, userId: string): Promise<ErasureView> {
-    const { erasures, idempotency, usagePeople } = this.#deps.store
+    const { erasures } = this.#deps.store
     const person = { tenantId, userId }
     const erasure = await erasures.begin(person, subjectOf(person), new Date())
     await this.#hide(person)
-    await Promise.all([idempotency.erase(erasure.subject), usagePeople.forget(person)])
+    await this.#forget(erasure.subject, person)
     if (erasure.batch || await erasures.anyGoing(person)) {
       this.#inBackground(this.resume())
       return present(erasure)
@@ -144,10 +144,15 @@ export class Erasures {
     } while (hidden.length === BATCH)
   }
 
+  /** What is kept of a person apart from their sessions. */
+  async #forget (subject: string, person: Person): Promise<void> {
+    const { idempotency, usagePeople, inbound, conversations } = this.#deps.store
+    await Promise.all([idempotency.erase(subject), usagePeople.forget(person), inbound.erase(person), conversations.erase(person)])
+  }
+
   async #complete (erasure: Erasure): Promise<Erasure | undefined> {
-    const { erasures, idempotency, usagePeople } = this.#deps.store
-    await Promise.all([idempotency.erase(erasure.subject), usagePeople.forget(personOf(erasure))])
-    return await erasures.advance(erasure, { status: 'completed', completedAt: new Date(), userId: null })
+    await this.#forget(erasure.subject, personOf(erasure))
+    return await this.#deps.store.erasures.advance(erasure, { status: 'completed', completedAt: new Date(), userId: null })
   }
 
   /** What a process hid that died just when another completed the erasure is nobody's: it goes as if deleted. */

@@ -7,7 +7,7 @@ import { newId, parseId } from '../store/ids.ts'
 import { type OutboxEntry } from '../store/outbox.ts'
 import { type PageOf } from '../store/page.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
-import { type RecordedChange, type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
+import { type ExternalUser, type RecordedChange, type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
 import { sessionScope } from './access.ts'
 import { type SessionUpdate } from '../store/changes.ts'
 import { type Relay } from '../webhooks/relay.ts'
@@ -20,7 +20,7 @@ const missing = (id: string) => new ApiError('not_found', { detail: `There is no
 
 /** A session as clients see it. */
 export function presentSession (session: Session): SessionView {
-  const { id, configId, configVersion, userId, channel, title, metadata, status, branchId, upkeep, startedAt, lastActivity } = session
+  const { id, configId, configVersion, userId, channel, external, title, metadata, status, branchId, upkeep, startedAt, lastActivity } = session
   return {
     id,
     sessionId: id,
@@ -28,6 +28,7 @@ export function presentSession (session: Session): SessionView {
     configVersion,
     userId,
     channel,
+    ...(external && { external: { integrationId: external.integrationId, userId: external.userId } }),
     title,
     metadata,
     status,
@@ -69,8 +70,11 @@ export class Sessions {
     this.#relay = relay
   }
 
-  /** `id`: where an earlier attempt with it has succeeded, its session is returned. */
-  async create (principal: Principal, input: SessionInput, id = newId()): Promise<SessionView> {
+  /**
+   * `id`: where an earlier attempt with it has succeeded, its session is returned. `external`: who it is with, where they are
+   * on an external channel.
+   */
+  async create (principal: Principal, input: SessionInput, id = newId(), external?: ExternalUser): Promise<SessionView> {
     const scope = sessionScope(principal, 'sessions:write')
     const { tenantId } = scope
     const userId = ownerOf(principal, input.userId)
@@ -92,7 +96,8 @@ export class Sessions {
       userId,
       channel,
       title: input.title ?? null,
-      metadata: input.metadata ?? {}
+      metadata: input.metadata ?? {},
+      ...(external && { external })
     }, new Date(), (session) => {
       entry = this.#entry('session.started', session)
       return entry

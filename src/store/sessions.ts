@@ -24,12 +24,20 @@ export interface Turn {
 
 export type SessionStatus = 'active' | 'ended'
 
+/** Somebody on an external channel, and the integration that they write by; null: they are spoken for with a credential. */
+export interface ExternalUser {
+  readonly integrationId: string | null
+  readonly userId: string
+}
+
 export interface Session {
   readonly id: string
   readonly tenantId: string
   readonly configId: string
   readonly userId: string | null
   readonly channel: string | null
+  /** Who it is with, where they write from elsewhere. */
+  readonly external?: ExternalUser
   readonly title: string | null
   /** The messages that the title was made of, by `seq`; none: somebody has given it. */
   readonly titleFrom: readonly number[]
@@ -62,7 +70,7 @@ export interface Session {
   readonly tickets: readonly string[]
 }
 
-export type NewSession = Pick<Session, 'tenantId' | 'configId' | 'configVersion' | 'userId' | 'channel' | 'title' | 'metadata'>
+export type NewSession = Pick<Session, 'tenantId' | 'configId' | 'configVersion' | 'userId' | 'channel' | 'external' | 'title' | 'metadata'>
 
 /** A change of a session: what is written into its log, what of the session it sets, and what must be so for it. */
 export type RecordedChange = Change & {

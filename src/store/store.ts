@@ -6,9 +6,12 @@ import { ApiKeyRepository } from './api-keys.ts'
 import { AuditLogRepository } from './audit-log.ts'
 import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
+import { ConversationRepository } from './conversations.ts'
 import { CounterRepository } from './counters.ts'
 import { ErasureRepository } from './erasures.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
+import { InboundMessageRepository } from './inbound-messages.ts'
+import { IntegrationRepository } from './integrations.ts'
 import { InvitationRepository } from './invitations.ts'
 import { LeaseRepository } from './leases.ts'
 import { LoginFlowRepository } from './login-flows.ts'
@@ -65,6 +68,9 @@ export interface Store {
   readonly usagePeople: UsagePeopleRepository
   readonly quotaSettings: QuotaSettingsRepository
   readonly quotaCounters: QuotaCounterRepository
+  readonly integrations: IntegrationRepository
+  readonly conversations: ConversationRepository
+  readonly inbound: InboundMessageRepository
   readonly webhookEndpoints: WebhookEndpointRepository
   readonly webhookDeliveries: WebhookDeliveryRepository
   /** Rejects while the store does not answer. */
@@ -100,13 +106,17 @@ export async function openStore (db: Db): Promise<Store> {
   const quotaSettings = new QuotaSettingsRepository(db)
   const quotaCounters = new QuotaCounterRepository(db)
   const clock = new StoreClock(db)
+  const integrations = new IntegrationRepository(db)
+  const conversations = new ConversationRepository(db)
+  const inbound = new InboundMessageRepository(db, clock)
   const webhookEndpoints = new WebhookEndpointRepository(db)
   const webhookDeliveries = new WebhookDeliveryRepository(db, clock)
   await Promise.all([
     apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
     idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources,
     loginFlows,
-    counters, usageEvents, usagePeople, quotaSettings, quotaCounters, webhookEndpoints, webhookDeliveries
+    counters, usageEvents, usagePeople, quotaSettings, quotaCounters, webhookEndpoints, webhookDeliveries,
+    integrations, conversations, inbound
   ].map((repository) => repository.createIndexes()))
   await migrate(db)
   return {
@@ -138,6 +148,9 @@ export async function openStore (db: Db): Promise<Store> {
     usagePeople,
     quotaSettings,
     quotaCounters,
+    integrations,
+    conversations,
+    inbound,
     webhookEndpoints,
     webhookDeliveries,
     async ping () {

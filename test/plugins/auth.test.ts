@@ -226,6 +226,12 @@ t.test('every operation names its scopes', async (t) => {
     setQuotas: ['admin'],
     setTenantQuota: ['platform'],
     searchMessages: reading,
+    ...Object.fromEntries(['createIntegration', 'patchIntegration', 'rotateIntegration', 'deleteIntegration'].map((id) => [id, ['webhooks:write']])),
+    ...Object.fromEntries(['listIntegrations', 'getIntegration', 'getWebhookDelivery'].map((id) => [id, ['webhooks:read']])),
+    explainWebhook: ['webhooks:read', 'webhooks:write'],
+    receiveMessage: ['chat'],
+    receiveWebhook: [],
+    verifyWebhookAddress: [],
     ...Object.fromEntries(['createKey', 'listKeys', 'getKey', 'rotateKey', 'revokeKey'].map((id) => [id, ['admin']])),
     createVisitorToken: ['sessions:write'],
     ...Object.fromEntries(['listMembers', 'patchMember', 'removeMember', 'createInvitation', 'listInvitations', 'withdrawInvitation']

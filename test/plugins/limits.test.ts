@@ -86,6 +86,7 @@ t.test('counters count in windows that begin with the first count', async (t) =>
 const words: Record<LimitName, RegExp> = {
   token: /^More than 2 requests with this credential in a minute\.$/,
   ip: /^More than 2 requests without a valid credential from this address in a minute\.$/,
+  integration: /^More than 2 deliveries of this integration in a minute\.$/,
   'login-account': /^More than 2 attempts to log in to this account in 15 minutes\.$/,
   'login-ip': /^More than 2 .* from this address in 15 minutes\.$/,
   'provider-login-ip': /./,

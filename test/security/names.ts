@@ -1,7 +1,7 @@
 import { type Description, type Operation, type Schema } from './document.ts'
 
 /** What can be named in a request, and belongs to somebody. */
-export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'invitation' | 'key' | 'member' | 'message' | 'session' | 'specification' | 'tenant' | 'user'
+export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'inbound' | 'integration' | 'invitation' | 'key' | 'member' | 'message' | 'session' | 'specification' | 'tenant' | 'user'
 
 /** What a name stands for; null: nothing that belongs to anybody. */
 type Meaning = Kind | null
@@ -13,17 +13,21 @@ const inPath: Readonly<Record<string, Meaning>> = {
   '/api/end-users/{userId}': 'user',
   '/api/erasures/{id}': 'erasure',
   '/api/auth/oauth/{provider}': null,
+  '/api/integrations/{id}': 'integration',
   '/api/invitations/{id}': 'invitation',
   '/api/keys/{id}': 'key',
   '/api/members/{id}': 'member',
   '/api/sessions/{id}': 'session',
   '/api/sessions/{id}/messages/{messageId}': 'message',
   '/api/specifications/{id}': 'specification',
-  '/api/tenants/{tenantId}': 'tenant'
+  '/api/tenants/{tenantId}': 'tenant',
+  // Who signs for it is told of it, and nobody else.
+  '/api/webhook/{integrationId}': null,
+  '/api/webhook/deliveries/{id}': 'inbound'
 }
 
 const inQuery: Readonly<Record<string, Meaning>> = {
-  actorId: 'user', branch: 'branch', configId: 'config', cursor: 'cursor', keyId: 'key', targetId: 'erasure', userId: 'user'
+  'hub.verify_token': null, actorId: 'user', branch: 'branch', configId: 'config', cursor: 'cursor', keyId: 'key', targetId: 'erasure', userId: 'user'
 }
 
 const inHeaders: Readonly<Record<string, Meaning>> = {
@@ -33,6 +37,25 @@ const inHeaders: Readonly<Record<string, Meaning>> = {
 // By the operation and the path of the member.
 const inBodies: Readonly<Record<string, Meaning>> = {
   'createConfig/specificationId': 'specification',
+  'createIntegration/configId': 'config',
+  'createIntegration/mapping/deliveryId': null,
+  'createIntegration/mapping/externalMessageId': null,
+  'createIntegration/mapping/externalUserId': null,
+  'createIntegration/verifyToken': null,
+  'patchIntegration/configId': 'config',
+  'patchIntegration/mapping/deliveryId': null,
+  'patchIntegration/mapping/externalMessageId': null,
+  'patchIntegration/mapping/externalUserId': null,
+  'patchIntegration/verifyToken': null,
+  'explainWebhook/integrationId': 'integration',
+  'receiveMessage/configId': 'config',
+  'receiveMessage/externalMessageId': null,
+  'receiveMessage/externalUserId': null,
+  'receiveMessage/integrationId': null,
+  'receiveWebhook/configId': null,
+  'receiveWebhook/externalMessageId': null,
+  'receiveWebhook/externalUserId': null,
+  'receiveWebhook/integrationId': null,
   'createSession/configId': 'config',
   'createSession/userId': null,
   'createVisitorToken/configId': 'config',

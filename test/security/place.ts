@@ -11,6 +11,9 @@ export interface Place extends Readonly<Record<Exclude<Kind, 'cursor'>, string>>
   /** The key that `key` is the identifier of. */
   readonly secret: string
   readonly account: SignedUp
+  /** What the sender of `integration` signs with, and verifies its address with. */
+  readonly integrationSecret: string
+  readonly verifyToken: string
 }
 
 /** Somebody with an account and a tenant of their own. */
@@ -66,6 +69,10 @@ export async function furnish (client: Client, account: SignedUp, mark: string, 
   }
   const { branchId } = await ask<{ branchId: string }>(`/api/sessions/${session}`, { metadata: { mark } }, 'PATCH')
   await ask(`/api/sessions/${session}/summary`, undefined)
+  await ask('/api/integrations', { name: mark, configId: elsewhere })
+  const verifyToken = `verify-${mark}`
+  const { id: integration, secret: integrationSecret } = await ask<{ id: string, secret: string }>('/api/integrations', { name: mark, configId: elsewhere, verifyToken })
+  const { id: inbound } = await ask('/api/webhook?wait=true', { type: 'message', channel: 'elsewhere', externalUserId: mark, text: mark, configId: elsewhere })
   await ask('/api/keys', { name: mark, scopes: ['chat'] })
   const { id: key, key: secret } = await ask<{ id: string, key: string }>('/api/keys', { name: mark, scopes: ['sessions:write'] })
   await ask('/api/invitations', { email: `a-${user}@example.org`, role: 'member' })
@@ -77,6 +84,10 @@ export async function furnish (client: Client, account: SignedUp, mark: string, 
     tenant: account.tenant,
     member: account.id,
     invitation,
+    integration,
+    integrationSecret,
+    verifyToken,
+    inbound,
     account,
     user,
     specification,

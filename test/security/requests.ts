@@ -1,5 +1,6 @@
 import { type Description, type Operation } from './document.ts'
 import { type Reference, referencesOf } from './names.ts'
+import { signers } from '../integrations/signers.ts'
 import { PASSWORD, type Place } from './place.ts'
 import { type Asked } from './wire.ts'
 
@@ -15,6 +16,8 @@ type Input = Partial<Omit<Parts, 'body'>> & { readonly body?: object | string }
 
 const empty = '{"type":"export","format":"parley","formatVersion":1,"exportedAt":"2026-01-01T00:00:00.000Z"}\n' +
   '{"type":"end","counts":{"configs":0,"sessions":0,"messages":0}}\n'
+
+const said = { type: 'message', channel: 'elsewhere', externalUserId: 'somebody else', text: 'Hello.' }
 
 // Where the first example of the document does not do, or there is more to say than names.
 const inputs: Readonly<Record<string, (place: Place) => Input>> = {
@@ -34,6 +37,16 @@ const inputs: Readonly<Record<string, (place: Place) => Input>> = {
   eraseEndUser: () => ({ params: { userId: 'not-there' } }),
   rollbackConfig: () => ({ body: { version: 1 } }),
   importAll: () => ({ headers: { 'content-type': 'application/x-ndjson' }, body: empty }),
+  createIntegration: ({ config }) => ({ body: { name: 'A channel', configId: config } }),
+  patchIntegration: ({ config }) => ({ body: { configId: config } }),
+  explainWebhook: ({ integration }) => ({ body: { integrationId: integration, headers: {}, body: '{}' } }),
+  receiveMessage: ({ config }) => ({ query: { wait: 'true' }, body: { ...said, configId: config } }),
+  receiveWebhook: ({ integration, integrationSecret }) => ({
+    params: { integrationId: integration }, query: { wait: 'true' }, ...signers['standard']!(integrationSecret, JSON.stringify(said))
+  }),
+  verifyWebhookAddress: ({ integration, verifyToken }) => ({
+    params: { integrationId: integration }, query: { 'hub.mode': 'subscribe', 'hub.verify_token': verifyToken, 'hub.challenge': '17' }
+  }),
   searchMessages: ({ mark }) => ({ query: { q: mark } })
 }
 
