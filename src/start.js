@@ -9,6 +9,10 @@ if (major < 24 || (major === 24 && minor < 2)) {
   process.exitCode = 1
 } else {
   // What was compiled once, with its types stripped, is kept for the next start. Not under coverage, which cannot count in it.
-  if (process.env.NODE_V8_COVERAGE === undefined) module.enableCompileCache(join(process.env.DATA_DIR ?? '.data', 'compile-cache'))
+  if (process.env.NODE_V8_COVERAGE === undefined) {
+    // A worker finds it in the environment only.
+    process.env.NODE_COMPILE_CACHE ??= join(process.env.DATA_DIR ?? '.data', 'compile-cache')
+    module.enableCompileCache(process.env.NODE_COMPILE_CACHE)
+  }
   await import('./server.ts')
 }
