@@ -17,7 +17,7 @@ export default fp(async (fastify) => {
   const relay = new Relay({
     audience,
     publisher: fastify.webhookPublisher,
-    outboxes: [store.sessions, store.chatbots, store.quotaCounters].map(({ outbox }) => outbox),
+    outboxes: [store.sessions, store.chatbots, store.quotaCounters, store.inbound].map(({ outbox }) => outbox),
     log
   })
   fastify.decorate('webhookAudience', audience)

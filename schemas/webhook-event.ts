@@ -115,14 +115,15 @@ export const QuotaExceededEvent = Event('QuotaExceededEvent', 'quota.exceeded',
   'Somebody was refused a reply because too little is left of a quota. Told once in a period.', quotaUse, { ...quota, used: 4_999_870 })
 
 export const IntegrationFailedEvent = Event('IntegrationFailedEvent', 'integration.failed',
-  'A message that came in by an integration could not be answered, and is not tried again.', Type.Object({
-    integrationId: { ...Id, description: 'The integration.' },
-    configId: { ...Id, description: 'The configuration that it is tied to.' },
-    channel: OrNull('The channel of the message; null: it was not said.'),
-    externalUserId: OrNull('The user, as the sender names them; null: that could not be read.'),
-    externalMessageId: OrNull('The message, as its sender names it; null: it has no name.'),
+  'A message that came in by a webhook could not be answered, and is not tried again.', Type.Object({
+    integrationId: OrNull('The integration; null: it came with a credential.'),
+    configId: { ...Id, description: 'The configuration that was to answer.' },
     sessionId: OrNull('The session that it was to be said in; null: there was none yet.'),
-    deliveryId: OrNull('The id under which it was delivered; null: it has none.'),
+    userId: Type.String({ description: 'The end user of the session.' }),
+    channel: Type.String({ description: 'The channel of the message.' }),
+    externalUserId: Type.String({ description: 'The user, as the sender names them.' }),
+    externalMessageId: OrNull('The message, as its sender names it; null: it has no name.'),
+    deliveryId: Type.String({ description: 'The id under which it was delivered.' }),
     error: Type.Object({
       code: Type.String({ description: 'A code as in `Problem`. Open to growth.' }),
       detail: Type.String({ description: 'What went wrong, for people.' })
@@ -130,10 +131,11 @@ export const IntegrationFailedEvent = Event('IntegrationFailedEvent', 'integrati
   }, { description: 'Which message, and what went wrong.' }), {
     integrationId,
     configId,
+    sessionId,
+    userId: 'whatsapp:4915112345678',
     channel: 'whatsapp',
     externalUserId: '4915112345678',
     externalMessageId: 'wamid.17',
-    sessionId,
     deliveryId: 'msg_2KWPBgLlAfxdpx2AI54pPJ85f4W',
     error: { code: 'quota_exceeded', detail: 'The tenant\'s quota of messages per day is used up.' }
   })

@@ -66,6 +66,13 @@ function place ({ id, tenantId, configId, userId, channel, lastActivity, branchI
   return { tenantId, configId, sessionId: id, userId, channel, branchId, rev: turn!.rev, timestamp: lastActivity }
 }
 
+/** Who is answered on an external channel, so that whoever is told of the reply can send it there. */
+function answered ({ external }: Session, { metadata }: Message): Pick<Message, 'external'> {
+  if (!external) return {}
+  const messageId = metadata?.['externalMessageId']
+  return { external: { ...external, ...(typeof messageId === 'string' && { messageId }) } }
+}
+
 /** What is said in a turn. */
 function said (session: Session, work: TurnWork & { kind: 'send' | 'edit' }, key: SendKey | undefined): Message {
   const { message, metadata } = work.input
@@ -176,6 +183,7 @@ export class TurnStarter {
       content: '',
       status: 'streaming',
       replyTo: userMessage.id,
+      ...answered(session, userMessage),
       ...replyKey
     }
     const prepared = await this.#prepare(session, userMessage, [...fresh, botMessage], how)

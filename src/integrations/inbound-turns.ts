@@ -5,6 +5,7 @@ import { type Log } from '../chat/turn-runner.ts'
 import { ApiError } from '../errors.ts'
 import { JobWorker } from '../jobs/job-worker.ts'
 import { type InboundError, type InboundJob, type InboundMessage, type InboundMessageRepository } from '../store/inbound-messages.ts'
+import { type Relay } from '../webhooks/relay.ts'
 import { type Conversations } from './conversations.ts'
 
 // After each failure that may pass; when they are used up, the message has failed.
@@ -20,6 +21,7 @@ interface Dependencies {
   readonly inbound: InboundMessageRepository
   readonly conversations: Conversations
   readonly chat: Chat
+  readonly relay: Relay
   readonly log: Log
 }
 
@@ -136,7 +138,7 @@ export class InboundTurns {
   }
 
   async #failed (job: InboundJob, cause: unknown): Promise<void> {
-    const { inbound, log } = this.#deps
+    const { inbound, relay, log } = this.#deps
     const { mayPass, ...error } = errorOf(cause)
     const wait = WAITS_MS[job.attempts]
     if (mayPass && wait !== undefined) {
@@ -144,6 +146,12 @@ export class InboundTurns {
       return
     }
     log.warn({ err: cause, inboundMessageId: job.id, integrationId: job.integrationId }, 'a message that came by a webhook could not be answered')
-    await inbound.fail(job, error, new Date())
+    const { id, tenantId, integrationId, configId, said: { userId, channel, externalUserId, externalMessageId = null, deliveryId } } = job
+    // It may have been bound since it was taken.
+    const sessionId = (await inbound.find(tenantId, id))?.sessionId ?? null
+    const entry = relay.entry(tenantId, 'integration.failed', () => (
+      { integrationId, configId, sessionId, userId, channel, externalUserId, externalMessageId, deliveryId, error }
+    ))
+    if (await inbound.fail(job, error, new Date(), entry)) relay.push(inbound.outbox, id, tenantId, entry)
   }
 }

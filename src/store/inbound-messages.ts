@@ -6,6 +6,7 @@ import { DueJobs, type JobMark } from './due-jobs.ts'
 import { type Person } from './erasures.ts'
 import { newId, parseId } from './ids.ts'
 import { insertNew } from './insert-new.ts'
+import { addEntry, type OutboxEntry, OutboxRepository, outboxIndex, type WithOutbox } from './outbox.ts'
 import { type StoreClock } from './store-clock.ts'
 
 /** What was said, until there is a reply to it. */
@@ -58,7 +59,7 @@ export type InboundJob = Job & InboundMessage & { readonly said: Said }
 
 type References = 'integrationId' | 'configId' | 'sessionId' | 'userMessageId' | 'botMessageId'
 
-interface InboundDocument extends Omit<InboundMessage, 'id' | References>, Record<References, ObjectId | null> {
+interface InboundDocument extends Omit<InboundMessage, 'id' | References>, Record<References, ObjectId | null>, WithOutbox {
   _id: ObjectId
   job?: JobMark
   /** When it is forgotten, and a repeat of it would be a new message. */
@@ -71,7 +72,8 @@ const KEPT_MS = 30 * 86_400_000
 const hexOf = (id: ObjectId | null) => id?.toHexString() ?? null
 const idOf = (id: string | null) => id === null ? null : parseId(id)!
 
-function toMessage ({ _id, integrationId, configId, sessionId, userMessageId, botMessageId, job: _j, expiresAt: _e, ...rest }: InboundDocument): InboundMessage {
+function toMessage (document: InboundDocument): InboundMessage {
+  const { _id, integrationId, configId, sessionId, userMessageId, botMessageId, job: _j, expiresAt: _e, outbox: _o, outboxSince: _os, ...rest } = document
   return {
     id: _id.toHexString(),
     integrationId: hexOf(integrationId),
@@ -85,11 +87,13 @@ function toMessage ({ _id, integrationId, configId, sessionId, userMessageId, bo
 
 /** The collection `inboundMessages`: messages that came by webhooks, which are jobs until they are answered. */
 export class InboundMessageRepository {
+  readonly outbox: OutboxRepository
   readonly #collection: Collection<InboundDocument>
   readonly #jobs: DueJobs<InboundDocument & Document>
   readonly #clock: StoreClock
 
   constructor (db: Db, clock: StoreClock) {
+    this.outbox = new OutboxRepository(db.collection('inboundMessages'))
     this.#collection = db.collection('inboundMessages')
     this.#jobs = new DueJobs(this.#collection, clock)
     this.#clock = clock
@@ -105,7 +109,8 @@ export class InboundMessageRepository {
       { key: { sessionId: 1 } },
       { key: { configId: 1 } },
       { key: { integrationId: 1 } },
-      { key: { expiresAt: 1 }, expireAfterSeconds: 0 }
+      { key: { expiresAt: 1 }, expireAfterSeconds: 0 },
+      outboxIndex
     ])
   }
 
@@ -178,9 +183,9 @@ export class InboundMessageRepository {
     await this.#jobs.postpone(job, ms, { attempts: { $add: ['$attempts', 1] }, error: { $literal: error } })
   }
 
-  /** It is not going to be answered. */
-  async fail (job: Job, error: InboundError, now: Date): Promise<void> {
-    await this.#end(job, { status: 'failed', error }, now)
+  /** It is not going to be answered. `entry`: what is told of that. False: it is not ours any more. */
+  async fail (job: Job, error: InboundError, now: Date, entry?: OutboxEntry): Promise<boolean> {
+    return await this.#end(job, { status: 'failed', error }, now, entry)
   }
 
   /** Forgets what a person has said and was not answered yet. */
@@ -201,9 +206,13 @@ export class InboundMessageRepository {
     await this.#collection.deleteMany({ tenantId, integrationId: parseId(integrationId)! })
   }
 
-  async #end (job: Job, fields: Document, now: Date): Promise<void> {
-    await this.#write(job, {
-      $set: { ...fields, endedAt: now, expiresAt: new Date(now.getTime() + KEPT_MS) }, $inc: { attempts: 1 }, $unset: { job: '', said: '' }
+  async #end (job: Job, fields: Document, now: Date, entry?: OutboxEntry): Promise<boolean> {
+    const { set, push } = addEntry(entry)
+    return await this.#write(job, {
+      $set: { ...fields, endedAt: now, expiresAt: new Date(now.getTime() + KEPT_MS), ...set },
+      $inc: { attempts: 1 },
+      $unset: { job: '', said: '' },
+      ...push
     })
   }
 

@@ -6,7 +6,7 @@ import { type Feedback } from './changes.ts'
 import { type Chatbot, type ChatbotDocument, toChatbot } from './chatbots.ts'
 import { parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
-import { type SessionScope } from './sessions.ts'
+import { type ExternalUser, type SessionScope } from './sessions.ts'
 import { findStretch, type Found, type Stretch } from './stretch.ts'
 import { type Spent } from './usage-events.ts'
 
@@ -31,6 +31,8 @@ export interface Message {
   readonly branchId: string | null
   /** Of a user message: the one that it was said instead of. */
   readonly editOf?: string
+  /** Of a reply to somebody on an external channel: who they are there, and what their message is called there. */
+  readonly external?: ExternalUser & { readonly messageId?: string }
   readonly role: 'user' | 'bot'
   readonly content: string
   readonly timestamp: Date
