@@ -83,7 +83,8 @@ const webhookRoutes: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = as
       querystring: WebhookHandshakeQuery,
       response: {
         200: { description: 'The challenge.', content: { 'text/plain': { schema: Type.String({ description: 'The challenge.' }) } } },
-        ...guarded()
+        ...guarded(),
+        ...problems(404)
       }
     }
   }, async ({ params, query, ip }, reply) => {

@@ -83,8 +83,8 @@ export type History = Static<typeof History>
 
 export const HistoryQuery = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'How many at most.' }),
-  after: Type.Optional(Type.Integer({ minimum: 0, description: 'Only messages with a greater `seq`, the oldest of them first. Not with `before`.' })),
-  before: Type.Optional(Type.Integer({ minimum: 1, description: 'Only messages with a smaller `seq`, the newest of them. Not with `after`.' })),
+  after: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1, description: 'Only messages with a greater `seq`, the oldest of them first. Not with `before`.' })),
+  before: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'Only messages with a smaller `seq`, the newest of them. Not with `after`.' })),
   branch: Type.Optional(Type.String({
     pattern: '^[0-9a-f]{24}$', description: 'Only messages of this branch, with those before it on the branches it left. Default: the active one.'
   }))
@@ -108,7 +108,7 @@ export const SendHeaders = Type.Object({
 })
 
 export const StreamQuery = Type.Object({
-  offset: Type.Optional(Type.Integer({ minimum: 0, description: 'Where to go on, in UTF-16 code units. `Last-Event-ID` comes before it.' }))
+  offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1, description: 'Where to go on, in UTF-16 code units. `Last-Event-ID` comes before it.' }))
 }, closed)
 
 export const StreamHeaders = Type.Object({

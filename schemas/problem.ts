@@ -1,4 +1,4 @@
-import { Type, Ref } from './type.ts'
+import { Long, Ref, Type } from './type.ts'
 import { Message } from './message.ts'
 import { Timestamp } from './text.ts'
 
@@ -22,8 +22,8 @@ export const Problem = Type.Object({
   quota: Type.Optional(Type.Object({
     name: Type.String({ description: 'Such as `tokensPerDay`. Open to growth.' }),
     subject: Type.String({ description: 'Whose it is: `tenant`, `user` or `key`. Open to growth.' }),
-    limit: Type.Integer({ description: 'What may be used.' }),
-    used: Type.Integer({ description: 'What has been used; the rest is reserved by what is running, or less than is needed.' }),
+    limit: Long({ description: 'What may be used.' }),
+    used: Long({ description: 'What has been used; the rest is reserved by what is running, or less than is needed.' }),
     resetAt: Timestamp
   }, { description: 'For `quota_exceeded`: of which quota too little is left, and when that is over.' })),
   specificationId: Type.Optional(Type.String({ description: 'The specification that was kept although no draft could be made.' })),

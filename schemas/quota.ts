@@ -1,6 +1,6 @@
-import { Type, closed, type Static } from './type.ts'
+import { Long, Type, closed, type Static } from './type.ts'
 
-const limit = (description: string) => Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: `${description} 0: no limit.` })
+const limit = (description: string) => Long({ minimum: 0, maximum: 1_000_000_000_000, description: `${description} 0: no limit.` })
 
 const limits = {
   tokensPerDay: limit('Tokens of prompts and replies, in a day of UTC.'),

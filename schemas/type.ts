@@ -1,4 +1,4 @@
-import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { Type, type IntegerOptions, type Static, type TSchema } from '@sinclair/typebox'
 
 export { Type, type Static, type TSchema }
 
@@ -10,6 +10,11 @@ export function Ref<T extends TSchema> (schema: T) {
 /** One of some words, as a plain `enum`: what generators of clients understand best. */
 export function OneOf<const T extends readonly string[]> (values: T, options: { default?: T[number], description: string }) {
   return Type.Unsafe<T[number]>({ type: 'string', enum: values, ...options })
+}
+
+/** An integer that may be beyond 32 bits, which is what clients in Go and Java would make of it else. */
+export function Long (options: IntegerOptions) {
+  return Type.Integer({ format: 'int64', ...options })
 }
 
 /** A closed object: members that are not named are refused. */

@@ -1,5 +1,5 @@
 import { Id, Timestamp, UserId } from './text.ts'
-import { OneOf, Type, closed, type Static } from './type.ts'
+import { Long, OneOf, Type, closed, type Static } from './type.ts'
 
 const MAX_ROWS = 1000
 
@@ -19,7 +19,7 @@ export const UsageQuery = Type.Object({
 }, closed)
 export type UsageQuery = Static<typeof UsageQuery>
 
-const count = (description: string) => Type.Integer({ minimum: 0, description })
+const count = (description: string) => Long({ minimum: 0, description })
 const nullable = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 
 const UsageRow = Type.Object({

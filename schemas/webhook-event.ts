@@ -1,7 +1,7 @@
 import { Message } from './message.ts'
 import { Session } from './session.ts'
 import { Id, Timestamp } from './text.ts'
-import { Ref, Type, type Static, type TSchema } from './type.ts'
+import { Long, Ref, Type, type Static, type TSchema } from './type.ts'
 
 const OrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 
@@ -102,8 +102,8 @@ const quotaUse = Type.Object({
   subject: Type.String({ description: 'Whose it is: `tenant`, `user` or `key`. Open to growth.' }),
   userId: Type.Optional(Type.String({ description: 'Of a `user`: the end user, as your own system names them.' })),
   keyId: Type.Optional(Type.String({ description: 'Of a `key`: the API key.' })),
-  limit: Type.Integer({ minimum: 1, description: 'Tokens or messages that may be used in a period.' }),
-  used: Type.Integer({ minimum: 0, description: 'Tokens or messages that are used of it, without those of replies that are being written.' }),
+  limit: Long({ minimum: 1, description: 'Tokens or messages that may be used in a period.' }),
+  used: Long({ minimum: 0, description: 'Tokens or messages that are used of it, without those of replies that are being written.' }),
   period: Type.String({ description: '`day` or `month`, of UTC. Open to growth.' }),
   resetAt: { ...Timestamp, description: 'When the period is over: RFC 3339, UTC, with milliseconds.' }
 }, { description: 'Which limit, and how much of it is used.' })
