@@ -2,20 +2,14 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { newApiKey } from '../../src/auth/api-key.ts'
+import { missing, run } from '../foreign-tools.ts'
 import { temporaryFolder } from '../helper.ts'
 import { ServerProcess } from '../server-process.ts'
-import { fetchGenerator, generate, run, type Command } from './generator.ts'
+import { fetchGenerator, generate } from './generator.ts'
 import { languages } from './languages.ts'
 
 // The real OpenAPI Generator makes clients from the served document. Each must compile and hold a conversation with a running
 // Parley. A language whose tools are missing on this machine is skipped, with the command that did not run.
-
-/** The first of these that does not run here. */
-async function missing (commands: readonly Command[]): Promise<string | undefined> {
-  for (const [program, ...args] of commands) {
-    if (!await run(program, args).then(() => true, () => false)) return [program, ...args].join(' ')
-  }
-}
 
 const work = await temporaryFolder(t)
 const key = newApiKey()

@@ -1,7 +1,6 @@
-import { access, copyFile, cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { copyFile, cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createHash } from 'node:crypto'
-import { cache, run, type Command } from './generator.ts'
+import { cached, pythonNeeds, pythonWith, run, type Command } from '../foreign-tools.ts'
 
 const here = (path: string) => join(import.meta.dirname, path)
 const bin = (name: string) => here(`../../node_modules/.bin/${name}`)
@@ -15,18 +14,6 @@ export interface Language {
   readonly build: (folder: string) => Promise<Command>
 }
 
-/** A folder in the cache that is made once for each `content`. What was cut off is made anew. */
-async function cached (name: string, content: string, make: (folder: string) => Promise<void>): Promise<string> {
-  const folder = join(cache, `${name}-${createHash('sha256').update(content).digest('hex').slice(0, 12)}`)
-  const done = join(folder, '.done')
-  if (await access(done).then(() => false, () => true)) {
-    await mkdir(folder, { recursive: true })
-    await make(folder)
-    await writeFile(done, '')
-  }
-  return folder
-}
-
 async function filesIn (folder: string, ending: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true })
   return entries.filter((entry) => entry.endsWith(ending)).map((entry) => join(folder, entry))
@@ -34,14 +21,9 @@ async function filesIn (folder: string, ending: string): Promise<string[]> {
 
 const python: Language = {
   name: 'python',
-  needs: [['python3', '-m', 'venv', '--help']],
+  needs: pythonNeeds,
   async build (folder) {
-    const requirements = join(folder, 'requirements.txt')
-    const venv = await cached('python', await readFile(requirements, 'utf8'), async (venv) => {
-      await run('python3', ['-m', 'venv', venv])
-      await run(join(venv, 'bin/pip'), ['install', '-q', '--disable-pip-version-check', '-r', requirements])
-    })
-    const interpreter = join(venv, 'bin/python')
+    const interpreter = join(await pythonWith('python-client', await readFile(join(folder, 'requirements.txt'), 'utf8')), 'python')
     await run(interpreter, ['-W', 'error', '-m', 'compileall', '-q', folder])
     await copyFile(here('python/smoke.py'), join(folder, 'smoke.py'))
     return [interpreter, join(folder, 'smoke.py')]

@@ -1,0 +1,52 @@
+"""What Schemathesis is told of Parley: exceptions.json, and how to write lines."""
+import functools
+import json
+import pathlib
+import re
+
+import schemathesis
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.specs.openapi import checks
+
+EXCEPTIONS = json.loads(pathlib.Path(__file__).with_name("exceptions.json").read_text())
+
+
+def is_explained(check, case, response):
+    operation = case.operation.definition.raw.get("operationId")
+    return any(
+        exception["check"] == check
+        and operation in exception.get("operations", [operation])
+        and re.search(exception.get("answer", ""), response.text)
+        for exception in EXCEPTIONS
+    )
+
+
+def reviewed(check):
+    """The same check, which takes the place of the original, without what is explained."""
+
+    @functools.wraps(check)
+    def wrapped(ctx, response, case):
+        try:
+            return check(ctx, response, case)
+        except (Failure, FailureGroup):
+            if not is_explained(check.__name__, case, response):
+                raise
+
+    return wrapped
+
+
+for name in {exception["check"] for exception in EXCEPTIONS}:
+    schemathesis.check(reviewed(getattr(checks, name)))
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(ctx, value):
+    return value if isinstance(value, (bytes, str)) else json.dumps(value)
+
+
+@schemathesis.hook
+def map_body(ctx, body):
+    """Nothing is sent anywhere: this name is no host's (RFC 2606)."""
+    if isinstance(body, dict) and isinstance(body.get("url"), str) and "://" in body["url"]:
+        body["url"] = "https://parley.invalid/"
+    return body
