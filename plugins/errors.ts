@@ -1,6 +1,7 @@
 import { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError, type ErrorCode } from '../src/errors.ts'
+import { toOpenAi } from '../src/openai/errors.ts'
 import { type Occurrence, problemOf } from '../src/problem.ts'
 import { isStoreAway } from '../src/store/store.ts'
 
@@ -65,14 +66,22 @@ function occurrenceOf ({ url, id }: FastifyRequest): Occurrence {
   return { instance: url.replace(/\?.*/s, ''), requestId: id }
 }
 
-/** Answers with the problem document of an error. */
+/** Whether a path is for clients of OpenAI, known or not: they read no problem documents. */
+const isForOpenAi = (url: string) => url.startsWith('/v1/')
+
+/** Answers with the problem document of an error, or, to clients of OpenAI, in the words of theirs. */
 export function sendError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const apiError = toApiError(error)
   if (apiError.kind.status >= 500) request.log.error({ err: apiError.cause ?? apiError, code: apiError.code }, 'request failed')
+  // Said again for failures that come before any hook, such as a path that does not decode.
+  reply.headers({ ...request.server.fixedHeaders, 'x-request-id': request.id })
+  if (isForOpenAi(request.url)) {
+    const { status, headers, body } = toOpenAi(apiError)
+    return reply.code(status).headers(headers).type('application/json').send(body)
+  }
   return reply
     .code(apiError.kind.status)
-    // Said again for failures that come before any hook, such as a path that does not decode.
-    .headers({ ...request.server.fixedHeaders, 'x-request-id': request.id, ...apiError.headers })
+    .headers(apiError.headers)
     .type('application/problem+json')
     .send(problemOf(apiError, occurrenceOf(request)))
 }

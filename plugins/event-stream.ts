@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { delta, ended, heartbeat, offsetIn, reconnect, started } from '../src/chat/events.ts'
 import { type FollowedMessage } from '../src/chat/followed-message.ts'
 import { ApiError } from '../src/errors.ts'
+import { type Telling } from '../src/chat/telling.ts'
 import { type Feed } from '../src/feeds/feeds.ts'
 import { type Message } from '../src/store/messages.ts'
 
@@ -17,6 +18,8 @@ declare module 'fastify' {
      * it has not been sent yet is read from the message itself. Throws `validation_failed` for a foreign `Last-Event-ID`.
      */
     streamMessage: (followed: FollowedMessage, position: StreamPosition) => FastifyReply
+    /** Sends anything that grows as server-sent events until it is over or the reader has left, as `streamMessage` does. */
+    streamTelling: (telling: Telling) => FastifyReply
     /** Sends a feed as server-sent events until it is over or the reader has left; only as fast as they are taken. */
     streamFeed: (feed: Feed) => FastifyReply
   }
@@ -51,7 +54,7 @@ interface EventStream {
   isDone: boolean
   write: (text: string) => void
   finish: (last: string) => void
-  /** Asks the reader to come back. */
+  /** Sends the reader away. */
   leave: () => void
 }
 
@@ -60,7 +63,7 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
   const { chat } = fastify
 
   /** `resumed`: the socket takes more again; `closed`: there is nobody to write to any more. Undefined: nor is there now. */
-  function begin (reply: FastifyReply, on: { resumed: () => void, closed: () => void }): EventStream | undefined {
+  function begin (reply: FastifyReply, on: { resumed: () => void, closed: () => void }, farewell = reconnect): EventStream | undefined {
     const { raw } = reply
     reply.hijack()
     // Left before anything was to be said: there will be no 'close' any more to clean up after.
@@ -81,7 +84,7 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
         stream.isDone = true
         raw.end(last)
       },
-      leave () { if (!stream.isDone) stream.finish(reconnect) }
+      leave () { if (!stream.isDone) stream.finish(farewell) }
     }
     const beat = () => {
       // Nothing was taken for a whole beat, or not even the end: the reader is gone or stuck.
@@ -103,26 +106,41 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
     return stream
   }
 
-  fastify.decorateReply('streamMessage', function (this: FastifyReply, followed: FollowedMessage, position: StreamPosition) {
-    let sent = offsetOf(followed, position)
-    const stream = begin(this, { resumed: () => pump(), closed: () => unsubscribe() })
+  fastify.decorateReply('streamTelling', function (this: FastifyReply, telling: Telling) {
+    const stream = begin(this, { resumed: () => pump(), closed: () => unsubscribe() }, telling.farewell)
     if (!stream) return this
     const pump = () => {
       if (stream.isBlocked || stream.isDone) return
-      const { length } = followed.text
-      if (sent < length) {
-        stream.write(delta(followed, sent))
-        sent = length
-      }
-      if (!followed.ended && followed.failure === undefined) return
-      const goingAway = chat.isDraining && followed.botMessage.status === 'interrupted'
-      stream.finish(ended(followed, this.request.occurrence()) + (goingAway ? reconnect : ''))
+      const news = telling.news()
+      if (news !== '') stream.write(news)
+      const end = telling.end()
+      if (end !== undefined) stream.finish(end)
     }
-    const unsubscribe = followed.subscribe(pump)
-    if ('begin' in position) stream.write(started(position.begin, followed))
+    const unsubscribe = telling.subscribe(pump)
     pump()
     if (chat.closing.aborted) stream.leave()
     return this
+  })
+
+  fastify.decorateReply('streamMessage', function (this: FastifyReply, followed: FollowedMessage, position: StreamPosition) {
+    let sent = offsetOf(followed, position)
+    let opening = 'begin' in position ? started(position.begin, followed) : ''
+    return this.streamTelling({
+      farewell: reconnect,
+      subscribe: (listener) => followed.subscribe(listener),
+      news () {
+        const { length } = followed.text
+        const frames = opening + (sent < length ? delta(followed, sent) : '')
+        opening = ''
+        sent = length
+        return frames
+      },
+      end: () => {
+        if (!followed.ended && followed.failure === undefined) return undefined
+        const goingAway = chat.isDraining && followed.botMessage.status === 'interrupted'
+        return ended(followed, this.request.occurrence()) + (goingAway ? reconnect : '')
+      }
+    })
   })
 
   fastify.decorateReply('streamFeed', function (this: FastifyReply, feed: Feed) {

@@ -2,21 +2,23 @@ import fp from 'fastify-plugin'
 import { type Config } from '../src/config.ts'
 import { createMistralProvider } from '../src/llm/mistral/mistral-client.ts'
 import { withFallback } from '../src/llm/fallback-provider.ts'
+import { createOfflineEmbedder } from '../src/llm/offline/offline-embedder.ts'
 import { createOfflineProvider } from '../src/llm/offline/offline-provider.ts'
-import { type ChatProvider } from '../src/llm/provider.ts'
+import { type ChatProvider, type Embedder } from '../src/llm/provider.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     model: ChatProvider
+    embedder: Embedder
   }
 }
 
-/** The model that writes the replies: Mistral where there is a key for it, else the offline provider. */
+/** The models that write replies and make vectors: Mistral's where there is a key for it, else the offline ones. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
   const offline = createOfflineProvider()
-  const model = config.MISTRAL_API_KEY === undefined
-    ? offline
-    : withFallback(createMistralProvider({
+  const mistral = config.MISTRAL_API_KEY === undefined
+    ? undefined
+    : createMistralProvider({
       baseUrl: config.MISTRAL_BASE_URL,
       apiKey: config.MISTRAL_API_KEY,
       defaultModel: config.MISTRAL_MODEL,
@@ -26,7 +28,9 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       idleTimeoutMs: config.MISTRAL_IDLE_TIMEOUT_MS,
       timeoutMs: config.MISTRAL_TIMEOUT_MS,
       logger: fastify.log
-    }), offline)
+    })
+  const model = mistral ? withFallback(mistral, offline) : offline
   fastify.decorate('model', model)
+  fastify.decorate('embedder', mistral ?? createOfflineEmbedder())
   fastify.addHook('onClose', async () => await model.close())
 }, { name: 'model' })

@@ -24,6 +24,10 @@ import { Invitation, InvitationAcceptance, InvitationInput, InvitationPage, Memb
 import { GrantedToken, PublishedKeys, TokenRequest, VisitorToken, VisitorTokenInput } from '../schemas/machine-token.ts'
 import { MessageDelta, MessageEnded, MessageEvent, MessageStarted } from '../schemas/message-event.ts'
 import { Accepted, Exchange, History, Message, MessageInput, MessagePage, RatedMessage, RatedMessagePage } from '../schemas/message.ts'
+import { ChatCompletion, ChatCompletionChunk, ChatCompletionInput } from '../schemas/openai-chat.ts'
+import { Embeddings, EmbeddingsInput } from '../schemas/openai-embedding.ts'
+import { OpenAiError } from '../schemas/openai-error.ts'
+import { OpenAiModel, OpenAiModelList } from '../schemas/openai-model.ts'
 import { Problem } from '../schemas/problem.ts'
 import { CsrfToken } from '../schemas/refresh-cookie.ts'
 import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
@@ -82,6 +86,7 @@ const components = [
   TokenRequest, GrantedToken, VisitorTokenInput, VisitorToken, PublishedKeys,
   Integration, IntegrationInput, IntegrationPage, IntegrationPatch, IntegrationRotation, IssuedIntegration,
   WebhookDelivery, WebhookOutcome, WebhookReceipt, WebhookTrial, WebhookTrialResult,
+  ChatCompletionInput, ChatCompletion, ChatCompletionChunk, OpenAiModel, OpenAiModelList, EmbeddingsInput, Embeddings, OpenAiError,
   AuditEntry, AuditPage, Problem, Health, Liveness
 ]
 
@@ -157,6 +162,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'integrations', description: 'Who may send messages by webhooks, and how they sign.' },
         { name: 'webhooks in', description: 'Messages from external channels.' },
         { name: 'usage', description: 'What models were used for, and how much of it is allowed.' },
+        { name: 'openai', description: 'For clients of OpenAI: their paths, their bodies, their errors.' },
         { name: 'operations', description: 'How the server is.' }
       ],
       security: [{ bearerAuth: [] }, { apiKey: [] }],
@@ -180,7 +186,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
       document.components['headers'] = responseHeaders
       for (const [url, path] of Object.entries(document.paths)) {
         for (const [method, operation] of Object.entries(path)) {
-          complete(operation, url.startsWith('/api/'))
+          complete(operation, /^\/(api|v1)\//.test(url))
           tellBehaviour(operation, { method, repeatable: repeatables.has(operation.operationId) })
         }
       }

@@ -1,3 +1,4 @@
+import { OpenAiError } from './openai-error.ts'
 import { Problem } from './problem.ts'
 import { Ref, Type } from './type.ts'
 
@@ -27,6 +28,16 @@ export function problems<S extends keyof typeof descriptions> (...statuses: S[])
     description: descriptions[status],
     content: { 'application/problem+json': { schema: Ref(Problem) } }
   }])) as unknown as Record<S, ReturnType<typeof Ref<typeof Problem>>>
+}
+
+const openAiDescriptions: Record<keyof typeof descriptions, string> = { ...descriptions, 429: 'Too many requests (`rate_limit_exceeded`), or too little is left of a quota (`insufficient_quota`).' }
+
+/** The failures of an operation for clients of OpenAI, by status. */
+export function openAiProblems<S extends keyof typeof descriptions> (...statuses: S[]) {
+  return Object.fromEntries(statuses.map((status) => [status, {
+    description: openAiDescriptions[status],
+    content: { 'application/json': { schema: Ref(OpenAiError) } }
+  }])) as unknown as Record<S, ReturnType<typeof Ref<typeof OpenAiError>>>
 }
 
 /** What every operation behind a credential may answer. */

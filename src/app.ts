@@ -23,6 +23,7 @@ import methodNotAllowed from '../plugins/method-not-allowed.ts'
 import metrics from '../plugins/metrics.ts'
 import model from '../plugins/model.ts'
 import mongo from '../plugins/mongo.ts'
+import openai from '../plugins/openai.ts'
 import openapi from '../plugins/openapi.ts'
 import providerLogins from '../plugins/provider-logins.ts'
 import query from '../plugins/query.ts'
@@ -54,6 +55,8 @@ import invitations from '../routes/invitations.ts'
 import members from '../routes/members.ts'
 import machineTokens from '../routes/machine-tokens.ts'
 import messages from '../routes/messages.ts'
+import openAiChat from '../routes/openai-chat.ts'
+import openAiModels from '../routes/openai-models.ts'
 import operations from '../routes/operations.ts'
 import providerLoginRoutes from '../routes/provider-logins.ts'
 import search from '../routes/search.ts'
@@ -157,6 +160,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(readiness)
   await app.register(shutdown)
   await app.register(eventStream, { heartbeatMs, feedMs })
+  await app.register(openai, { config })
 
   const methodsByUrl = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
@@ -191,6 +195,8 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(webhookTrials)
   await app.register(webhookRoutes, { maxMessageChars: config.MAX_MESSAGE_CHARS })
   await app.register(providerLoginRoutes)
+  await app.register(openAiChat)
+  await app.register(openAiModels)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

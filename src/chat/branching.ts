@@ -12,7 +12,7 @@ const MAX_BRANCHES = 100
 const conflict = (detail: string) => new ApiError('conflict', { detail })
 
 /** Where a line begins that goes on behind `parent`; null: at the beginning of the session. */
-function branchBehind (parent: Message | null): BranchStart {
+export function branchBehind (parent: Message | null): BranchStart {
   return { id: newId(), from: parent?.branchId ?? null, parentId: parent?.id ?? null, parentSeq: parent?.seq ?? 0 }
 }
 

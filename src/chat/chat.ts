@@ -17,7 +17,7 @@ import { Branching } from './branching.ts'
 import { ContextReader } from './context.ts'
 import { type EndedTurn } from './ended-turn.ts'
 import { Endings } from './endings.ts'
-import { type FollowedMessage, untilEnd } from './followed-message.ts'
+import { type FollowedMessage, goingDown, untilEnd } from './followed-message.ts'
 import { Followers } from './followers.ts'
 import { LiveMessages } from './live-messages.ts'
 import { tellLiveText } from './live-text.ts'
@@ -118,6 +118,15 @@ export class Chat {
   /** Aborted when this process goes away: those who still follow a message must come back elsewhere. */
   get closing (): AbortSignal {
     return this.#closing.signal
+  }
+
+  /**
+   * Lets something run that is no turn and is to be given the same time when this process goes away; then `cutOff` is aborted.
+   * Throws `overloaded` where that has begun.
+   */
+  async outlast<T> (work: (cutOff: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.isDraining) throw goingDown()
+    return await this.#live.expect(work(this.#live.cutOff))
   }
 
   /** Starts a turn, or finds the one that the same key has started. */

@@ -7,12 +7,18 @@ export class LiveMessages {
   readonly #byId = new Map<string, LiveMessage>()
   readonly #work = new Set<Promise<unknown>>()
   #drained = false
+  readonly #cutOff = new AbortController()
 
   get (id: string): LiveMessage | undefined {
     return this.#byId.get(id)
   }
 
-  /** Has `drain` wait for this, too: for a send that may become a message. */
+  /** Aborted when `drain` waits no longer for what ends by itself. */
+  get cutOff (): AbortSignal {
+    return this.#cutOff.signal
+  }
+
+  /** Has `drain` wait for this, too: for a send that may become a message, or a reply that is not stored. */
   async expect<T> (work: Promise<T>): Promise<T> {
     this.#work.add(work)
     return await work.finally(() => this.#work.delete(work))
@@ -38,6 +44,7 @@ export class LiveMessages {
     await Promise.race([this.#allEnded(), delay(graceMs, undefined, { signal: controller.signal }).catch(() => {})])
     controller.abort()
     this.#drained = true
+    this.#cutOff.abort()
     this.abortWhere(() => true, 'interrupted')
     await this.#allEnded()
   }

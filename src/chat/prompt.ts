@@ -4,7 +4,7 @@ import { type Message } from '../store/messages.ts'
 
 const languages = new Intl.DisplayNames(['en'], { type: 'language' })
 
-function systemText ({ purpose, domain, tone, instructions }: ChatbotSettings): string {
+export function systemText ({ purpose, domain, tone, instructions }: ChatbotSettings): string {
   return [
     `You are a chatbot. Your purpose: ${purpose}`,
     domain.length > 0 && `Your field: ${domain.join(', ')}. Stay within it.`,
@@ -27,14 +27,15 @@ function promptMessage ({ role, content }: Message): PromptMessage {
 
 /**
  * What the model is given: the system text, what was said before the history in short, where that is known, the history
- * in the order of `seq`, the new message.
+ * in the order of `seq`, the new message. `wished`: what it is told for this reply alone.
  */
 export function buildPrompt (
-  chatbot: ChatbotSettings, history: Message[], userMessage: Message, earlier?: string
+  chatbot: ChatbotSettings, history: Message[], userMessage: Message, earlier?: string, wished: readonly string[] = []
 ): PromptMessage[] {
   return [
     { role: 'system', content: systemText(chatbot) },
     ...(earlier === undefined ? [] : [{ role: 'system', content: `${EARLIER}\n${earlier}` } as const]),
+    ...wished.map((content) => ({ role: 'system', content }) as const),
     ...history.filter(wasSaid).map(promptMessage),
     { role: 'user', content: userMessage.content }
   ]

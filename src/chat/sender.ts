@@ -10,7 +10,7 @@ import { findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts
 import { type Stopper } from './stopper.ts'
 import { type Sent, type TurnStarter } from './turn-starter.ts'
 import { type TurnTaking } from './turn-taking.ts'
-import { type NewWork, requestHash, type TurnWork } from './turn-work.ts'
+import { type NewWork, requestHash, type TurnWork, type Wish } from './turn-work.ts'
 import { type WaitingLine } from './waiting-line.ts'
 
 // A twin that has just taken the turn writes its message at once.
@@ -26,6 +26,7 @@ export interface SendOptions {
   readonly stream: boolean
   /** The API key that it was asked with. */
   readonly keyId: string | null
+  readonly wish?: Wish
 }
 
 interface Dependencies {
@@ -108,7 +109,7 @@ export class Sender {
         messageId: newId(),
         idempotencyKey: key?.idempotencyKey ?? null,
         numbers: 'input' in work ? 2 : 1,
-        ...('branch' in work && { branch: work.branch }),
+        ...('branch' in work && work.branch && { branch: work.branch }),
         ...(wait && { ticket: wait.ticket })
       })
       if ('taken' in attempt) {

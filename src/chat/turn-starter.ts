@@ -1,5 +1,6 @@
 import { ApiError } from '../errors.ts'
 import { type ChatProvider, type PromptMessage } from '../llm/provider.ts'
+import { withSampling } from '../llm/sampling.ts'
 import { summaryOf } from '../sessions/lines.ts'
 import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type Chatbot } from '../store/chatbots.ts'
@@ -15,10 +16,11 @@ import { type Followers } from './followers.ts'
 import { type EarlierSend, findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
+import { branchBehind } from './branching.ts'
 import { buildPrompt } from './prompt.ts'
 import { type RunOptions, type TurnRunner } from './turn-runner.ts'
 import { type TurnTaking } from './turn-taking.ts'
-import { type TurnWork } from './turn-work.ts'
+import { type TurnWork, type Wish } from './turn-work.ts'
 
 /** What became of a send. `replayed`: the same key had started this turn before. */
 export interface Sent {
@@ -50,8 +52,8 @@ interface Beginning {
   readonly how: How
 }
 
-/** How a turn is wanted: whether its text is read as it is written, and the API key that it was asked with. */
-export type How = Omit<RunOptions, 'grant'>
+/** How a turn is wanted: whether its text is read as it is written, the API key that it was asked with, and what else. */
+export type How = Omit<RunOptions, 'grant'> & { readonly wish?: Wish }
 
 /** What a turn needs that is written. */
 interface Prepared {
@@ -74,7 +76,7 @@ function answered ({ external }: Session, { metadata }: Message): Pick<Message, 
 }
 
 /** What is said in a turn. */
-function said (session: Session, work: TurnWork & { kind: 'send' | 'edit' }, key: SendKey | undefined): Message {
+function said (session: Session, work: TurnWork & { kind: 'send' | 'edit' | 'continue' }, key: SendKey | undefined): Message {
   const { message, metadata } = work.input
   return {
     ...place(session),
@@ -90,9 +92,22 @@ function said (session: Session, work: TurnWork & { kind: 'send' | 'edit' }, key
   }
 }
 
+function originOf (work: TurnWork): Message | undefined {
+  switch (work.kind) {
+    case 'edit': return work.edited
+    case 'regenerate': return work.answered
+    case 'continue': return work.after
+  }
+}
+
+/** A session is only asked for by the chatbot that it is with. */
+function requireChatbot ({ id, configId }: Session, wish: Wish | undefined): void {
+  if (wish && wish.configId !== configId) throw new ApiError('not_found', { detail: `There is no session ${id} with this chatbot.` })
+}
+
 /** What a new line is about must not have been cleared away in the meantime. */
 function requireLeft (work: TurnWork, { id, clearedSeq }: Session): void {
-  const origin = work.kind === 'edit' ? work.edited : work.kind === 'regenerate' ? work.answered : undefined
+  const origin = originOf(work)
   if (origin && origin.seq <= clearedSeq) throw new ApiError('not_found', { detail: `There is no message ${origin.id} in session ${id}.` })
 }
 
@@ -119,6 +134,11 @@ export class TurnStarter {
 
   async #start (session: Session, work: TurnWork, key: SendKey | undefined, how: How): Promise<Sent | { again: TurnWork }> {
     const { messages, turns } = this.#deps
+    requireChatbot(session, how.wish)
+    if (work.kind === 'continue' && !work.branch && session.turn!.parentId !== work.after.id) {
+      await turns.giveBack(session)
+      return { again: { ...work, branch: branchBehind(work.after) } }
+    }
     if (work.kind === 'rerun') return await this.#rerun(session, work, key!, how)
     const userMessage = 'answered' in work ? work.answered : said(session, work, key)
     const isReplyKeyed = work.kind === 'regenerate'
@@ -184,6 +204,7 @@ export class TurnStarter {
       status: 'streaming',
       replyTo: userMessage.id,
       ...answered(session, userMessage),
+      ...(how.wish?.asked && { asked: how.wish.asked }),
       ...replyKey
     }
     const prepared = await this.#prepare(session, userMessage, [...fresh, botMessage], how)
@@ -191,8 +212,11 @@ export class TurnStarter {
     const { chatbot, history, prompt, grant } = prepared
     const { version, model, fallback, instructions, tone: { language } } = chatbot
     const reply = new LiveMessage({ ...botMessage, configVersion: version })
-    const bounded = { ...model, ...(grant?.maxTokens && { maxTokens: grant.maxTokens }) }
-    const request = { tenantId, sessionId, messages: prompt, model: bounded, fallback, instructions, language }
+    const { sampling = {}, format } = how.wish ?? {}
+    const bounded = { ...withSampling(model, sampling), ...(grant?.maxTokens && { maxTokens: grant.maxTokens }) }
+    const request = {
+      tenantId, sessionId, messages: prompt, model: bounded, ...(format && { format }), fallback, instructions, language
+    }
     void live.during(reply, runner.run(reply, request, { ...how, grant }))
       .then(() => onEnd({ session, chatbot, history, userMessage, reply: reply.botMessage, keyId: how.keyId }))
     watch.ring(sessionId)
@@ -205,7 +229,8 @@ export class TurnStarter {
     const promptOf = ({ chatbot, history }: Context) => {
       // What was written for a chatbot that is deleted is purged with it.
       if (!chatbot) throw new ApiError('not_found', { detail: `There is no session ${session.id}.` })
-      return { chatbot, history, prompt: buildPrompt(chatbot, history, userMessage, this.#earlier(session, chatbot, history)) }
+      const earlier = this.#earlier(session, chatbot, history)
+      return { chatbot, history, prompt: buildPrompt(chatbot, history, userMessage, earlier, how.wish?.system) }
     }
     if (!quotas.isLimited(session.tenantId)) {
       const [inserted, found] = await Promise.all([messages.insert(turn), context.of(userMessage, session)])
@@ -213,7 +238,8 @@ export class TurnStarter {
       return inserted ? prepared : undefined
     }
     const prepared = promptOf(await context.of(userMessage, session))
-    const { prompt, chatbot: { model: { maxTokens } } } = prepared
+    const { prompt, chatbot: { model } } = prepared
+    const { maxTokens } = withSampling(model, how.wish?.sampling ?? {})
     const grant = await quotas.reserve({ ...session, keyId: how.keyId }, { id: turn.at(-1)!.id, prompt, maxTokens, messages: 1 })
     let inserted = false
     try {

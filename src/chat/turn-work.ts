@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type MessageInput } from '../../schemas/message.ts'
+import { type AnswerFormat, type Sampling } from '../llm/provider.ts'
 import { type BranchStart } from '../store/branches.ts'
-import { type Message } from '../store/messages.ts'
+import { type Asked, type Message } from '../store/messages.ts'
 
 /** What a turn is taken for. */
 export type TurnWork =
@@ -9,10 +10,24 @@ export type TurnWork =
   | { readonly kind: 'send', readonly input: MessageInput }
   /** Something is said instead of an earlier message, on a line of its own. */
   | { readonly kind: 'edit', readonly input: MessageInput, readonly edited: Message, readonly branch: BranchStart }
+  /** Something is said behind a certain message: on the line that is spoken on, while it ends there, else on a line of its own. */
+  | { readonly kind: 'continue', readonly input: MessageInput, readonly after: Message, readonly branch?: BranchStart }
   /** Something that has a reply gets another one, on a line of its own. */
   | { readonly kind: 'regenerate', readonly answered: Message, readonly branch: BranchStart }
   /** Something whose reply has failed gets another one where it is: its key was sent again. */
   | { readonly kind: 'rerun', readonly answered: Message }
+
+/** How a reply is wanted, this one alone. */
+export interface Wish {
+  /** Throws `not_found` where the session is another chatbot's. */
+  readonly configId: string
+  /** What the model is told behind the system text of the chatbot. */
+  readonly system: readonly string[]
+  readonly sampling: Sampling
+  readonly format?: AnswerFormat
+  /** Kept with the reply. */
+  readonly asked?: Asked
+}
 
 /** What a turn is first taken for. */
 export type NewWork = Exclude<TurnWork, { kind: 'rerun' }>
@@ -25,5 +40,6 @@ export function requestHash (work: NewWork): string {
 function contentOf (work: NewWork): unknown[] {
   if (work.kind === 'regenerate') return ['regenerate', work.answered.id]
   const { message, metadata = null } = work.input
+  if (work.kind === 'continue') return [message, metadata, 'continue', work.after.id]
   return work.kind === 'send' ? [message, metadata] : [message, metadata, 'edit', work.edited.id]
 }

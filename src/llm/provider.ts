@@ -40,12 +40,25 @@ export interface Usage {
   estimated?: true
 }
 
-/** The form that an answer is to have: JSON that fits a schema. The prompt must ask for JSON as well. */
+/** The form that an answer is to have: JSON, of a schema where there is one. The prompt must ask for JSON as well. */
 export interface AnswerFormat {
   /** Letters, digits, `_` and `-`. */
   readonly name: string
   /** JSON Schema; only what every server knows: types, members, which of them are required, descriptions. */
-  readonly schema: object
+  readonly schema?: object
+}
+
+/** How the text is chosen; what is absent is the model's default. */
+export interface Sampling {
+  readonly temperature?: number
+  /** Not with a temperature of 0, where there is nothing to choose. */
+  readonly topP?: number
+  readonly maxTokens?: number
+  /** Texts that end the answer and are not part of it. */
+  readonly stop?: readonly string[]
+  readonly seed?: number
+  readonly presencePenalty?: number
+  readonly frequencyPenalty?: number
 }
 
 export interface GenerationRequest {
@@ -55,7 +68,7 @@ export interface GenerationRequest {
   readonly sessionId: string
   readonly messages: readonly PromptMessage[]
   /** Name and sampling as the configuration has them; what is absent is the provider's default. */
-  readonly model: { readonly name?: string, readonly temperature?: number, readonly maxTokens?: number }
+  readonly model: Sampling & { readonly name?: string }
   /** Text if absent. A model is held to it as far as its server can; what comes must be checked all the same. */
   readonly format?: AnswerFormat
   /** `none` if absent. */
@@ -112,4 +125,19 @@ export interface ChatProvider {
   windowOf (model: string | undefined): number
   generate (request: GenerationRequest, options: GenerationOptions): AsyncIterable<GenerationEvent>
   close (): Promise<void>
+}
+
+export interface EmbeddingOptions {
+  readonly tenantId: string
+  /** The provider's own if absent. */
+  readonly model?: string
+  readonly signal: AbortSignal
+}
+
+/** What makes vectors of texts: near each other where the texts are. Throws as a `ChatProvider` does. */
+export interface Embedder {
+  /** What writes the vectors where `model` is asked for. */
+  modelFor (model: string | undefined): string
+  /** A vector for each text, all of one size. */
+  embed (texts: readonly string[], options: EmbeddingOptions): Promise<Float32Array[]>
 }

@@ -18,6 +18,9 @@ export interface Chatbot extends ChatbotSettings {
   readonly updatedAt: Date
 }
 
+/** What lists of names tell of a chatbot. */
+export type ChatbotBrief = Pick<Chatbot, 'id' | 'name' | 'createdAt'>
+
 /** What is said with a change: the settings, and why they are changed. */
 export interface ChatbotChange {
   readonly settings: ChatbotSettings
@@ -78,6 +81,7 @@ export class ChatbotRepository {
       this.versions.createIndexes(),
       this.#collection.createIndexes([
         { key: { tenantId: 1, createdAt: -1, _id: -1 } },
+        { key: { tenantId: 1, name: 1 } },
         { key: { deletedAt: 1 }, partialFilterExpression: { deletedAt: { $type: 'date' } } },
         outboxIndex
       ])
@@ -122,6 +126,27 @@ export class ChatbotRepository {
       .sort({ _id: 1 })
       .toArray()
     return found.map(({ _id }) => _id.toHexString())
+  }
+
+  /** Some of those of a tenant that bear a name. */
+  async named (tenantId: string, name: string, limit: number): Promise<string[]> {
+    const found = await this.#collection
+      .find({ tenantId, name, deletedAt: null })
+      .project<{ _id: ObjectId }>({ _id: 1 })
+      .limit(limit)
+      .toArray()
+    return found.map(({ _id }) => _id.toHexString())
+  }
+
+  /** The newest of a tenant, in short. */
+  async briefs (tenantId: string, limit: number): Promise<ChatbotBrief[]> {
+    const found = await this.#collection
+      .find({ tenantId, deletedAt: null })
+      .project<Pick<ChatbotDocument, '_id' | 'name' | 'createdAt'>>({ name: 1, createdAt: 1 })
+      .sort({ createdAt: -1, _id: -1 })
+      .limit(limit)
+      .toArray()
+    return found.map(({ _id, name, createdAt }) => ({ id: _id.toHexString(), name, createdAt }))
   }
 
   async page (tenantId: string, request: PageRequest): Promise<PageOf<Chatbot>> {

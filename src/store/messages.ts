@@ -49,10 +49,31 @@ export interface Message {
   readonly requestHash?: string
   readonly metadata?: Record<string, unknown>
   readonly feedback?: Feedback
+  readonly asked?: Asked
   /** Of a bot message that is no longer streaming: when, by the store's clock. */
   readonly endedAt?: Date
   /** Of a deleted message: what its status was. */
   readonly wasStatus?: MessageStatus
+}
+
+/** What a reply was asked for by a program that speaks OpenAI's API: told again whenever the reply is. */
+export interface Asked {
+  /** The chatbot, as it was named. */
+  readonly model: string
+  readonly instructions: string | null
+  /** What the model was told besides: with this reply, and with those before it. */
+  readonly system: readonly string[]
+  readonly carried: readonly string[]
+  readonly temperature: number
+  readonly topP: number
+  readonly maxTokens: number | null
+  readonly metadata: Record<string, unknown>
+  /** The reply that it goes on from. */
+  readonly previousId: string | null
+  readonly user: string | null
+  readonly background: boolean
+  /** How many messages came with the one that it answers. */
+  readonly earlier: number
 }
 
 /** What the end of a turn adds to its bot message. */
@@ -351,7 +372,7 @@ export class MessageRepository {
   async erase (id: string): Promise<void> {
     await this.#collection.updateOne({ _id: parseId(id)! }, [
       { $set: { content: '', status: 'deleted', wasStatus: { $ifNull: ['$wasStatus', '$status'] } } },
-      { $unset: ['metadata', 'requestHash', 'error', 'feedback', 'ratedAt', 'feedbackRev'] }
+      { $unset: ['metadata', 'requestHash', 'error', 'feedback', 'ratedAt', 'feedbackRev', 'asked'] }
     ])
   }
 

@@ -2,7 +2,7 @@ import { type Collection, type Db, type Filter, MongoBulkWriteError, type Object
 import { parseId } from './ids.ts'
 
 /** What a model was called for. */
-export type Purpose = 'reply' | 'title' | 'summary' | 'specification'
+export type Purpose = 'reply' | 'title' | 'summary' | 'specification' | 'embedding'
 
 /** What one attempt took. */
 export interface Spent {

@@ -6,13 +6,13 @@ import { type Payer } from './payers.ts'
 import { type Quotas } from './quotas.ts'
 import { spentOn } from './spent.ts'
 
-/** Who pays for what is not a reply, and what it is. */
+/** Who pays for what is no turn, and what it is. */
 export interface Account extends Payer {
   readonly configId: string | null
   readonly purpose: Purpose
 }
 
-/** Gives a model to those who ask it something besides replies: within the quotas, and with a record of all it took. */
+/** Gives a model to those who ask it something besides turns: within the quotas, and with a record of all it took. */
 export type Meter = (account: Account) => ChatProvider
 
 export function createMeter (provider: ChatProvider, quotas: Quotas, ledger: UsageLedger): Meter {
@@ -20,7 +20,7 @@ export function createMeter (provider: ChatProvider, quotas: Quotas, ledger: Usa
     async function * generate (request: GenerationRequest, options: GenerationOptions): AsyncGenerator<GenerationEvent> {
       const { messages, model } = request
       const id = newId()
-      const grant = await quotas.reserve(account, { id, prompt: messages, maxTokens: model.maxTokens, messages: 0 })
+      const grant = await quotas.reserve(account, { id, prompt: messages, maxTokens: model.maxTokens, messages: account.purpose === 'reply' ? 1 : 0 })
       const { subjects = [], maxTokens = model.maxTokens, budgetTokens } = grant ?? {}
       const attempts: Spent[] = []
       try {

@@ -60,6 +60,8 @@ interface Dependencies {
   readonly ttlMs: number
 }
 
+const isLimited = (limits: Limits) => limitNames.some((name) => limits[name])
+
 const subjectId = (kind: Kind, tenantId: string, name: string) => kind === 'tenant' ? `tenant:${tenantId}` : `${kind}:${name}:${tenantId}`
 
 /** All whose quotas something may count against. */
@@ -83,6 +85,13 @@ export class Quotas {
   /** Whether a tenant has any quota; known without asking. */
   isLimited (tenantId: string): boolean {
     return this.#deps.book.of(tenantId) !== undefined
+  }
+
+  /** Whether what somebody uses can be counted against a quota of their own, where they have one: it cannot where nothing is kept of them. */
+  async isCounted (payer: Payer): Promise<boolean> {
+    const quotas = this.#deps.book.of(payer.tenantId)
+    if (!quotas || payer.userId === null || !isLimited(quotas.perUser)) return true
+    return await this.#deps.pseudonyms.of(payer) !== null
   }
 
   /** Reserves what a model may use. Undefined: there is no limit. Throws `quota_exceeded` where too little is left. */
@@ -118,7 +127,6 @@ export class Quotas {
     const quotas = this.#deps.book.of(payer.tenantId)
     if (!quotas) return []
     const { tenant, perUser, perKey } = quotas
-    const isLimited = (limits: Limits) => limitNames.some((name) => limits[name])
     const { tenantId, keyId } = payer
     const user = isLimited(perUser) ? await this.#deps.pseudonyms.of(payer) : null
     return [

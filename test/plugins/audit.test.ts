@@ -36,6 +36,8 @@ const unnoted: Record<string, string> = {
   editMessage: 'is the conversation',
   regenerateMessage: 'is the conversation',
   stopMessage: 'is the conversation',
+  createChatCompletion: 'is the conversation',
+  createEmbeddings: 'changes nothing',
   rateMessage: 'what a reader thinks: its change log tells of it',
   unrateMessage: 'what a reader thinks: its change log tells of it',
   createSpecification: 'a draft configures nothing until it is made a configuration'

@@ -232,6 +232,10 @@ t.test('every operation names its scopes', async (t) => {
     receiveMessage: ['chat'],
     receiveWebhook: [],
     verifyWebhookAddress: [],
+    createChatCompletion: writing,
+    createEmbeddings: writing,
+    listModels: ['configs:read', 'chat'],
+    getModel: ['configs:read', 'chat'],
     ...Object.fromEntries(['createKey', 'listKeys', 'getKey', 'rotateKey', 'revokeKey'].map((id) => [id, ['admin']])),
     createVisitorToken: ['sessions:write'],
     ...Object.fromEntries(['listMembers', 'patchMember', 'removeMember', 'createInvitation', 'listInvitations', 'withdrawInvitation']

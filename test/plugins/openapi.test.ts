@@ -41,6 +41,10 @@ interface Document {
 
 const root = new URL('../../', import.meta.url).pathname
 const run = promisify(execFile)
+const isForOpenAi = (path: string) => path.startsWith('/v1/')
+/** All but the operations of the server itself. */
+const isOfApi = (path: string) => path.startsWith('/api/') || isForOpenAi(path)
+
 /** The paths of the tree that `printRoutes` draws. */
 function pathsIn (tree: string): string[] {
   const above: string[] = []
@@ -88,8 +92,8 @@ t.test('the document', async (t) => {
       t.ok(summary, `${operationId} has a summary`)
       t.equal(given.length, 1, `${operationId} has a tag`)
       t.ok(given.every((tag) => tags.includes(tag)), 'which is described')
-      if (path.startsWith('/api/')) t.hasProps(responses, ['400', '401', '429', '500', '503'])
-      if (path.startsWith('/api/') && !open.includes(operationId)) {
+      if (isOfApi(path)) t.hasProps(responses, ['400', '401', '429', '500', '503'])
+      if (isOfApi(path) && !open.includes(operationId)) {
         t.ok(scopes?.every((scope) => description?.includes(`\`${scope}\``)), `${operationId} tells its scopes`)
         t.ok(scopes && scopes.length > 0)
         const isSignable = operationId === 'receiveMessage'
@@ -101,13 +105,14 @@ t.test('the document', async (t) => {
     }
   })
 
-  t.test('every failure is a problem; only health tells of itself with 503', async (t) => {
-    for (const { operationId, responses } of operations) {
+  t.test('every failure is a problem; only health tells of itself with 503, and clients of OpenAI are told as OpenAI does', async (t) => {
+    for (const { operationId, path, responses } of operations) {
       const failures = Object.entries(responses).filter(([status]) => Number(status) >= 400)
       t.ok(failures.some(([status]) => status.startsWith('4')), `${operationId} can be asked in a wrong way`)
       for (const [status, { description, content }] of failures) {
         if (status === '503' && ['getHealth', 'getReadiness'].includes(operationId)) continue
-        t.strictSame(content, { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }, `${operationId} ${status}`)
+        const [type, name] = isForOpenAi(path) ? ['application/json', 'OpenAiError'] : ['application/problem+json', 'Problem']
+        t.strictSame(content, { [type]: { schema: { $ref: `#/components/schemas/${name}` } } }, `${operationId} ${status}`)
         t.match(description, /`[a-z_]+`/, 'names the codes')
       }
     }
@@ -120,7 +125,7 @@ t.test('the document', async (t) => {
       for (const status of Object.keys(responses)) {
         const names = headers(operationId, status)
         t.ok(names.includes('x-request-id'), `${operationId} ${status}`)
-        t.equal(names.includes('ratelimit-remaining'), path.startsWith('/api/'), 'all but the operations of the server is limited')
+        t.equal(names.includes('ratelimit-remaining'), isOfApi(path), 'all but the operations of the server is limited')
       }
       if (!security) {
         t.ok(headers(operationId, 401).includes('www-authenticate'))

@@ -23,7 +23,8 @@ const inPath: Readonly<Record<string, Meaning>> = {
   '/api/tenants/{tenantId}': 'tenant',
   // Who signs for it is told of it, and nobody else.
   '/api/webhook/{integrationId}': null,
-  '/api/webhook/deliveries/{id}': 'inbound'
+  '/api/webhook/deliveries/{id}': 'inbound',
+  '/v1/models/{model}': 'config'
 }
 
 const inQuery: Readonly<Record<string, Meaning>> = {
@@ -31,7 +32,7 @@ const inQuery: Readonly<Record<string, Meaning>> = {
 }
 
 const inHeaders: Readonly<Record<string, Meaning>> = {
-  'idempotency-key': null, 'if-match': null, 'if-none-match': null, 'last-event-id': 'cursor', prefer: null, 'x-csrf-token': null
+  'idempotency-key': null, 'if-match': null, 'if-none-match': null, 'last-event-id': 'cursor', prefer: null, 'x-csrf-token': null, 'x-session-id': 'session'
 }
 
 // By the operation and the path of the member.

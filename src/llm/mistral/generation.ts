@@ -145,7 +145,7 @@ class Generation {
 
   /** Asks for any JSON, once, where the schema may be what was refused. False: that cannot be it. */
   #askWithoutSchema (status: number | undefined): boolean {
-    if (this.#request.format === undefined || this.#withoutSchema || (status !== 400 && status !== 422)) return false
+    if (this.#request.format?.schema === undefined || this.#withoutSchema || (status !== 400 && status !== 422)) return false
     this.#withoutSchema = true
     this.#body = this.#buildBody()
     return true

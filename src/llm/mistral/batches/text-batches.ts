@@ -1,3 +1,4 @@
+import { type Embedder, type EmbeddingOptions } from '../../provider.ts'
 import { Batcher, type BatchOptions } from './batcher.ts'
 import { embeddingsBody, readEmbeddings } from './embeddings.ts'
 import { type JsonContext, postJson } from './json-post.ts'
@@ -6,18 +7,11 @@ import { type Moderation, moderationsBody, readModerations } from './moderations
 const EMBEDDING_MODEL = 'mistral-embed'
 const MODERATION_MODEL = 'mistral-moderation-latest'
 
-export interface TextOptions {
-  /** Only what one tenant asks is joined. */
-  readonly tenantId: string
-  /** Mistral's own if not given. */
-  readonly model?: string
-  readonly signal: AbortSignal
-}
+/** Only what one tenant asks is joined. Mistral's own model if none is given. */
+export type TextOptions = EmbeddingOptions
 
 /** Answers in the order of the texts; throws one of the `upstream_*` codes, `overloaded`, or the signal's reason. */
-export interface TextBatches {
-  /** A vector for each text, all of one size. */
-  embed (texts: readonly string[], options: TextOptions): Promise<Float32Array[]>
+export interface TextBatches extends Embedder {
   moderate (texts: readonly string[], options: TextOptions): Promise<Moderation[]>
 }
 
@@ -41,6 +35,7 @@ export function createTextBatches (context: JsonContext, paths: TextPaths): Text
     read: (answer) => readModerations(answer, texts.length)
   }))
   return {
+    modelFor: (model = EMBEDDING_MODEL) => model,
     embed: async (texts, options) => await embeddings.run(texts, withModel(options, EMBEDDING_MODEL)),
     moderate: async (texts, options) => await moderations.run(texts, withModel(options, MODERATION_MODEL))
   }

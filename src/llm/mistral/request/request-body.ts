@@ -22,18 +22,23 @@ export interface BodyOptions {
 
 /**
  * The body of a chat completion. Mistral answers 422 to any key it does not know, so every key is named here, and an
- * absent setting is left out rather than sent as null. `top_p` is never sent: greedy sampling (temperature 0) refuses
- * any value of it but 1, which is the default. Throws `upstream_rejected` for messages that cannot be brought in order.
+ * absent setting is left out rather than sent as null. `top_p` is not sent with greedy sampling (temperature 0), which
+ * refuses any value of it but 1. Throws `upstream_rejected` for messages that cannot be brought in order.
  */
 export function buildRequestBody (request: GenerationRequest, options: BodyOptions): string {
   const { dialect = 'mistral', model, stream, windowTokens = windowOf(model), withoutSchema = false } = options
-  const { messages, model: { temperature, maxTokens }, sessionId, format } = request
+  const { messages, model: { temperature, topP, maxTokens, stop, seed, presencePenalty, frequencyPenalty }, sessionId, format } = request
   const fitting = fitToWindow(orderMessages(messages), { windowTokens, maxTokens })
   return JSON.stringify({
     model,
     messages: adapt(fitting, dialect).map((message) => wireMessage(message, dialect)),
     temperature,
+    top_p: temperature === 0 ? undefined : topP,
     max_tokens: maxTokens,
+    stop,
+    [dialect === 'mistral' ? 'random_seed' : 'seed']: seed,
+    presence_penalty: presencePenalty,
+    frequency_penalty: frequencyPenalty,
     stream,
     response_format: format && responseFormat(format, withoutSchema),
     ...(dialect === 'mistral' && { prompt_cache_key: cacheKey(sessionId) }),
@@ -47,7 +52,7 @@ function adapt (messages: readonly PromptMessage[], dialect: Dialect): readonly 
 }
 
 function responseFormat ({ name, schema }: AnswerFormat, withoutSchema: boolean): object {
-  return withoutSchema ? { type: 'json_object' } : { type: 'json_schema', json_schema: { name, schema, strict: true } }
+  return withoutSchema || schema === undefined ? { type: 'json_object' } : { type: 'json_schema', json_schema: { name, schema, strict: true } }
 }
 
 /** The same for all prompts of a session, which begin alike; nobody can tell the session from it. */

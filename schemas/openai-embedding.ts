@@ -1,0 +1,38 @@
+import { Maybe } from './openai-chat.ts'
+import { OneOf, Type, type Static } from './type.ts'
+
+const tokens = (description: string) => Type.Integer({ minimum: 0, description })
+
+export const EmbeddingsInput = Type.Object({
+  model: Type.String({ minLength: 1, maxLength: 200, description: 'The model that makes the vectors, such as `mistral-embed`. Without a model it is not looked at.' }),
+  input: Type.Union([
+    Type.String({ minLength: 1 }),
+    Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 2048 })
+  ], { description: 'A text or up to 2048 of them.' }),
+  encoding_format: Maybe(OneOf(['float', 'base64'], { description: 'How vectors are written: numbers, or their bytes, four for each number, little-endian.' })),
+  dimensions: Maybe(Type.Integer({ description: 'Not supported: the size of a vector is the model\'s.' })),
+  user: Maybe(Type.String({ description: 'Taken and not used.' }))
+}, {
+  $id: 'EmbeddingsInput',
+  additionalProperties: true,
+  description: 'Texts that vectors are to be made of. Members of OpenAI\'s that are not named here are ignored.',
+  examples: [{ model: 'mistral-embed', input: ['Orders ship within two days.'] }]
+})
+export type EmbeddingsInput = Static<typeof EmbeddingsInput>
+
+export const Embeddings = Type.Object({
+  object: Type.Literal('list'),
+  model: Type.String({ description: 'The model that made them; `offline-hashed-words`: words were counted, without a model.' }),
+  data: Type.Array(Type.Object({
+    object: Type.Literal('embedding'),
+    index: Type.Integer({ description: 'The place of its text in the input, from 0.' }),
+    embedding: Type.Unsafe<number[] | string>({
+      anyOf: [{ type: 'array', items: { type: 'number' } }, { type: 'string' }], description: 'The vector.'
+    })
+  }), { description: 'A vector for each text, in the order of the texts.' }),
+  usage: Type.Object({
+    prompt_tokens: tokens('Tokens of the texts, estimated.'),
+    total_tokens: tokens('The same.')
+  }, { description: 'What the model was given.' })
+}, { $id: 'Embeddings', description: 'Vectors that are near each other where their texts are.' })
+export type Embeddings = Static<typeof Embeddings>
