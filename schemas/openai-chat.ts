@@ -5,15 +5,8 @@ export const Maybe = <T extends TSchema>(schema: T) => Type.Optional(Type.Union(
 
 const tokens = (description: string) => Type.Integer({ minimum: 0, description })
 
-/** The text of a message, whole or in parts. */
-const Content = Type.Union([
-  Type.String(),
-  Type.Array(Type.Object({
-    type: Type.String({ description: '`text`; other kinds are refused.' }),
-    text: Type.Optional(Type.String({ description: 'The text.' }))
-  }), { maxItems: 100 }),
-  Type.Null()
-], { description: 'The text, or parts of it.' })
+/** What may be of several types is left open here, because generators of clients fail at it; the core looks at it. */
+export const Any = (description: string) => Type.Unsafe<unknown>({ description })
 
 /** How the text is chosen. */
 export const sampling = {
@@ -31,7 +24,7 @@ export const ChatCompletionInput = Type.Object({
   model: Type.String({ minLength: 1, maxLength: 200, description: 'A configuration, by its id or its name.' }),
   messages: Type.Array(Type.Object({
     role: Type.String({ description: '`system` or `developer`, `user`, `assistant`. Others are refused.' }),
-    content: Type.Optional(Content)
+    content: Type.Optional(Any('The text, or an array of parts `{ type: "text", text }`. Other kinds of parts are refused.'))
   }), {
     minItems: 1, maxItems: 2000, description: 'The conversation, the oldest message first; the last one is the user\'s. It comes behind the system text of the configuration.'
   }),
@@ -42,7 +35,7 @@ export const ChatCompletionInput = Type.Object({
   ...sampling,
   max_tokens: Maybe(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'The longest reply, in tokens; never more than the configuration says.' })),
   max_completion_tokens: Maybe(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'The same as `max_tokens`, and comes before it.' })),
-  stop: Maybe(Type.Union([Type.String(), Type.Array(Type.String(), { maxItems: 16 })], { description: 'Texts that end the reply.' })),
+  stop: Type.Optional(Any('A text that ends the reply, or an array of up to 16 of them.')),
   seed: Maybe(Type.Integer({ minimum: 0, description: 'The same seed gives the same reply, as far as the model can.' })),
   presence_penalty: Maybe(Type.Number({ minimum: -2, maximum: 2, description: 'Above 0: words that were used are less likely.' })),
   frequency_penalty: Maybe(Type.Number({ minimum: -2, maximum: 2, description: 'Above 0: words that were used often are less likely.' })),
@@ -51,7 +44,7 @@ export const ChatCompletionInput = Type.Object({
     type: Type.String({ description: '`text`, `json_object` or `json_schema`.' }),
     json_schema: Maybe(JsonSchemaFormat)
   }, { description: 'The form of the reply.' })),
-  tools: Maybe(Type.Array(Type.Unknown(), { description: 'Tools are not supported: none, or empty.' })),
+  tools: Type.Optional(Any('Tools are not supported: none, or an empty array.')),
   user: Maybe(Type.String({ description: 'Taken and not used: whose request it is, the credential says.' }))
 }, {
   $id: 'ChatCompletionInput',
@@ -87,9 +80,9 @@ export const ChatCompletion = Type.Object({
     message: Type.Object({
       role: Type.Literal('assistant'),
       content: Type.String({ description: 'The reply.' }),
-      refusal: Type.Null()
+      refusal: Any('Always null.')
     }, { description: 'The reply.' }),
-    logprobs: Type.Null(),
+    logprobs: Any('Always null.'),
     finish_reason: Type.String({ description: finishReason })
   }), { description: 'The one reply.' }),
   usage: CompletionUsage
@@ -105,7 +98,7 @@ export const ChatCompletionChunk = Type.Object({
       role: Type.Optional(Type.Literal('assistant')),
       content: Type.Optional(Type.String({ description: 'The next piece of the reply.' }))
     }, { description: 'What is new.' }),
-    logprobs: Type.Null(),
+    logprobs: Any('Always null.'),
     finish_reason: Type.Union([Type.String(), Type.Null()], { description: finishReason })
   }), { description: 'None in the event that tells the usage.' }),
   usage: Type.Optional(Type.Union([CompletionUsage, Type.Null()], { description: 'With `include_usage`: null, and in the last event the usage.' }))

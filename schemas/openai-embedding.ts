@@ -1,14 +1,11 @@
-import { Maybe } from './openai-chat.ts'
+import { Any, Maybe } from './openai-chat.ts'
 import { OneOf, Type, type Static } from './type.ts'
 
 const tokens = (description: string) => Type.Integer({ minimum: 0, description })
 
 export const EmbeddingsInput = Type.Object({
   model: Type.String({ minLength: 1, maxLength: 200, description: 'The model that makes the vectors, such as `mistral-embed`. Without a model it is not looked at.' }),
-  input: Type.Union([
-    Type.String({ minLength: 1 }),
-    Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 2048 })
-  ], { description: 'A text or up to 2048 of them.' }),
+  input: Any('A text, or an array of up to 2048 of them, none of them empty.'),
   encoding_format: Maybe(OneOf(['float', 'base64'], { description: 'How vectors are written: numbers, or their bytes, four for each number, little-endian.' })),
   dimensions: Maybe(Type.Integer({ description: 'Not supported: the size of a vector is the model\'s.' })),
   user: Maybe(Type.String({ description: 'Taken and not used.' }))
@@ -26,9 +23,7 @@ export const Embeddings = Type.Object({
   data: Type.Array(Type.Object({
     object: Type.Literal('embedding'),
     index: Type.Integer({ description: 'The place of its text in the input, from 0.' }),
-    embedding: Type.Unsafe<number[] | string>({
-      anyOf: [{ type: 'array', items: { type: 'number' } }, { type: 'string' }], description: 'The vector.'
-    })
+    embedding: Any('The vector: an array of numbers, or, for `base64`, a text.')
   }), { description: 'A vector for each text, in the order of the texts.' }),
   usage: Type.Object({
     prompt_tokens: tokens('Tokens of the texts, estimated.'),

@@ -11,6 +11,8 @@ import { refusal } from './errors.ts'
 import { refuseVisitors } from './models.ts'
 import { payerOf } from './payer.ts'
 
+const MAX_TEXTS = 2048
+
 interface Dependencies {
   readonly embedder: Embedder
   readonly quotas: Quotas
@@ -29,7 +31,7 @@ export class Embeddings {
     const { embedder, quotas, ledger } = this.#deps
     refuseVisitors(principal)
     if (dimensions != null) throw refusal('dimensions', 'The size of a vector is the model\'s; it cannot be chosen.', 'unsupported_parameter')
-    const texts = typeof input === 'string' ? [input] : input
+    const texts = textsIn(input)
     const model = embedder.modelFor(wanted)
     const promptTokens = texts.reduce((sum, text) => sum + estimateTokens(text), 0)
     const payer = await payerOf(principal, quotas)
@@ -55,6 +57,14 @@ export class Embeddings {
       ledger.add({ ...payer, id, at: new Date(), configId: null, purpose: 'embedding', subjects, attempts: [spentOn({ model, outcome, usage })] })
     }
   }
+}
+
+/** Throws `validation_failed` for what is no text, such as tokens. */
+function textsIn (input: unknown): string[] {
+  const texts: unknown[] = Array.isArray(input) ? input : [input]
+  const areTexts = texts.every((text): text is string => typeof text === 'string' && text !== '')
+  if (areTexts && texts.length > 0 && texts.length <= MAX_TEXTS) return texts
+  throw refusal('input', `The input must be a text, or an array of up to ${MAX_TEXTS} texts, none of them empty.`)
 }
 
 function packed (vector: Float32Array): string {

@@ -2,17 +2,17 @@ import { type AnswerFormat, type PromptMessage, type Sampling } from '../llm/pro
 import { type ChatCompletionInput } from '../../schemas/openai-chat.ts'
 import { refusal } from './errors.ts'
 
-type Content = ChatCompletionInput['messages'][number]['content']
-
-/** A member by which text comes in parts. */
+/** The kinds of parts that are text. */
 const textParts = new Set(['text', 'input_text', 'output_text'])
 
 /** The text of a message. Throws `validation_failed` for parts that are no text. */
-export function textOf (content: Content, param: string): string {
+export function textOf (content: unknown, param: string): string {
   if (typeof content === 'string') return content
-  return (content ?? []).map(({ type, text }, i) => {
-    if (textParts.has(type) && text !== undefined) return text
-    throw refusal(`${param}[${i}].type`, `Only text is supported, not \`${type}\`.`, 'unsupported_content')
+  if (content === null || content === undefined) return ''
+  if (!Array.isArray(content)) throw refusal(param, 'The content must be a text, or an array of parts.')
+  return content.map((part: { type?: unknown, text?: unknown } | null, i) => {
+    if (textParts.has(String(part?.type)) && typeof part?.text === 'string') return part.text
+    throw refusal(`${param}[${i}]`, 'Only parts of text are supported.', 'unsupported_content')
   }).join('\n')
 }
 
@@ -21,7 +21,7 @@ export type Said = Extract<PromptMessage, { role: 'system' | 'user' } | { role: 
 const roles: Readonly<Record<string, Said['role']>> = { system: 'system', developer: 'system', user: 'user', assistant: 'assistant' }
 
 /** A message by its role. Throws `validation_failed` for those of tools. */
-export function saidBy (role: string, content: Content, param: string): Said {
+export function saidBy (role: string, content: unknown, param: string): Said {
   const known = Object.hasOwn(roles, role) ? roles[role] : undefined
   if (!known) throw refusal(`${param}.role`, `Messages of the role \`${role}\` are not supported.`, 'unsupported_role')
   return { role: known, content: textOf(content, `${param}.content`) }
@@ -34,8 +34,9 @@ export function present<T extends object> (values: T): { [name in keyof T]?: Exc
 }
 
 /** What is asked for and is not there. */
-export function refuseTools (tools: readonly unknown[] | null | undefined): void {
-  if (tools && tools.length > 0) throw refusal('tools', 'Tools are not supported.', 'unsupported_parameter')
+export function refuseTools (tools: unknown): void {
+  const isNone = tools === undefined || tools === null || (Array.isArray(tools) && tools.length === 0)
+  if (!isNone) throw refusal('tools', 'Tools are not supported.', 'unsupported_parameter')
 }
 
 export interface WantedFormat {
@@ -53,6 +54,15 @@ export function formatOf (wanted: WantedFormat | null | undefined, param: string
   const { name = 'answer', schema } = wanted?.json_schema ?? {}
   if (!schema) throw refusal(`${param}.json_schema`, 'A schema is needed.')
   return { name, schema }
+}
+
+const MAX_STOPS = 16
+
+function stopsOf (stop: unknown): string[] | undefined {
+  if (stop === undefined || stop === null) return undefined
+  const texts: unknown[] = Array.isArray(stop) ? stop : [stop]
+  if (texts.length <= MAX_STOPS && texts.every((text): text is string => typeof text === 'string' && text !== '')) return texts
+  throw refusal('stop', `It must be a text, or an array of up to ${MAX_STOPS} texts, none of them empty.`)
 }
 
 /** A request for a reply, as the core understands it. */
@@ -77,7 +87,7 @@ export function readChatRequest (input: ChatCompletionInput, isModel: boolean): 
       temperature,
       topP,
       maxTokens: input.max_completion_tokens ?? input.max_tokens,
-      stop: typeof stop === 'string' ? [stop] : stop,
+      stop: stopsOf(stop),
       seed,
       presencePenalty,
       frequencyPenalty
