@@ -35,6 +35,9 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     integrations, inbound: store.inbound, turns, sessions, chatbots, limits, check, isActiveTenant: async (id) => await activeTenants.get(id)
   }))
   fastify.decorate('webhookTrials', new Trials(integrations, check))
+  const resealed = integrations.reencrypt().catch((err: unknown) => log.warn({ err }, 'secrets of integrations could not be sealed with the newest key'))
   // Before the chat that they use.
-  fastify.addHook('preClose', async () => { await turns.close() })
-}, { name: 'integrations', dependencies: ['services', 'secrets', 'limits', 'auth'] })
+  fastify.addHook('preClose', async () => {
+    await Promise.all([turns.close(), resealed])
+  })
+}, { name: 'integrations', dependencies: ['services', 'secrets', 'limits', 'auth', 'webhook-relay'] })

@@ -76,7 +76,11 @@ export function readDelivery (source: Source, request: SignedRequest, body: unkn
   if (scheme === 'github' && request.headers['x-github-event'] === 'ping') return { kind: 'ignored', reason: 'It is a ping.' }
   if (scheme === 'slack' && type === 'url_verification') {
     const challenge = member(body, 'challenge')
-    if (typeof challenge !== 'string') throw new ApiError('validation_failed', { detail: 'The body has no challenge.' })
+    if (typeof challenge !== 'string') {
+      throw new ApiError('validation_failed', {
+        detail: 'The body has no challenge.', members: { errors: [{ path: '/challenge', message: 'must be a text' }] }
+      })
+    }
     return { kind: 'challenge', challenge }
   }
   const isSlackEvent = scheme === 'slack' && type === 'event_callback'

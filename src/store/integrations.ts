@@ -83,7 +83,9 @@ export class IntegrationRepository {
     for (;;) {
       const taken = await this.#collection.find({ tenantId }).project<Pick<IntegrationDocument, 'place'>>({ place: 1 }).limit(max).toArray()
       const places = new Set(taken.map(({ place }) => place))
-      const place = Array.from({ length: max }, (_, i) => i).find((i) => !places.has(i))
+      const free = Array.from({ length: max }, (_, i) => i).filter((i) => !places.has(i))
+      // Any of them, so that those who come at once seldom want the same one.
+      const place = free[Math.floor(Math.random() * free.length)]
       if (place === undefined) return false
       try {
         await this.#collection.insertOne({ _id: parseId(id)!, ...toFields(integration), place } as IntegrationDocument)
