@@ -18,7 +18,7 @@ const of = (scheme: SignatureScheme) => schemeOf({ scheme, hmac: scheme === 'hma
 const names = Object.keys(secrets) as SignatureScheme[]
 const signed = ['webhook-id', 'webhook-timestamp', 'webhook-signature', 'x-hub-signature-256', 'stripe-signature', 'x-slack-request-timestamp', 'x-slack-signature', 'x-signature']
 
-function verdict (scheme: SignatureScheme, { headers, body }: Signed, { at = AT, keys = secrets[scheme] } = {}) {
+function verdict (scheme: SignatureScheme, { headers, body }: Signed, { at = AT, keys = secrets[scheme] }: { at?: number, keys?: readonly string[] } = {}) {
   return verify(of(scheme), keys, { headers, body: Buffer.from(body, 'latin1') }, at * 1000)
 }
 
