@@ -29,7 +29,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   }
   const integrations = new Integrations({ repository: store.integrations, inbound: store.inbound, conversations: store.conversations, chatbots, secrets })
   const conversations = new Conversations({ conversations: store.conversations, sessions, stored: store.sessions })
-  const turns = new InboundTurns({ inbound: store.inbound, conversations, chat, relay: webhookRelay, log })
+  const turns = new InboundTurns({ inbound: store.inbound, conversations, chat, relay: webhookRelay, log, leaseMs: config.TURN_LEASE_MS })
   fastify.decorate('integrations', integrations)
   fastify.decorate('webhookIntake', new Intake({
     integrations, inbound: store.inbound, turns, sessions, chatbots, limits, check, isActiveTenant: async (id) => await activeTenants.get(id)

@@ -11,6 +11,11 @@ interface Dependencies {
   readonly stored: Pick<SessionRepository, 'inspect'>
 }
 
+interface NamedSession {
+  readonly sessionId: string
+  readonly isThere: boolean
+}
+
 /** Whether a session takes another message of the same user. One that was never made is still to be. */
 function goesOn (session: Session | undefined, { configId, said: { sessionIdleMinutes } }: InboundJob): boolean {
   if (!session) return true
@@ -26,23 +31,27 @@ export class Conversations {
     this.#deps = deps
   }
 
-  /** Names the session for a message. It may not be there yet: it is made under this id, by whoever comes first. */
-  async sessionFor (job: InboundJob): Promise<string> {
+  /** Names the session for a message, and tells whether it is there: if not, it is made under this id, by whoever comes first. */
+  async sessionFor (job: InboundJob): Promise<NamedSession> {
     const { conversations, stored } = this.#deps
     const { conversation: key, tenantId, integrationId, configId, said: { userId } } = job
     for (;;) {
       const current = await conversations.sessionOf(key)
-      if (current !== undefined && goesOn(await stored.inspect(current), job)) return current
+      const session = current === undefined ? undefined : await stored.inspect(current)
+      if (current !== undefined && goesOn(session, job)) return { sessionId: current, isThere: session !== undefined }
       const sessionId = newId()
-      if (await conversations.set({ key, tenantId, integrationId, configId, userId, sessionId }, current)) return sessionId
+      if (await conversations.set({ key, tenantId, integrationId, configId, userId, sessionId }, current)) return { sessionId, isThere: false }
     }
   }
 
-  /** Makes the session, where it is not there. */
+  /** The session that a message was bound to before. */
+  async bound (sessionId: string): Promise<NamedSession> {
+    return { sessionId, isThere: await this.#deps.stored.inspect(sessionId) !== undefined }
+  }
+
+  /** Makes the session; where somebody else was faster, it is theirs. */
   async open (principal: Principal, sessionId: string, { configId, integrationId, said: { channel, externalUserId } }: InboundJob): Promise<void> {
-    const { sessions, stored } = this.#deps
-    if (await stored.inspect(sessionId)) return
-    await sessions.create(principal, { configId, channel }, sessionId, { integrationId, userId: externalUserId })
+    await this.#deps.sessions.create(principal, { configId, channel }, sessionId, { integrationId, userId: externalUserId })
   }
 
   /** Forgets a session that was named for nothing. */

@@ -23,6 +23,8 @@ interface Dependencies {
   readonly chat: Chat
   readonly relay: Relay
   readonly log: Log
+  /** How long a message that was taken by a process that dies waits for another one. */
+  readonly leaseMs: number
 }
 
 /** Who speaks for somebody on an external channel: it reaches their own sessions only. */
@@ -52,7 +54,7 @@ export class InboundTurns {
   readonly #waiting = new Map<string, Set<Alarm>>()
 
   constructor (deps: Dependencies) {
-    const { inbound, chat, log } = deps
+    const { inbound, chat, log, leaseMs } = deps
     this.#deps = deps
     this.#worker = new JobWorker({
       queue: {
@@ -65,6 +67,7 @@ export class InboundTurns {
       run: async (job, signal) => await this.#run(job, signal),
       log,
       name: 'webhooks in',
+      leaseMs,
       atOnce: AT_ONCE,
       atOncePerGroup: 1,
       atOncePerOwner: AT_ONCE_PER_TENANT
@@ -121,13 +124,14 @@ export class InboundTurns {
     const about = { ...metadata, ...(externalMessageId !== undefined && { externalMessageId }) }
     const input = { message: text, ...(Object.keys(about).length > 0 && { metadata: about }) }
     for (let sessions = 1, bound = job.sessionId; ; sessions++, bound = null) {
-      const sessionId = bound ?? await conversations.sessionFor(job)
+      const { sessionId, isThere } = bound === null ? await conversations.sessionFor(job) : await conversations.bound(bound)
       if (bound === null && !await inbound.bind(job, sessionId)) {
-        await conversations.forget(job, sessionId)
+        // Erased, or deleted with its integration, it must not leave a conversation behind.
+        if (!await inbound.find(job.tenantId, job.id)) await conversations.forget(job, sessionId)
         return undefined
       }
       try {
-        await conversations.open(principal, sessionId, job)
+        if (!isThere) await conversations.open(principal, sessionId, job)
         const sent = await chat.send(principal, sessionId, input, { idempotencyKey: `webhook-${job.key}`, onBusy: 'queue', stream: false })
         return await chat.exchange(sent)
       } catch (error) {

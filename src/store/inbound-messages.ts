@@ -54,6 +54,11 @@ export interface InboundError {
 
 export type NewInboundMessage = Pick<InboundMessage, 'tenantId' | 'integrationId' | 'configId' | 'key' | 'conversation'> & { readonly said: Said }
 
+export interface Received {
+  readonly message: InboundMessage
+  readonly isNew: boolean
+}
+
 /** A message that this process is to have answered. */
 export type InboundJob = Job & InboundMessage & { readonly said: Said }
 
@@ -91,6 +96,7 @@ export class InboundMessageRepository {
   readonly #collection: Collection<InboundDocument>
   readonly #jobs: DueJobs<InboundDocument & Document>
   readonly #clock: StoreClock
+  readonly #receiving = new Map<string, Promise<Received>>()
 
   constructor (db: Db, clock: StoreClock) {
     this.outbox = new OutboxRepository(db.collection('inboundMessages'))
@@ -115,7 +121,16 @@ export class InboundMessageRepository {
   }
 
   /** Takes a message on, as a job that is due. `isNew`: no; the same delivery was taken on before, and this is it. */
-  async receive (message: NewInboundMessage): Promise<{ readonly message: InboundMessage, readonly isNew: boolean }> {
+  async receive (message: NewInboundMessage): Promise<Received> {
+    // Those that come at once share one write: a flood of repeats costs the store nothing.
+    const running = this.#receiving.get(message.key)
+    if (running) return { ...await running, isNew: false }
+    const receiving = this.#receive(message).finally(() => this.#receiving.delete(message.key))
+    this.#receiving.set(message.key, receiving)
+    return await receiving
+  }
+
+  async #receive (message: NewInboundMessage): Promise<Received> {
     const document: InboundDocument = {
       _id: parseId(newId())!,
       ...message,
