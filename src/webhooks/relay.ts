@@ -29,6 +29,7 @@ export class Relay {
   readonly #deps: Dependencies
   readonly #sweeper: NodeJS.Timeout
   readonly #running = new Set<Promise<void>>()
+  #isClosed = false
 
   constructor (deps: Dependencies) {
     this.#deps = deps
@@ -67,17 +68,25 @@ export class Relay {
   /** Sends on its way what was written before some moment and is still there. */
   async sweep (before = new Date(Date.now() - ORPHANED_MS)): Promise<void> {
     for (const outbox of this.#deps.outboxes) {
-      for (const left of await outbox.left(before, BATCH)) {
-        // One that fails does not hold the others up.
-        await this.#send(outbox, left).catch((error: unknown) => this.#failed(error))
-      }
+      // What fails holds nothing else up, but comes with the next sweep.
+      while (await this.#sweepSome(outbox, before) === BATCH && !this.#isClosed) { /* the next ones */ }
     }
   }
 
   /** Ends what runs. */
   async close (): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#sweeper)
     await Promise.all(this.#running)
+  }
+
+  /** Answers how many were sent. */
+  async #sweepSome (outbox: OutboxRepository, before: Date): Promise<number> {
+    let sent = 0
+    for (const left of await outbox.left(before, BATCH)) {
+      await this.#send(outbox, left).then(() => sent++, (error: unknown) => this.#failed(error))
+    }
+    return sent
   }
 
   async #send (outbox: OutboxRepository, { key, tenantId, entries }: LeftEntries): Promise<void> {
