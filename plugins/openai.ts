@@ -2,9 +2,13 @@ import fp from 'fastify-plugin'
 import { type Config } from '../src/config.ts'
 import { ApiError } from '../src/errors.ts'
 import { Completions } from '../src/openai/completions.ts'
+import { Earlier } from '../src/openai/earlier.ts'
 import { Embeddings } from '../src/openai/embeddings.ts'
 import { Models } from '../src/openai/models.ts'
+import { ResponseStore } from '../src/openai/response-store.ts'
+import { Responses } from '../src/openai/responses.ts'
 import { Sayable } from '../src/openai/sayable.ts'
+import { Writer } from '../src/openai/writer.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -12,6 +16,8 @@ declare module 'fastify' {
     openai: {
       readonly models: Models
       readonly completions: Completions
+      readonly responses: Responses
+      readonly storedResponses: ResponseStore
       readonly embeddings: Embeddings
     }
   }
@@ -23,12 +29,18 @@ declare module 'fastify' {
 
 /** The core, for clients of OpenAI. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
-  const { store, chatbots, chat, model: provider, embedder, meter, quotas, usageLedger: ledger } = fastify
+  const { store, chatbots, chat, sessions, model: provider, embedder, meter, quotas, usageLedger: ledger } = fastify
   const models = new Models(chatbots, store.chatbots)
+  const writer = new Writer({ chat, meter, quotas })
+  const stored = new ResponseStore({ chat, sessions, messages: store.messages })
   const sayable = new Sayable(config.MAX_MESSAGE_CHARS)
   fastify.decorate('openai', {
     models,
-    completions: new Completions({ models, chat, provider, meter, quotas, sayable }),
+    completions: new Completions({ models, chat, provider, writer, sayable }),
+    responses: new Responses({
+      models, chat, sessions, messages: store.messages, provider, writer, stored, earlier: new Earlier(store.transfers), sayable
+    }),
+    storedResponses: stored,
     embeddings: new Embeddings({ embedder, quotas, ledger })
   })
 

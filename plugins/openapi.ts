@@ -28,6 +28,9 @@ import { ChatCompletion, ChatCompletionChunk, ChatCompletionInput } from '../sch
 import { Embeddings, EmbeddingsInput } from '../schemas/openai-embedding.ts'
 import { OpenAiError } from '../schemas/openai-error.ts'
 import { OpenAiModel, OpenAiModelList } from '../schemas/openai-model.ts'
+import {
+  DeletedResponse, OpenAiResponse, ResponseEvent, ResponseInput, ResponseInputItems, ResponseItem, ResponsePart
+} from '../schemas/openai-response.ts'
 import { Problem } from '../schemas/problem.ts'
 import { CsrfToken } from '../schemas/refresh-cookie.ts'
 import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
@@ -86,6 +89,7 @@ const components = [
   TokenRequest, GrantedToken, VisitorTokenInput, VisitorToken, PublishedKeys,
   Integration, IntegrationInput, IntegrationPage, IntegrationPatch, IntegrationRotation, IssuedIntegration,
   WebhookDelivery, WebhookOutcome, WebhookReceipt, WebhookTrial, WebhookTrialResult,
+  ResponseInput, OpenAiResponse, ResponseItem, ResponsePart, ResponseEvent, ResponseInputItems, DeletedResponse,
   ChatCompletionInput, ChatCompletion, ChatCompletionChunk, OpenAiModel, OpenAiModelList, EmbeddingsInput, Embeddings, OpenAiError,
   AuditEntry, AuditPage, Problem, Health, Liveness
 ]

@@ -57,6 +57,7 @@ import machineTokens from '../routes/machine-tokens.ts'
 import messages from '../routes/messages.ts'
 import openAiChat from '../routes/openai-chat.ts'
 import openAiModels from '../routes/openai-models.ts'
+import openAiResponses from '../routes/openai-responses.ts'
 import operations from '../routes/operations.ts'
 import providerLoginRoutes from '../routes/provider-logins.ts'
 import search from '../routes/search.ts'
@@ -197,6 +198,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(providerLoginRoutes)
   await app.register(openAiChat)
   await app.register(openAiModels)
+  await app.register(openAiResponses)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

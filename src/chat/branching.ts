@@ -16,6 +16,11 @@ export function branchBehind (parent: Message | null): BranchStart {
   return { id: newId(), from: parent?.branchId ?? null, parentId: parent?.id ?? null, parentSeq: parent?.seq ?? 0 }
 }
 
+/** Throws `conflict` where a session has as many branches as there may be. */
+export function requireRoom ({ branches }: Session): void {
+  if (branches.length >= MAX_BRANCHES) throw conflict(`A session has at most ${MAX_BRANCHES} branches.`)
+}
+
 /** What has to be done to leave the line of a conversation for another one. Throws `not_found` and `conflict`. */
 export class Branching {
   readonly #sessions: Sessions
@@ -45,7 +50,7 @@ export class Branching {
   async #origin (scope: SessionScope, sessionId: string, messageId: string): Promise<{ session: Session, message: Message }> {
     const found = await this.#sessions.requireMessage(scope, sessionId, messageId)
     if (found.message.status === 'deleted' && found.message.role === 'user') throw conflict('The message has been deleted.')
-    if (found.session.branches.length >= MAX_BRANCHES) throw conflict(`A session has at most ${MAX_BRANCHES} branches.`)
+    requireRoom(found.session)
     return found
   }
 }

@@ -9,6 +9,7 @@ import { sessionScope } from '../sessions/access.ts'
 import { type ChangeLog } from '../sessions/change-log.ts'
 import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type Sessions } from '../sessions/sessions.ts'
+import { type Message } from '../store/messages.ts'
 import { hidden } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
 import { type UsageLedger } from '../usage/ledger.ts'
@@ -138,6 +139,11 @@ export class Chat {
   async edit (principal: Principal, sessionId: string, messageId: string, input: MessageInput, options: SendOptions): Promise<Sent> {
     const scope = sessionScope(principal, 'sessions:write')
     return await this.#begin(principal, sessionId, await this.#branching.edit(scope, sessionId, messageId, input), options)
+  }
+
+  /** Starts a turn behind a certain message: where the session has gone on since, on a branch of its own. */
+  async goOn (principal: Principal, sessionId: string, after: Message, input: MessageInput, options: SendOptions): Promise<Sent> {
+    return await this.#begin(principal, sessionId, { kind: 'continue', input, after }, options)
   }
 
   /** Starts a turn with another reply to an earlier message, on a branch of its own. */

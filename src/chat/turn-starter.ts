@@ -16,7 +16,7 @@ import { type Followers } from './followers.ts'
 import { type EarlierSend, findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
-import { branchBehind } from './branching.ts'
+import { branchBehind, requireRoom } from './branching.ts'
 import { buildPrompt } from './prompt.ts'
 import { type RunOptions, type TurnRunner } from './turn-runner.ts'
 import { type TurnTaking } from './turn-taking.ts'
@@ -136,6 +136,7 @@ export class TurnStarter {
     const { messages, turns } = this.#deps
     requireChatbot(session, how.wish)
     if (work.kind === 'continue' && !work.branch && session.turn!.parentId !== work.after.id) {
+      requireRoom(session)
       await turns.giveBack(session)
       return { again: { ...work, branch: branchBehind(work.after) } }
     }

@@ -2,33 +2,26 @@ import { type ChatCompletion, type ChatCompletionInput } from '../../schemas/ope
 import { type Principal } from '../auth/principal.ts'
 import { type Chat } from '../chat/chat.ts'
 import { type FollowedMessage, goingDown, untilEnd } from '../chat/followed-message.ts'
-import { systemText } from '../chat/prompt.ts'
 import { type Telling } from '../chat/telling.ts'
 import { ApiError } from '../errors.ts'
-import { type ChatProvider, type GenerationRequest } from '../llm/provider.ts'
-import { withSampling } from '../llm/sampling.ts'
+import { type ChatProvider } from '../llm/provider.ts'
 import { estimateUsage } from '../llm/usage.ts'
 import { type Chatbot } from '../store/chatbots.ts'
 import { newId } from '../store/ids.ts'
 import { type Message } from '../store/messages.ts'
-import { type Meter } from '../usage/metered.ts'
-import { type Payer } from '../usage/payers.ts'
-import { type Quotas } from '../usage/quotas.ts'
 import { type About, ChatChunks, chatCompletion, type Ended, failureFrame, seconds } from './chat-answer.ts'
-import { Completion } from './completion.ts'
 import { toOpenAi } from './errors.ts'
 import { type Growing, untilBegun } from './growing.ts'
 import { type Models } from './models.ts'
-import { payerOf } from './payer.ts'
 import { type ChatRequest, readChatRequest } from './request.ts'
 import { type Sayable } from './sayable.ts'
+import { type Writer } from './writer.ts'
 
 interface Dependencies {
   readonly models: Models
   readonly chat: Chat
   readonly provider: ChatProvider
-  readonly meter: Meter
-  readonly quotas: Quotas
+  readonly writer: Writer
   readonly sayable: Sayable
 }
 
@@ -92,17 +85,13 @@ export class Completions {
   }
 
   async #answer (principal: Principal, input: ChatCompletionInput, options: CompletionOptions, stream: boolean): Promise<Answer> {
-    const { models, provider, chat, quotas } = this.#deps
+    const { models, provider, writer } = this.#deps
     const chatbot = await models.find(principal, input.model)
     const request = readChatRequest(input, provider.isModel)
     const { sessionId } = options
     if (sessionId !== undefined) return await this.#send(principal, chatbot, input.model, request, { ...options, sessionId }, stream)
-    const payer = await payerOf(principal, quotas)
-    const completion = new Completion()
     const about = { id: `chatcmpl-${newId()}`, created: seconds(new Date()), model: input.model }
-    const written = chat.outlast(async (cutOff) => await this.#write(payer, chatbot, request, completion, { stream, signal: options.signal, cutOff }))
-    if (stream) await Promise.race([untilBegun(completion, chat.closing), written])
-    else await written
+    const completion = await writer.write(principal, chatbot, request, { stream, signal: options.signal })
     return {
       about,
       growing: completion,
@@ -111,35 +100,6 @@ export class Completions {
         return completion.finish!
       }
     }
-  }
-
-  /** Never rejects, except where nothing is taken on any more. */
-  async #write (
-    payer: Payer, chatbot: Chatbot, { messages, sampling, format }: ChatRequest,
-    completion: Completion, { stream, signal, cutOff }: { stream: boolean, signal: AbortSignal, cutOff: AbortSignal }
-  ): Promise<void> {
-    const { id: configId, model, fallback, instructions, tone: { language } } = chatbot
-    const metered = this.#deps.meter({ ...payer, configId, purpose: 'reply' })
-    const request: GenerationRequest = {
-      tenantId: payer.tenantId,
-      // Prompts of one chatbot begin alike.
-      sessionId: configId,
-      messages: [{ role: 'system', content: systemText(chatbot) }, ...messages],
-      model: withSampling(model, sampling),
-      ...(format && { format }),
-      fallback,
-      instructions,
-      language
-    }
-    const life = new AbortController()
-    const leave = () => life.abort(signal.reason)
-    const cut = () => life.abort(goingDown())
-    signal.addEventListener('abort', leave)
-    cutOff.addEventListener('abort', cut)
-    if (signal.aborted) leave()
-    await completion.run(metered.generate(request, { stream, signal: life.signal }))
-    signal.removeEventListener('abort', leave)
-    cutOff.removeEventListener('abort', cut)
   }
 
   /** Sends the last message of the user to a session. */

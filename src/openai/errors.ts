@@ -23,7 +23,7 @@ export interface OpenAiFailure {
 }
 
 /** Something that OpenAI's API has and this one has not, or a value that does not fit. `code`: as OpenAI names it. */
-export function refusal (param: string | null, detail: string, code: string | null = null): ApiError {
+export function refusal (param: string, detail: string, code = 'validation_failed'): ApiError {
   return new ApiError('validation_failed', { detail, members: { openai: { param, code } } })
 }
 
@@ -47,7 +47,7 @@ function paramOf ({ members }: ApiError): string | null {
 
 /** An error as clients of OpenAI read it. Their libraries repeat what may succeed later, and are told what may not. */
 export function toOpenAi (error: ApiError): OpenAiFailure {
-  const { openai = {} } = error.members as { openai?: { param?: string | null, code?: string | null } }
+  const { openai = {} } = error.members as { openai?: { param?: string, code?: string } }
   const { param = paramOf(error), code = codes[error.code] ?? error.code } = openai
   return {
     status: error.code === 'quota_exceeded' ? 429 : error.kind.status,

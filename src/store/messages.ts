@@ -67,6 +67,8 @@ export interface Asked {
   readonly temperature: number
   readonly topP: number
   readonly maxTokens: number | null
+  /** The form of the text, as JSON. */
+  readonly format: string
   readonly metadata: Record<string, unknown>
   /** The reply that it goes on from. */
   readonly previousId: string | null

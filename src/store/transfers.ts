@@ -113,6 +113,11 @@ export class TransferRepository {
     )))
   }
 
+  /** Leaves room in a session that nothing was said in yet for messages that come from elsewhere. */
+  async advance (sessionId: string, { tipId, ...counters }: Pick<Session, 'nextSeq' | 'rev' | 'tipId'>): Promise<void> {
+    await this.#sessions.updateOne({ _id: parseId(sessionId)! }, { $set: { ...counters, tipId: orNull(tipId) } })
+  }
+
   /** Takes messages back. */
   async removeMessages (messageIds: Iterable<string>): Promise<void> {
     await this.#messages.deleteMany({ _id: { $in: objectIds(messageIds) } })

@@ -38,6 +38,8 @@ const unnoted: Record<string, string> = {
   stopMessage: 'is the conversation',
   createChatCompletion: 'is the conversation',
   createEmbeddings: 'changes nothing',
+  createResponse: 'is the conversation',
+  cancelResponse: 'is the conversation',
   rateMessage: 'what a reader thinks: its change log tells of it',
   unrateMessage: 'what a reader thinks: its change log tells of it',
   createSpecification: 'a draft configures nothing until it is made a configuration'

@@ -1,7 +1,7 @@
 import { type Description, type Operation, type Schema } from './document.ts'
 
 /** What can be named in a request, and belongs to somebody. */
-export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'inbound' | 'integration' | 'invitation' | 'key' | 'member' | 'message' | 'session' | 'specification' | 'tenant' | 'user'
+export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'inbound' | 'integration' | 'invitation' | 'key' | 'member' | 'message' | 'response' | 'session' | 'specification' | 'tenant' | 'user'
 
 /** What a name stands for; null: nothing that belongs to anybody. */
 type Meaning = Kind | null
@@ -24,7 +24,8 @@ const inPath: Readonly<Record<string, Meaning>> = {
   // Who signs for it is told of it, and nobody else.
   '/api/webhook/{integrationId}': null,
   '/api/webhook/deliveries/{id}': 'inbound',
-  '/v1/models/{model}': 'config'
+  '/v1/models/{model}': 'config',
+  '/v1/responses/{id}': 'response'
 }
 
 const inQuery: Readonly<Record<string, Meaning>> = {
@@ -68,6 +69,7 @@ const inBodies: Readonly<Record<string, Meaning>> = {
   'logOut/refreshToken': null,
   'refreshSignIn/refreshToken': null,
   'verifyEmail/token': null,
+  'createResponse/previous_response_id': 'response',
   'patchSession/branchId': 'branch'
 }
 

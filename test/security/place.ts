@@ -73,6 +73,7 @@ export async function furnish (client: Client, account: SignedUp, mark: string, 
   const verifyToken = `verify-${mark}`
   const { id: integration, secret: integrationSecret } = await ask<{ id: string, secret: string }>('/api/integrations', { name: mark, configId: elsewhere, verifyToken })
   const { id: inbound } = await ask('/api/webhook?wait=true', { type: 'message', channel: 'elsewhere', externalUserId: mark, text: mark, configId: elsewhere })
+  const { id: response } = await ask('/v1/responses', { model: config, input: mark, metadata: { mark } })
   await ask('/api/keys', { name: mark, scopes: ['chat'] })
   const { id: key, key: secret } = await ask<{ id: string, key: string }>('/api/keys', { name: mark, scopes: ['sessions:write'] })
   await ask('/api/invitations', { email: `a-${user}@example.org`, role: 'member' })
@@ -98,6 +99,7 @@ export async function furnish (client: Client, account: SignedUp, mark: string, 
     key,
     secret,
     message: second.botMessage.id,
+    response,
     said: first.userMessage.id
   }
 }

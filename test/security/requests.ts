@@ -47,6 +47,7 @@ const inputs: Readonly<Record<string, (place: Place) => Input>> = {
   verifyWebhookAddress: ({ integration, verifyToken }) => ({
     params: { integrationId: integration }, query: { 'hub.mode': 'subscribe', 'hub.verify_token': verifyToken, 'hub.challenge': '17' }
   }),
+  createResponse: ({ config }) => ({ body: { model: config, input: 'Hello.' } }),
   createChatCompletion: ({ config }) => ({ body: { model: config, messages: [{ role: 'user', content: 'Hello.' }] } }),
   searchMessages: ({ mark }) => ({ query: { q: mark } })
 }
