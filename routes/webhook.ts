@@ -9,7 +9,7 @@ import { WebhookHandshakeQuery, WebhookMessage, WebhookOutcome, WebhookQuery, We
 const tags = ['webhooks in']
 const ofIntegration = Type.Object({ integrationId: { ...Id, description: 'The integration.' } })
 
-const response = { 200: Ref(WebhookOutcome), 202: Ref(WebhookReceipt), ...guarded(), ...problems(402, 404, 409, 413, 422, 502, 504) }
+const response = { 200: Ref(WebhookOutcome), 202: Ref(WebhookReceipt), ...guarded(), ...problems(402, 404, 409, 413, 415, 422, 502, 504) }
 
 const repeats = 'A delivery that comes again is answered as before, with `idempotency-replayed`, and does nothing more; deliveries are told apart ' +
   'for 30 days. Messages of one user are answered in the order in which they came, in a session that goes on until it is ended or idle for long. '

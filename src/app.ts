@@ -6,6 +6,7 @@ import accessTokens from '../plugins/access-tokens.ts'
 import accounts from '../plugins/accounts.ts'
 import auth from '../plugins/auth.ts'
 import { answerClientError } from '../plugins/client-error.ts'
+import bodyEncoding from '../plugins/body-encoding.ts'
 import bodyTime from '../plugins/body-time.ts'
 import bus from '../plugins/bus.ts'
 import connectionLimits from '../plugins/connection-limits.ts'
@@ -138,6 +139,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(fixedHeaders, { endsTls: tls !== undefined })
   await app.register(errors)
   await app.register(connectionLimits, { unreadMs })
+  await app.register(bodyEncoding)
   await app.register(jsonBody)
   await app.register(query)
   await app.register(metrics)
