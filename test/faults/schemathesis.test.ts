@@ -50,7 +50,7 @@ for (const { name, headers, seconds, registration } of runs) {
     const report = join(folder, 'report.json')
     const printed = await run(join(programs, 'schemathesis'), [
       '--config-file', join(settings, 'schemathesis.toml'), 'run', `${url}/openapi.json`, ...headers,
-      '--seed', String(seed), '--max-time', String(seconds), '--workers', '2', '--request-timeout', '20',
+      '--seed', String(seed), '--max-time', String(seconds), '--request-timeout', '20',
       '--continue-on-failure', '--no-shrink', '--generation-database', 'none', '--warnings', 'off', '--no-color',
       // These answers do not end.
       '--exclude-operation-id', 'followSession', '--exclude-operation-id', 'followTenant',
