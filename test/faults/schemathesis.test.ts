@@ -10,6 +10,8 @@ import { ServerProcess } from '../server-process.ts'
 // Schemathesis makes requests of the served document, fitting and unfitting ones, and walks along its links. Whatever the document
 // does not say of an answer is a finding; what is explained in schemathesis/exceptions.json is none.
 
+t.setTimeout(600_000)
+
 const settings = join(import.meta.dirname, 'schemathesis')
 const seed = Number(process.env['SCHEMATHESIS_SEED'] ?? Date.now() % 2 ** 31)
 
