@@ -162,6 +162,20 @@ t.test('who is told nothing pays nothing', async (t) => {
   t.same(await wanted.told(), [])
 })
 
+t.test('who is disabled is told nothing of what happens meanwhile', async (t) => {
+  const app = await startApp(t)
+  const [listener, other] = [await listen(app, ['config.changed']), await listen(app, ['session.ended'])]
+  await listener.enable(false)
+  await app.client.createConfig()
+  t.notOk(app.app.webhookAudience.wants('default', 'config.changed'))
+  await other.enable(false)
+  t.notOk(app.app.webhookAudience.wants('default', 'session.ended'))
+  await listener.enable(true)
+  const configId = await app.client.createConfig()
+  t.match(await listener.next(), [{ body: { data: { configId, change: 'created' } } }])
+  t.equal((await listener.told()).length, 1)
+})
+
 t.test('what processes that died have left is told once, by however many', async (t) => {
   const env = { MONGODB_DATABASE: databaseName(), BOOTSTRAP_API_KEY: newApiKey() }
   const app = await startApp(t, env)

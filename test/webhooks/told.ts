@@ -11,6 +11,8 @@ interface Told {
 
 /** Who is to be told of events, without ever being asked: the deliveries stay where they are and can be looked at. */
 export interface Listener {
+  /** Whether anything is sent to it from now on. */
+  readonly enable: (isEnabled: boolean) => Promise<void>
   /** What is on its way, in the order of its coming. */
   readonly told: () => Promise<Told[]>
   /** The same once it is so many events, without what came before the last call. */
@@ -29,6 +31,10 @@ export async function listen ({ app, db }: Pick<TestApp, 'app' | 'db'>, events: 
   }
   const seen = new Set<string>()
   return {
+    async enable (isEnabled) {
+      await app.store.webhookEndpoints.change(tenantId, id, { status: isEnabled ? 'enabled' : 'disabled' }, new Date())
+      await app.webhookAudience.changed()
+    },
     told,
     async next (count = 1) {
       for (;;) {
