@@ -141,7 +141,7 @@ export type DeletedResponse = Static<typeof DeletedResponse>
 
 export const ResponseQuery = Type.Object({
   stream: Type.Optional(Type.Boolean({ description: 'Whether the response comes as events, live while it is written.' })),
-  starting_after: Type.Optional(Type.Integer({ minimum: 0, description: 'With `stream`: only the events behind the one of this `sequence_number`.' })),
+  starting_after: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1, description: 'With `stream`: only the events behind the one of this `sequence_number`.' })),
   include_obfuscation: Type.Optional(Type.Boolean({ description: 'Ignored: nothing is obfuscated.' }))
 }, closed)
 export type ResponseQuery = Static<typeof ResponseQuery>

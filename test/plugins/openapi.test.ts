@@ -19,7 +19,7 @@ interface Operation {
   description?: string
   tags: string[]
   security?: unknown[]
-  parameters?: Array<{ in: string, name: string, description?: string, required: boolean, schema: { default?: unknown } }>
+  parameters?: Array<{ in: string, name: string, description?: string, required: boolean, schema: { type?: string, default?: unknown, maximum?: number } }>
   requestBody?: { required: boolean, content: Record<string, { schema: { $ref: string } }> }
   responses: Record<string, Response>
   'x-scopes'?: string[]
@@ -149,9 +149,10 @@ t.test('the document', async (t) => {
     t.equal(known.headers.get('etag'), created.headers.get('etag'))
   })
 
-  t.test('parameters are described, and those with a default may be left out', async (t) => {
+  t.test('parameters are described, numbers have an end, and those with a default may be left out', async (t) => {
     for (const { operationId, parameters = [] } of operations) {
       for (const { name, in: where, description, required, schema } of parameters) {
+        if (schema.type === 'integer') t.ok(schema.maximum! < 2 ** 31, `${operationId} ${name}`)
         t.ok(description, `${operationId} describes ${name}`)
         if (schema.default !== undefined) t.notOk(required, `${operationId} ${name}`)
         else if (where === 'path') t.ok(required, `${operationId} ${name}`)
