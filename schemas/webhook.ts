@@ -90,6 +90,7 @@ export const WebhookTrial = Type.Object({
   headers: Type.Unsafe<Record<string, string>>({
     type: 'object',
     additionalProperties: Text({ maxLength: 4000, description: 'The value.' }),
+    propertyNames: { pattern: "^[!#$%&'*+.^`|~0-9A-Za-z-][!#$%&'*+.^`|~0-9A-Za-z_-]*$" },
     maxProperties: 100,
     description: 'The headers of the request, by name in any case.'
   }),
