@@ -118,13 +118,34 @@ const shown = {
   updatedAt: Timestamp
 }
 
-export const Integration = Type.Object(shown, { $id: 'Integration', description: 'An integration, without its secrets.' })
+const example = {
+  id: '6650a1f2c3d4e5f60123456d',
+  name: 'Help desk',
+  configId: '6650a1f2c3d4e5f601234567',
+  url: '/api/webhook/6650a1f2c3d4e5f60123456d',
+  scheme: 'standard',
+  hmac: null,
+  hasVerifyToken: false,
+  enabled: true,
+  channel: 'webhook',
+  mapping: null,
+  sessionIdleMinutes: 1440,
+  previousSecretUntil: null,
+  createdAt: '2026-03-01T09:30:00.000Z',
+  updatedAt: '2026-03-01T09:30:00.000Z'
+}
+
+export const Integration = Type.Object(shown, { $id: 'Integration', description: 'An integration, without its secrets.', examples: [example] })
 export type Integration = Static<typeof Integration>
 
 export const IssuedIntegration = Type.Object({
   ...shown,
   secret: Type.String({ description: 'The secret that the sender signs with. It is shown this once and kept encrypted.' })
-}, { $id: 'IssuedIntegration', description: 'An integration with its secret.' })
+}, {
+  $id: 'IssuedIntegration',
+  description: 'An integration with its secret.',
+  examples: [{ ...example, secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLBARz8l1KJ3gxt4=' }]
+})
 export type IssuedIntegration = Static<typeof IssuedIntegration>
 
 export const IntegrationPage = Page('IntegrationPage', Integration)

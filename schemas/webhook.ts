@@ -33,10 +33,14 @@ export function WebhookMessage (maxChars: number) {
 export type WebhookMessage = Static<ReturnType<typeof WebhookMessage>>
 
 export const WebhookReceipt = Type.Object({
-  id: { ...Id, description: 'Names the message here, until its session is known: 24 lower-case hexadecimal characters.' },
+  id: { ...Id, description: 'Names the message here (`GET /api/webhook/deliveries/{id}`): 24 lower-case hexadecimal characters.' },
   deliveryId: Type.String({ description: 'What tells this delivery apart from others: a repeat of it is answered the same and does nothing more.' }),
   receivedAt: Timestamp
-}, { $id: 'WebhookReceipt', description: 'A message was taken on; its reply is told by the event `message.completed`.' })
+}, {
+  $id: 'WebhookReceipt',
+  description: 'A message was taken on; its reply is told by the event `message.completed`.',
+  examples: [{ id: '6650a1f2c3d4e5f60123456e', deliveryId: 'msg_2KWPBgLlAfxdpx2AI54pPJ85f4W', receivedAt: '2026-03-02T09:30:00.000Z' }]
+})
 export type WebhookReceipt = Static<typeof WebhookReceipt>
 
 export const WebhookOutcome = Type.Object({
@@ -50,7 +54,20 @@ export const WebhookOutcome = Type.Object({
   reply: Type.Optional(Type.String({ description: 'Of `completed`: the text of the reply.' })),
   reason: Type.Optional(Type.String({ description: 'Of `ignored`: why.' })),
   challenge: Type.Optional(Type.String({ description: 'Of `verified`: what Slack asked to be sent back.' }))
-}, { $id: 'WebhookOutcome', description: 'What became of a delivery.' })
+}, {
+  $id: 'WebhookOutcome',
+  description: 'What became of a delivery.',
+  examples: [{
+    status: 'completed',
+    id: '6650a1f2c3d4e5f60123456e',
+    deliveryId: 'msg_2KWPBgLlAfxdpx2AI54pPJ85f4W',
+    receivedAt: '2026-03-02T09:30:00.000Z',
+    sessionId: '6650a1f2c3d4e5f601234568',
+    userMessageId: '6650a1f2c3d4e5f601234569',
+    botMessageId: '6650a1f2c3d4e5f60123456a',
+    reply: 'Your order arrives tomorrow.'
+  }, { status: 'ignored', reason: 'It is a ping.' }]
+})
 export type WebhookOutcome = Static<typeof WebhookOutcome>
 
 export const WebhookDelivery = Type.Object({
@@ -68,7 +85,23 @@ export const WebhookDelivery = Type.Object({
   }), Type.Null()], { description: 'What the last attempt failed with. Null: none has.' }),
   receivedAt: Timestamp,
   endedAt: Type.Union([Timestamp, Type.Null()], { description: 'Null: it is queued.' })
-}, { $id: 'WebhookDelivery', description: 'A message that came from an external channel, and what became of it. Kept for 30 days.' })
+}, {
+  $id: 'WebhookDelivery',
+  description: 'A message that came from an external channel, and what became of it. Kept for 30 days.',
+  examples: [{
+    id: '6650a1f2c3d4e5f60123456e',
+    integrationId: '6650a1f2c3d4e5f60123456d',
+    configId: '6650a1f2c3d4e5f601234567',
+    status: 'completed',
+    attempts: 1,
+    sessionId: '6650a1f2c3d4e5f601234568',
+    userMessageId: '6650a1f2c3d4e5f601234569',
+    botMessageId: '6650a1f2c3d4e5f60123456a',
+    error: null,
+    receivedAt: '2026-03-02T09:30:00.000Z',
+    endedAt: '2026-03-02T09:30:01.700Z'
+  }]
+})
 export type WebhookDelivery = Static<typeof WebhookDelivery>
 
 export const WebhookQuery = Type.Object({
@@ -117,5 +150,11 @@ export const WebhookTrialResult = Type.Object({
   deliveryId: Type.Union([Type.String(), Type.Null()], { description: 'What would tell this delivery apart from others. Null: the signature does not fit.' }),
   outcome: Type.String({ description: 'What would be done: `message`, `ignored`, `verified`, or `refused` where signature or body do not fit. Open to growth.' }),
   outcomeDetail: Type.Union([Type.String(), Type.Null()], { description: 'Why the body is ignored or refused. Null: it is neither.' })
-}, { $id: 'WebhookTrialResult', description: 'What the server makes of a request; nothing was done.' })
+}, {
+  $id: 'WebhookTrialResult',
+  description: 'What the server makes of a request; nothing was done.',
+  examples: [{
+    valid: true, reason: null, detail: 'The signature is right.', signedBy: 'current', deliveryId: 'msg_1', outcome: 'message', outcomeDetail: null
+  }]
+})
 export type WebhookTrialResult = Static<typeof WebhookTrialResult>

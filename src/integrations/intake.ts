@@ -45,6 +45,14 @@ interface Source {
   readonly sessionIdleMinutes: number
 }
 
+/** A message and what tells its delivery apart. */
+interface Taken {
+  readonly message: InboundMessage
+  readonly deliveryId: string
+  /** Where a client has made the id up: whose it is, and what it stands for. */
+  readonly keyed?: { readonly by: string | null, readonly requestHash: string }
+}
+
 // What the signature of an integration that is not there is checked with, so that it takes as long.
 const nobody = { scheme: 'standard', hmac: null } as const
 const nobodysSecrets = [Buffer.alloc(32).toString('base64')]
@@ -129,7 +137,11 @@ export class Intake {
       userId: isForOthers ? ownerOn(message) : userId,
       keyId,
       sessionIdleMinutes: DEFAULT_IDLE_MINUTES
-    }, { message, deliveryId: key ?? message.externalMessageId ?? newId() }, wait)
+    }, {
+      message,
+      deliveryId: key ?? message.externalMessageId ?? newId(),
+      ...(key !== undefined && { keyed: { by: keyId ?? userId, requestHash: digest(configId, message) } })
+    }, wait)
   }
 
   /** Answers Meta's question whether it has the right address. Throws `unauthenticated`. */
@@ -164,7 +176,7 @@ export class Intake {
     return integration
   }
 
-  async #take (source: Source, { message, deliveryId }: { readonly message: InboundMessage, readonly deliveryId: string }, wait: boolean): Promise<Answer> {
+  async #take (source: Source, { message, deliveryId, keyed }: Taken, wait: boolean): Promise<Answer> {
     const { inbound, turns } = this.#deps
     const { tenantId, integrationId, configId, name, userId, keyId, sessionIdleMinutes } = source
     const { channel, externalUserId } = message
@@ -173,11 +185,15 @@ export class Intake {
       tenantId,
       integrationId,
       configId,
-      key: digest(tenantId, name, deliveryId),
+      key: digest(tenantId, name, deliveryId, ...keyed ? [keyed.by] : []),
+      ...(keyed && { requestHash: keyed.requestHash }),
       conversation: `${tenantId}/${digest(name, channel, externalUserId)}`,
       said: { userId, ...message, deliveryId, keyId, sessionIdleMinutes }
     })
     if (isNew) turns.wake(taken)
+    if (keyed && keyed.requestHash !== taken.requestHash) {
+      throw new ApiError('idempotency_conflict', { detail: 'This Idempotency-Key was used with another message.' })
+    }
     const replayed = !isNew
     const ended = wait ? await turns.ended(taken, WAIT_MS) : undefined
     if (ended?.error && ended.status === 'failed') throw new ApiError(ended.error.code, { detail: ended.error.detail })

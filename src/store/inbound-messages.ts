@@ -33,6 +33,8 @@ export interface InboundMessage {
   readonly configId: string
   /** Stands for the delivery; there is one message with it. */
   readonly key: string
+  /** Of what came with an `Idempotency-Key`: a hash of what it was. */
+  readonly requestHash?: string
   /** Stands for the user: what they say is answered in the order in which it came. */
   readonly conversation: string
   readonly status: 'queued' | 'completed' | 'failed'
@@ -52,7 +54,7 @@ export interface InboundError {
   readonly detail: string
 }
 
-export type NewInboundMessage = Pick<InboundMessage, 'tenantId' | 'integrationId' | 'configId' | 'key' | 'conversation'> & { readonly said: Said }
+export type NewInboundMessage = Pick<InboundMessage, 'tenantId' | 'integrationId' | 'configId' | 'key' | 'requestHash' | 'conversation'> & { readonly said: Said }
 
 export interface Received {
   readonly message: InboundMessage

@@ -73,7 +73,7 @@ t.test('how fast messages are taken on, and answered in order', async (t) => {
 })
 
 t.test('what fails and may pass is tried again, and the next message waits for it', async (t) => {
-  const { client, sim } = await startAppWithSim(t, {}, { MISTRAL_MAX_ATTEMPTS: '1' })
+  const { client, sim } = await startAppWithSim(t)
   const { url, secret } = await integrate(client)
   sim.script([{ fault: { status: { code: 500 } } }, { fault: { status: { code: 500 } } }, { fault: { status: { code: 500 } } }])
   const [first, second] = [await post(client, url, signers['standard']!(secret, said('One.'))), await post(client, url, signers['standard']!(secret, said('Two.')))]

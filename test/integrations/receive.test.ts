@@ -1,6 +1,8 @@
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { signJwt, isProblem, JWT_SECRET } from '../edge.ts'
 import { startApp, type Client } from '../helper.ts'
+import { startAppWithSim } from '../sim.ts'
 import { said, seconds, signers, type Signed } from './signers.ts'
 
 const { app, client, clientFor, db } = await startApp(t, { JWT_SECRET, RATE_LIMIT_INTEGRATION: '40', RATE_LIMIT_IP: '100' })
@@ -203,6 +205,8 @@ t.test('a credential stands in for a signature where there is no integration', a
   t.equal((await ask(client)).body.sessionId, first.body.sessionId, 'the same user, whoever speaks for them')
   const keyed = await ask(chat, { externalMessageId: undefined }, { 'idempotency-key': 'k-1' })
   t.strictSame((await ask(chat, { externalMessageId: undefined }, { 'idempotency-key': 'k-1' })).body, keyed.body)
+  isProblem(t, await ask(chat, { externalMessageId: undefined, text: 'Else.' }, { 'idempotency-key': 'k-1' }), 'idempotency_conflict')
+  t.not((await ask(client, { externalMessageId: undefined }, { 'idempotency-key': 'k-1' })).body.id, keyed.body.id, 'a key is its caller\'s own')
   t.not((await ask(chat, { externalMessageId: undefined })).body.id, (await ask(chat, { externalMessageId: undefined })).body.id, 'each is new without a name')
   const anna = client.with({ authorization: `Bearer ${signJwt({ sub: 'anna', scope: 'chat' })}` })
   isProblem(t, await ask(anna), 'forbidden', 'of other users')
@@ -248,6 +252,34 @@ t.test('a user who is erased leaves nothing behind', async (t) => {
     t.notMatch(JSON.stringify(await db.collection(name).find().toArray()), /leaving/, name)
   }
   t.not((await post(made, sign(made, said('Hello.', of)))).body.sessionId, sessionId)
+})
+
+t.test('where the model fails, the message is tried again or has failed', async (t) => {
+  const { client, db, sim } = await startAppWithSim(t)
+  const configId = await client.createConfig({ purpose: 'Help.', titles: false, summaries: false })
+  const { body: made } = await client.ask<Issued>('/api/integrations', { body: { name: 'Help desk', configId } })
+  const send = async (signed: Signed, query = '?wait=true') => await client.with({}).ask(made.url + query, { method: 'POST', ...signed })
+  sim.script([{ fault: { status: { code: 400 } } }])
+  const rejected = sign(made, said('One.'))
+  for (const label of ['the first time', 'and again']) isProblem(t, await send(rejected), 'upstream_rejected', label)
+  // Each is asked for three times before it has failed.
+  sim.script(Array.from({ length: 3 }, () => ({ fault: { status: { code: 500 } } })))
+  const passing = sign(made, said('Two.'))
+  const { body: { id } } = await send(passing, '')
+  const inbound = db.collection('inboundMessages')
+  while (await inbound.findOne({ attempts: 0, status: 'queued' })) await setImmediate()
+  t.match((await client.ask(`/api/webhook/deliveries/${String(id)}`)).body, { status: 'queued', attempts: 1, error: { code: /^upstream_/ }, endedAt: null })
+  await inbound.updateOne({ status: 'queued' }, { $set: { 'job.dueAt': new Date(1000) } })
+  t.match(await send(passing), { status: 200, body: { status: 'completed' } })
+  t.match((await client.ask(`/api/webhook/deliveries/${String(id)}`)).body, { attempts: 2, error: null })
+  await client.ask(`/api/integrations/${made.id}`, { method: 'DELETE' })
+  t.equal(await inbound.countDocuments({}), 0)
+})
+
+t.test('a tenant that is suspended takes no messages', async (t) => {
+  const made = await integration()
+  t.intercept(app.activeTenants, 'get', { value: async () => false })
+  isProblem(t, await post(made, sign(made, said('Hello.'))), 'forbidden')
 })
 
 t.test('deliveries count against their integration, and those that fail against their address', async (t) => {
