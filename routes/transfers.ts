@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { guarded, problems } from '../schemas/responses.ts'
 import { Id } from '../schemas/text.ts'
-import { ExportQuery, ImportReport, SessionExport, SessionExportQuery, TransferLines } from '../schemas/transfer.ts'
+import { ExportQuery, ImportQuery, ImportReport, SessionExport, SessionExportQuery, TransferLines } from '../schemas/transfer.ts'
 import { Ref, Type, type TSchema } from '../schemas/type.ts'
 import { ApiError } from '../src/errors.ts'
 
@@ -73,16 +73,18 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       operationId: 'importAll',
       summary: 'Import what was exported elsewhere',
       description: 'Everything keeps its id. What is there already is left as it is, so that an import that was cut ' +
-        'off can be sent again. A line that does not fit ends it with 400 and its number, an id that is taken with 409; ' +
+        'off can be sent again. Threads of OpenAI\'s Assistants API become sessions of the configuration `configId`; each thread is ' +
+        'followed by its messages, in any order, and is known again by its id. A line that does not fit ends it with 400 and its number, an id that is taken with 409; ' +
         'what came before stays.',
       tags,
       consumes: [NDJSON],
+      querystring: ImportQuery,
       body: { content: { [NDJSON]: { schema: Ref(TransferLines) } } },
       response: { 200: Ref(ImportReport), ...guarded(), ...problems(409, 413, 415) }
     }
-  }, async ({ principal, body }, reply) => {
+  }, async ({ principal, body, query }, reply) => {
     try {
-      return await importer.import(principal, body as AsyncIterable<Buffer> | undefined)
+      return await importer.import(principal, body as AsyncIterable<Buffer> | undefined, query.configId)
     } catch (error) {
       // What may still be on its way is not waited for.
       if (error instanceof ApiError) reply.header('connection', 'close')

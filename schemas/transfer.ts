@@ -135,7 +135,8 @@ export type MessageRecord = Static<typeof MessageRecord>
 export const TransferLines = Type.Unsafe<AsyncIterable<Buffer>>({
   $id: 'TransferLines',
   description: 'JSON, one record on each line: `export`, then each `config` with its `configVersion`s, then each ' +
-    '`session` with its `message`s, and `end` with their counts. Without the last line, the file was cut off.',
+    '`session` with its `message`s, and `end` with their counts. Without the last line, the file was cut off. An import ' +
+    'also takes the objects `thread` and `thread.message` of OpenAI\'s Assistants API.',
   examples: [
     '{"type":"export","format":"parley","formatVersion":1,"exportedAt":"2026-03-01T09:30:00.000Z"}\n' +
     '{"type":"end","counts":{"configs":0,"sessions":0,"messages":0}}\n'
@@ -157,6 +158,13 @@ export const ExportQuery = Type.Object({
   )
 }, closed)
 export type ExportQuery = Static<typeof ExportQuery>
+
+export const ImportQuery = Type.Object({
+  configId: Type.Optional(
+    Type.String({ pattern: '^[0-9a-f]{24}$', description: 'For a file of OpenAI\'s threads, and needed there: the configuration that they become sessions of.' })
+  )
+}, closed)
+export type ImportQuery = Static<typeof ImportQuery>
 
 export const SessionExportQuery = Type.Object({
   format: OneOf(['json', 'markdown'], {

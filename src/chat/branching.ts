@@ -42,6 +42,7 @@ export class Branching {
   /** To have another reply to a message of the user, which may also be named by one of its replies. */
   async regenerate (scope: SessionScope, sessionId: string, messageId: string): Promise<TurnWork & { kind: 'regenerate' }> {
     const { session, message } = await this.#origin(scope, sessionId, messageId)
+    if (message.role === 'bot' && message.replyTo === undefined) throw conflict('This reply answers nothing that was said.')
     const answered = message.replyTo === undefined ? message : (await this.#messages.find(session.id, message.replyTo))!
     if (answered.status === 'deleted') throw conflict('What was to be replied to has been deleted.')
     return { kind: 'regenerate', answered, branch: branchBehind(answered) }

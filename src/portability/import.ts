@@ -8,21 +8,14 @@ import { ApiError } from '../errors.ts'
 import { isDeeperThan } from '../json-depth.ts'
 import { type Store } from '../store/store.ts'
 import { type MovedSession } from '../store/transfers.ts'
+import { type Compile, fitting } from './fitting.ts'
 import { ImportBatch, taken } from './import-batch.ts'
 import { linesOf, wrongLine } from './lines.ts'
 import { chatbotFrom, messageFrom, sessionFrom, versionFrom } from './records.ts'
+import { isOfThreads, ThreadImport } from './thread-import.ts'
 
 const limits = { maxBytes: 8 * 1024 * 1024, idleMs: 30_000 }
 const MAX_DEPTH = 32
-
-/** What a schema makes of a value. */
-export interface Check {
-  (value: unknown): unknown
-  errors?: ReadonlyArray<{ instancePath?: string, message?: string }> | null
-}
-
-/** Compiles a schema as bodies are checked; each once, however often it is asked for. */
-export type Compile = (schema: object) => Check
 
 const schemas = new Map<string, object>([
   TransferHeader, ConfigRecord, ConfigVersionRecord, SessionRecord, MessageRecord, TransferEnd
@@ -45,39 +38,35 @@ export class Importer {
   /**
    * Reads the lines as they come. What is there already, by id, is left as it is. Throws `validation_failed` for a line
    * that does not fit and `conflict` for an id that is taken; what came before stays, and all can be sent again.
+   * `configId`: of the chatbot that threads of OpenAI's become sessions of.
    */
-  async import ({ tenantId }: Principal, body: AsyncIterable<Buffer> | undefined): Promise<ImportReport> {
-    const run = new ImportRun(this.#store, tenantId)
+  async import ({ tenantId }: Principal, body: AsyncIterable<Buffer> | undefined, configId?: string): Promise<ImportReport> {
+    let run: ImportRun | ThreadImport | undefined
     let last = 0
     try {
       for await (const { number, text } of linesOf(body ?? Readable.from([]), limits)) {
-        await run.take(this.#parse(text, number), number)
+        const record = parse(text, number)
+        run ??= isOfThreads(record)
+          ? new ThreadImport(this.#store, tenantId, configId, this.#compile)
+          : new ImportRun(this.#store, tenantId, this.#compile)
+        await run.take(record, number)
         last = number
       }
+      run ??= new ImportRun(this.#store, tenantId, this.#compile)
+      await run.end(last)
     } finally {
-      await run.flush()
+      await run?.flush()
     }
-    if (!run.isEnded) throw wrongLine(last + 1, 'is missing: the file ends before its last line')
     return run.report
   }
+}
 
-  #parse (text: string, number: number): TransferRecord {
-    if (isDeeperThan(MAX_DEPTH, Buffer.from(text))) throw wrongLine(number, `nests deeper than ${MAX_DEPTH} levels`)
-    let record: unknown
-    try {
-      record = JSON.parse(text)
-    } catch {
-      throw wrongLine(number, 'is not JSON')
-    }
-    const type = typeof record === 'object' && record !== null && 'type' in record ? record.type : undefined
-    const schema = schemas.get(String(type))
-    if (!schema) throw wrongLine(number, `must be one of ${[...schemas.keys()].join(', ')}`, '/type')
-    const check = this.#compile(schema)
-    if (check(record) !== true) {
-      const { message, instancePath } = check.errors![0]!
-      throw wrongLine(number, message!, instancePath)
-    }
-    return record as TransferRecord
+function parse (text: string, number: number): unknown {
+  if (isDeeperThan(MAX_DEPTH, Buffer.from(text))) throw wrongLine(number, `nests deeper than ${MAX_DEPTH} levels`)
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw wrongLine(number, 'is not JSON')
   }
 }
 
@@ -92,10 +81,12 @@ class ImportRun {
   #session: MovedSession | undefined
   #config: { id: string, version: number } | undefined
   #isBegun = false
-  isEnded = false
+  #isEnded = false
+  readonly #compile: Compile
 
-  constructor (store: Pick<Store, 'chatbots' | 'transfers'>, tenantId: string) {
+  constructor (store: Pick<Store, 'chatbots' | 'transfers'>, tenantId: string, compile: Compile) {
     this.#store = store
+    this.#compile = compile
     this.#tenantId = tenantId
     this.#batch = new ImportBatch(store, tenantId)
   }
@@ -113,10 +104,11 @@ class ImportRun {
     }
   }
 
-  async take (record: TransferRecord, line: number): Promise<void> {
+  async take (given: unknown, line: number): Promise<void> {
+    const record = this.#fitting(given, line)
     if (this.#isBegun && record.type === 'export') throw wrongLine(line, 'is a second beginning')
     if (!this.#isBegun && record.type !== 'export') throw wrongLine(line, 'comes before the beginning of an export')
-    if (this.isEnded) throw wrongLine(line, 'comes after the end')
+    if (this.#isEnded) throw wrongLine(line, 'comes after the end')
     switch (record.type) {
       case 'export': this.#isBegun = true; break
       case 'config': await this.#takeConfig(record, line); break
@@ -127,9 +119,21 @@ class ImportRun {
     }
   }
 
+  /** Throws where the file has no end of its own. `last`: the number of its last line. */
+  async end (last: number): Promise<void> {
+    if (!this.#isEnded) throw wrongLine(last + 1, 'is missing: the file ends before its last line')
+  }
+
   async flush (): Promise<void> {
     await this.#batch.flush()
     await this.#batch.close()
+  }
+
+  #fitting (record: unknown, line: number): TransferRecord {
+    const type = typeof record === 'object' && record !== null && 'type' in record ? record.type : undefined
+    const schema = schemas.get(String(type))
+    if (!schema) throw wrongLine(line, `must be one of ${[...schemas.keys()].join(', ')}`, '/type')
+    return fitting(this.#compile, schema, record, line)
   }
 
   async #takeConfig (record: ConfigRecord, line: number): Promise<void> {
@@ -170,7 +174,7 @@ class ImportRun {
     const { configs, sessions, messages } = this.#read
     const isAll = counts.configs === configs && counts.sessions === sessions && counts.messages === messages
     if (!isAll) throw wrongLine(line, `must be those of the file: ${configs}, ${sessions} and ${messages}`, '/counts')
-    this.isEnded = true
+    this.#isEnded = true
   }
 }
 

@@ -72,3 +72,16 @@ t.test('a server that goes away lets what it writes end, and then says so', asyn
   await t.rejects((async () => { while (!(await reading.next()).done); })(), { type: 'server_error', code: 'overloaded' })
   await drained
 })
+
+t.test('a conversation that is not stored asks nothing of what is stored, and leaves a record behind it', async (t) => {
+  const { client, app } = await startApp(t, {}, { monitorCommands: true })
+  await client.createConfig({ name: 'Shop' })
+  const ask = async () => await client.ask('/v1/chat/completions', { body: { model: 'Shop', messages: [{ role: 'user', content: 'When?' }] } })
+  await ask()
+  const commands = new Set<string>()
+  app.mongo.client.on('commandStarted', ({ commandName, command }) => { commands.add(`${commandName} ${String(Object.values(command)[0])}`) })
+  t.equal((await ask()).status, 200)
+  await app.usageLedger.flush()
+  t.strictSame(['insert sessions', 'findAndModify sessions', 'insert messages', 'findAndModify messages', 'findAndModify quotaCounters'].filter((name) => commands.has(name)), [])
+  t.ok(commands.has('insert usageEvents'))
+})
