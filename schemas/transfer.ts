@@ -2,19 +2,18 @@ import { ChatbotSettingsInput } from './chatbot-settings.ts'
 import { Message, Usage } from './message.ts'
 import { Session } from './session.ts'
 import { Id, Metadata, Text, Timestamp, UserId } from './text.ts'
-import { OneOf, Ref, Type, closed, type Static, type TSchema } from './type.ts'
+import { Long, OneOf, Ref, Type, closed, type Static, type TSchema } from './type.ts'
 
 export const TRANSFER_FORMAT = 'parley'
 export const TRANSFER_FORMAT_VERSION = 1
 
 const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-const number = (minimum: number) => Type.Integer({ minimum, maximum: 2 ** 40 })
+const number = (minimum: number) => Long({ minimum, maximum: 2 ** 40 })
 const short = Text({ maxLength: 1000, description: 'A short text.' })
 const long = Text({ maxLength: 4_000_000, description: 'A text.' })
 const usage = Type.Object({ ...Usage.properties, estimated: Type.Optional(Type.Literal(true)) }, closed)
-const counts = Type.Object({
-  configs: number(0), sessions: number(0), messages: number(0)
-}, { ...closed, description: 'How many of each.' })
+const counts = { configs: number(0), sessions: number(0), messages: number(0) }
+const inAll = { description: 'How many of each.' }
 
 /** The first line. */
 export const TransferHeader = Type.Object({
@@ -144,7 +143,7 @@ export const TransferLines = Type.Unsafe<AsyncIterable<Buffer>>({
 })
 
 /** The last line: without it, the file was cut off. */
-export const TransferEnd = Type.Object({ type: Type.Literal('end'), counts }, closed)
+export const TransferEnd = Type.Object({ type: Type.Literal('end'), counts: Type.Object(counts, { ...closed, ...inAll }) }, closed)
 export type TransferEnd = Static<typeof TransferEnd>
 
 /** A line of a file. */
@@ -181,7 +180,7 @@ export const SessionExport = Type.Object({
   messages: Type.Array(Ref(Message), { description: 'Of all branches, in ascending order of `seq`.' })
 }, { $id: 'SessionExport', description: 'A conversation as one document.' })
 
-export const ImportReport = Type.Object({ imported: counts, skipped: counts }, {
+export const ImportReport = Type.Object({ imported: Type.Object(counts, inAll), skipped: Type.Object(counts, inAll) }, {
   $id: 'ImportReport',
   description: 'What an import has added, and what was there already.',
   examples: [{
