@@ -15,7 +15,7 @@ function wall (files, patterns, ignores = []) {
 }
 
 const driver = { regex: '^mongodb$', message: 'The driver is used in src/store/ and plugins/mongo.ts only.' }
-const httpClient = { regex: '^(undici|axios|got|node:https?)$', allowTypeImports: true, message: 'Outgoing HTTP belongs in src/llm/.' }
+const httpClient = { regex: '^(undici|axios|got|node:https?)$', allowTypeImports: true, message: 'HTTP goes out from src/llm/, and from src/outgoing/ to what tenants name.' }
 const engine = { regex: '^(lmdb|mingo|bson)', message: 'The embedded engine is used in src/embedded-mongo/ only.' }
 const redis = { regex: '^ioredis$', message: 'Redis is used in src/bus/ only.' }
 const mail = { regex: '^nodemailer$', message: 'Mail is sent in src/mail/ only.' }
@@ -54,13 +54,17 @@ export default [
   wall(['plugins/mongo.ts'], [httpClient, engine, redis, mail, openid, { regex: '(^|/)routes/', message: 'Adapters do not import the edge.' }]),
   wall(['src/**/*.ts'], [driver, httpClient, engine, redis, mail, openid, framework, edge], [
     'src/app.ts', 'src/server.ts', 'src/openapi.ts', 'src/bus/**', 'src/mail/**', 'src/oauth/**', 'src/store/**', 'src/llm/**',
-    'src/embedded-mongo/**', 'src/mistral-sim/**'
+    'src/outgoing/**', 'src/embedded-mongo/**', 'src/mistral-sim/**'
   ]),
   wall(['src/bus/**/*.ts'], [driver, httpClient, engine, mail, openid, framework, edge]),
   wall(['src/mail/**/*.ts'], [driver, httpClient, engine, redis, openid, framework, edge]),
   wall(['src/oauth/**/*.ts'], [driver, httpClient, engine, redis, mail, framework, edge]),
   wall(['src/store/**/*.ts'], [httpClient, engine, redis, mail, openid, framework, edge]),
   wall(['src/llm/**/*.ts'], [driver, engine, redis, mail, openid, framework, edge]),
+  wall(['src/outgoing/**/*.ts'], [
+    driver, { ...httpClient, regex: '^(axios|got|node:https?)$' }, engine, redis, mail, openid, framework, edge,
+    { regex: '^\\.\\./', message: 'The guarded client knows nothing of Parley.' }
+  ]),
   wall(['src/embedded-mongo/**/*.ts'], [
     driver, httpClient, redis, mail, openid, framework, edge,
     {

@@ -46,6 +46,10 @@ import { WebhookDelivery, WebhookMessage, WebhookOutcome, WebhookReceipt, Webhoo
 import { ImportReport, SessionExport, TransferLines } from '../schemas/transfer.ts'
 import { webhookEvents } from '../schemas/webhook-event.ts'
 import { webhookOperations } from '../schemas/webhook-operations.ts'
+import {
+  IssuedWebhookEndpoint, EndpointAttempt, EndpointDelivery, EndpointDeliveryPage, WebhookEndpoint, WebhookEndpointInput, WebhookEndpointPage,
+  WebhookEndpointPatch, WebhookRedeliveries, WebhookRedelivery, WebhookSecretRotation
+} from '../schemas/webhook-endpoint.ts'
 import { type Config } from '../src/config.ts'
 import { tellBehaviour } from '../src/contract/behaviour.ts'
 import { type Document, nameOf, type Operation } from '../src/contract/document.ts'
@@ -91,6 +95,8 @@ const components = [
   WebhookDelivery, WebhookOutcome, WebhookReceipt, WebhookTrial, WebhookTrialResult,
   ResponseInput, OpenAiResponse, ResponseItem, ResponsePart, ResponseEvent, ResponseInputItems, DeletedResponse,
   ChatCompletionInput, ChatCompletion, ChatCompletionChunk, OpenAiModel, OpenAiModelList, EmbeddingsInput, Embeddings, OpenAiError,
+  WebhookEndpoint, WebhookEndpointInput, WebhookEndpointPatch, WebhookEndpointPage, IssuedWebhookEndpoint, WebhookSecretRotation,
+  EndpointAttempt, EndpointDelivery, EndpointDeliveryPage, WebhookRedelivery, WebhookRedeliveries,
   AuditEntry, AuditPage, Problem, Health, Liveness
 ]
 

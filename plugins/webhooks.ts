@@ -1,16 +1,53 @@
 import fp from 'fastify-plugin'
+import { JobWorker } from '../src/jobs/job-worker.ts'
+import { reencrypt } from '../src/secrets/reencryption.ts'
+import { type TakenDelivery } from '../src/store/webhook-deliveries.ts'
+import { Audience } from '../src/webhooks/audience.ts'
+import { Deliverer } from '../src/webhooks/deliverer.ts'
 import { WebhookPublisher } from '../src/webhooks/publisher.ts'
+import { SCHEDULE_MS } from '../src/webhooks/schedule.ts'
+import { WebhookDeliveries } from '../src/webhooks/webhook-deliveries.ts'
+import { WebhookEndpoints } from '../src/webhooks/webhook-endpoints.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
+    webhookAudience: Audience
     webhookPublisher: WebhookPublisher
+    webhookEndpoints: WebhookEndpoints
+    webhookDeliveries: WebhookDeliveries
   }
 }
 
-/** Events for programs elsewhere. */
-export default fp(async (fastify) => {
-  const { store } = fastify
-  fastify.decorate('webhookPublisher', new WebhookPublisher({
-    endpoints: store.webhookEndpoints, deliveries: store.webhookDeliveries, wake: () => {}
-  }))
-}, { name: 'webhooks', dependencies: ['mongo', 'secrets'] })
+const AT_ONCE = { atOnce: 128, atOncePerOwner: 32, atOncePerGroup: 8 }
+
+export interface WebhooksOptions {
+  readonly scheduleMs?: readonly number[] | undefined
+  readonly failingMs?: number | undefined
+}
+
+/** Events for programs elsewhere: who wants them, and sending them. */
+export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS, failingMs }) => {
+  const { store: { webhookEndpoints: endpoints, webhookDeliveries: deliveries }, bus, outgoing: http, secrets, log } = fastify
+  const audience = new Audience(endpoints, bus, log)
+  await audience.refresh()
+  fastify.addHook('onClose', async () => { audience.close() })
+  let worker: JobWorker<TakenDelivery> | undefined
+  const wake = (group: string) => worker?.wake(group)
+  const publisher = new WebhookPublisher({ endpoints, deliveries, wake })
+  const webhookEndpoints = new WebhookEndpoints({ endpoints, deliveries, audience, http, secrets, log })
+  fastify.decorate('webhookAudience', audience)
+  fastify.decorate('webhookPublisher', publisher)
+  fastify.decorate('webhookEndpoints', webhookEndpoints)
+  fastify.decorate('webhookDeliveries', new WebhookDeliveries({ endpoints: webhookEndpoints, deliveries, publisher, wake }))
+  // Without keys nothing can be signed; another replica may have them.
+  if (!secrets) return
+  const deliverer = new Deliverer({ endpoints, deliveries, http, secrets, log, scheduleMs, failingMs })
+  const working = worker = new JobWorker<TakenDelivery>({
+    queue: deliveries, run: async (delivery, signal) => await deliverer.deliver(delivery, signal), log, name: 'webhooks', ...AT_ONCE
+  })
+  const reencrypted = Promise.all(endpoints.secretFields().map(async (field) => await reencrypt(secrets, field)))
+    .catch((err: unknown) => log.warn({ err }, 'not all secrets of webhook endpoints could be sealed with the newest key'))
+  fastify.addHook('preClose', async () => {
+    await Promise.all([working.close(), reencrypted])
+  })
+}, { name: 'webhooks', dependencies: ['mongo', 'secrets', 'bus', 'outgoing'] })

@@ -26,6 +26,7 @@ import model from '../plugins/model.ts'
 import mongo from '../plugins/mongo.ts'
 import openai from '../plugins/openai.ts'
 import openapi from '../plugins/openapi.ts'
+import outgoing from '../plugins/outgoing.ts'
 import providerLogins from '../plugins/provider-logins.ts'
 import query from '../plugins/query.ts'
 import rateLimit from '../plugins/rate-limit.ts'
@@ -73,6 +74,8 @@ import quotas from '../routes/quotas.ts'
 import usageRoutes from '../routes/usage.ts'
 import webhookTrials from '../routes/webhook-trials.ts'
 import webhookRoutes from '../routes/webhook.ts'
+import webhookDeliveries from '../routes/webhook-deliveries.ts'
+import webhookEndpoints from '../routes/webhook-endpoints.ts'
 import { type Config } from './config.ts'
 import { trustedProxies } from './trusted-proxies.ts'
 import { readTls } from './tls.ts'
@@ -95,6 +98,14 @@ export interface Overrides {
   readonly limitWindowMs?: number
   /** How long a feed may be read before its reader has to come back. */
   readonly feedMs?: number
+  /** Name servers for the hosts that tenants name, in place of those that the system is set to. */
+  readonly nameServers?: readonly string[]
+  /** How long a request to such a host may take. */
+  readonly outgoingMs?: number
+  /** How long to wait before each attempt to deliver a webhook. */
+  readonly webhookScheduleMs?: readonly number[]
+  /** After how long with nothing but failures a webhook endpoint is disabled. */
+  readonly webhookFailingMs?: number
 }
 
 /**
@@ -130,7 +141,8 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(secrets, { config })
   await app.register(bus, { config })
   await app.register(model, { config })
-  await app.register(webhooks)
+  await app.register(outgoing, { config, nameServers: overrides.nameServers, totalMs: overrides.outgoingMs })
+  await app.register(webhooks, { scheduleMs: overrides.webhookScheduleMs, failingMs: overrides.webhookFailingMs })
   await app.register(webhookRelay)
   await app.register(usage, { config })
   await app.register(services, { config })
@@ -201,6 +213,8 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(openAiChat)
   await app.register(openAiModels)
   await app.register(openAiResponses)
+  await app.register(webhookEndpoints)
+  await app.register(webhookDeliveries)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

@@ -3,6 +3,7 @@ import { Value } from '@sinclair/typebox/value'
 import { isWeakSecret } from './auth/weak-secrets.ts'
 import { durationMs } from './duration.ts'
 import { isLoopback } from './loopback.ts'
+import { parseNetworks } from './outgoing/networks.ts'
 import { plaintextConnections, plaintextNames } from './plaintext.ts'
 import { parseKeyRing } from './secrets/key-ring.ts'
 import { trustedProxies } from './trusted-proxies.ts'
@@ -38,6 +39,7 @@ FormatRegistry.Set('id:base64-of-32-bytes', (value) => parseKeyRing(value) !== u
 FormatRegistry.Set(plaintextNames.join(), (value) => value.split(',').every((name) => (plaintextNames as readonly string[]).includes(name.trim())))
 FormatRegistry.Set('32-bytes-or-more', (value) => Buffer.byteLength(value) >= 32)
 FormatRegistry.Set('hops-or-addresses', (value) => trustedProxies(value) !== undefined)
+FormatRegistry.Set('comma-separated networks', (value) => parseNetworks(value) !== undefined)
 FormatRegistry.Set('duration', (value) => durationMs(value) >= 1000 && durationMs(value) <= YEAR_MS)
 FormatRegistry.Set('scheme://host:port', (value) => value === '' || value.split(',').every((text) => isOrigin(text.trim())))
 
@@ -132,6 +134,10 @@ export const Environment = Type.Object({
   ALLOW_PLAINTEXT: Type.Optional(Type.String({
     format: plaintextNames.join(), description: 'What production may connect to without encryption.'
   })),
+  OUTGOING_ALLOWED_NETWORKS: Type.String({
+    format: 'comma-separated networks', default: '',
+    description: 'Networks (CIDR), such as 10.1.0.0/16, at which webhooks may reach addresses that are not public, also by http.'
+  }),
   CORS_ORIGINS: Type.String({ format: 'scheme://host:port', default: '', description: 'Comma-separated origins that browsers may call from.' }),
   BODY_LIMIT_BYTES: Type.Integer({ minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body.' }),
   MAX_MESSAGE_CHARS: Type.Integer({ minimum: 1, maximum: 100_000, default: 5000, description: 'The longest message, in code points.' }),

@@ -59,11 +59,16 @@ t.test('the driver, the engine of the embedded store, the HTTP clients and Redis
     [/^(lmdb|mingo|bson)\b/, (file) => isIn(file, 'src/embedded-mongo')],
     [/^nodemailer$/, (file) => isIn(file, 'src/mail')],
     [/^openid-client$/, (file) => isIn(file, 'src/oauth')],
-    [/^undici$/, (file) => isIn(file, 'src/llm')],
+    [/^undici$/, (file) => isIn(file, 'src/llm', 'src/outgoing')],
+    [/^ipaddr\.js$/, (file) => isIn(file, 'src/outgoing')],
     [/^ioredis$/, (file) => isIn(file, 'src/bus')]
   ]
   t.same(await trespasses('{src,plugins,routes}/**/*.ts', (imported, file) =>
     homes.every(([library, isHome]) => !library.test(imported) || isHome(file))), [])
+})
+
+t.test('the guarded client knows nothing of what is sent', async (t) => {
+  t.same(await trespasses('src/outgoing/**/*.ts', (imported) => !/^(src|schemas)\//.test(imported) || isIn(imported, 'src/outgoing')), [])
 })
 
 t.test('the embedded store and the simulator could be taken elsewhere', async (t) => {

@@ -49,9 +49,9 @@ export interface NewDelivery {
   readonly eventId: string
   readonly type: string
   readonly body: string
-  readonly sessionId?: string | null | undefined
-  readonly messageIds: readonly string[]
-  readonly userId?: string | null | undefined
+  readonly sessionId: string | null
+  readonly messageId: string | null
+  readonly userId: string | null
 }
 
 /** Which deliveries of an endpoint to send once more. */
@@ -59,6 +59,12 @@ export interface RedeliveryRange {
   readonly from: Date
   readonly to: Date
   readonly status?: DeliveryStatus | undefined
+}
+
+/** A delivery in the order of their making. */
+export interface Position {
+  readonly at: Date
+  readonly id: string
 }
 
 interface DeliveryDocument extends Omit<Delivery, 'id' | 'endpointId' | 'nextAttemptAt'> {
@@ -101,11 +107,11 @@ export class WebhookDeliveryRepository implements JobQueue<TakenDelivery> {
     ])
   }
 
-  /** Takes on the deliveries of an event; those that are there already stay as they are. Answers the groups of all. */
-  async insert (event: NewDelivery, endpointIds: readonly string[]): Promise<string[]> {
-    const { tenantId, eventId, type, body, sessionId, messageIds, userId } = event
+  /** Takes on the deliveries of an event; those that are there already stay as they are. Answers them, as if all were new. */
+  async insert (event: NewDelivery, endpointIds: readonly string[]): Promise<Array<{ readonly id: string, readonly group: string }>> {
+    const { tenantId, eventId, type, body, sessionId, messageId, userId } = event
     const about = [
-      ...(sessionId ? [ofSession(sessionId)] : []), ...messageIds.map(ofMessage), ...(userId ? [ofUser(userId)] : [])
+      ...(sessionId ? [ofSession(sessionId)] : []), ...(messageId ? [ofMessage(messageId)] : []), ...(userId ? [ofUser(userId)] : [])
     ]
     const documents = await Promise.all(endpointIds.map(async (endpointId): Promise<DeliveryDocument> => ({
       _id: parseId(newId())!,
@@ -128,7 +134,7 @@ export class WebhookDeliveryRepository implements JobQueue<TakenDelivery> {
       const errors = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : []
       if (errors.length === 0 || errors.some(({ code }) => code !== 11000)) throw error
     }
-    return documents.map(({ job }) => job!.group)
+    return documents.map(({ _id, job }) => ({ id: _id.toHexString(), group: job!.group }))
   }
 
   async dueGroups (): Promise<string[]> {
@@ -175,19 +181,25 @@ export class WebhookDeliveryRepository implements JobQueue<TakenDelivery> {
     await this.#again({ _id: parseId(id)!, tenantId, endpointId: parseId(endpointId)! }, deliveryGroup(tenantId, endpointId))
   }
 
-  /** The same for up to `limit` deliveries, the oldest first. Answers how many, and when the last one of them was made. */
+  /** The same for up to `limit` deliveries behind `after`, the oldest first. Answers how many, and, if there may be more, the last. */
   async redeliverBetween (
-    tenantId: string, endpointId: string, { from, to, status }: RedeliveryRange, limit: number
-  ): Promise<{ readonly count: number, readonly last: Date | undefined }> {
+    tenantId: string, endpointId: string, { from, to, status }: RedeliveryRange, after: Position | undefined, limit: number
+  ): Promise<{ readonly count: number, readonly last: Position | undefined }> {
     const found = await this.#collection
-      .find({ tenantId, endpointId: parseId(endpointId)!, ...(status && { status }), createdAt: { $gte: from, $lte: to } })
+      .find({
+        tenantId,
+        endpointId: parseId(endpointId)!,
+        ...(status && { status }),
+        createdAt: { $gte: after?.at ?? from, $lte: to },
+        ...(after && { $or: [{ createdAt: { $gt: after.at } }, { _id: { $gt: parseId(after.id)! } }] })
+      })
       .project<{ _id: ObjectId, createdAt: Date }>({ createdAt: 1 })
       .sort({ createdAt: 1, _id: 1 })
       .limit(limit)
       .toArray()
-    const ids = found.map(({ _id }) => _id)
-    const count = await this.#again({ _id: { $in: ids }, tenantId }, deliveryGroup(tenantId, endpointId))
-    return { count, last: found.at(-1)?.createdAt }
+    const count = await this.#again({ _id: { $in: found.map(({ _id }) => _id) }, tenantId }, deliveryGroup(tenantId, endpointId))
+    const last = found.length < limit ? undefined : found.at(-1)
+    return { count, last: last && { at: last.createdAt, id: last._id.toHexString() } }
   }
 
   /** Removes what holds data of these sessions. */

@@ -34,13 +34,15 @@ export interface SigningEndpoint extends WebhookEndpoint {
 
 interface EndpointDocument extends Omit<SigningEndpoint, 'id'> {
   _id: ObjectId
+  /** The last failure that was noted. */
+  failedAt?: Date
 }
 
 export type EndpointChange = Partial<Pick<WebhookEndpoint, 'url' | 'description' | 'events' | 'status'>>
 
 export const endpointSecret = ({ tenantId, id }: Pick<WebhookEndpoint, 'tenantId' | 'id'>) => ({ tenantId, field: FIELD, documentId: id })
 
-const toSigning = ({ _id, ...rest }: EndpointDocument): SigningEndpoint => ({ id: _id.toHexString(), ...rest })
+const toSigning = ({ _id, failedAt: _failedAt, ...rest }: EndpointDocument): SigningEndpoint => ({ id: _id.toHexString(), ...rest })
 
 function toEndpoint (document: EndpointDocument): WebhookEndpoint {
   const { secret: _secret, previous: _previous, ...endpoint } = toSigning(document)
@@ -136,9 +138,9 @@ export class WebhookEndpointRepository {
     const document = await this.#collection.findOneAndUpdate(
       { _id: parseId(id)!, tenantId },
       [{ $set: { failingSince: { $ifNull: ['$failingSince', '$$NOW'] }, failedAt: '$$NOW' } }],
-      { returnDocument: 'after', projection: { failingSince: 1, failedAt: 1 } }
-    ) as { failingSince: Date, failedAt: Date } | null
-    return document ? { since: document.failingSince, now: document.failedAt } : undefined
+      { returnDocument: 'after' }
+    )
+    return document ? { since: document.failingSince!, now: document.failedAt! } : undefined
   }
 
   async noteSuccess (tenantId: string, id: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { type WebhookDeliveryRepository } from '../store/webhook-deliveries.ts'
 import { type WebhookEndpointRepository } from '../store/webhook-endpoints.ts'
+import { whoseData } from './whose-data.ts'
 
 /** Something that has happened, for those outside who want to know. */
 export interface WebhookEvent {
@@ -9,12 +10,6 @@ export interface WebhookEvent {
   readonly type: string
   readonly timestamp: Date
   readonly data: object
-  /** Whose data it holds: it goes with them. */
-  readonly about?: {
-    readonly sessionId?: string | null
-    readonly messageIds?: readonly string[]
-    readonly userId?: string | null
-  }
 }
 
 interface Dependencies {
@@ -38,14 +33,13 @@ export class WebhookPublisher {
     await this.deliver(event, wanting.map(({ id }) => id))
   }
 
-  /** The same for these endpoints, whether they want it or not. */
-  async deliver (event: WebhookEvent, endpointIds: readonly string[]): Promise<void> {
-    if (endpointIds.length === 0) return
-    const { id, tenantId, type, timestamp, data } = event
+  /** The same for these endpoints, whether they want it or not. Answers the new deliveries. */
+  async deliver ({ id, tenantId, type, timestamp, data }: WebhookEvent, endpointIds: readonly string[]): Promise<string[]> {
+    if (endpointIds.length === 0) return []
     // Written once, so that every attempt sends the same bytes.
     const body = JSON.stringify({ type, timestamp: timestamp.toISOString(), data })
-    const { sessionId, messageIds = [], userId } = event.about ?? {}
-    const groups = await this.#deps.deliveries.insert({ tenantId, eventId: id, type, body, sessionId, messageIds, userId }, endpointIds)
-    for (const group of groups) this.#deps.wake(group)
+    const taken = await this.#deps.deliveries.insert({ tenantId, eventId: id, type, body, ...whoseData(data) }, endpointIds)
+    for (const { group } of taken) this.#deps.wake(group)
+    return taken.map(({ id }) => id)
   }
 }

@@ -1,7 +1,7 @@
 import { type Description, type Operation, type Schema } from './document.ts'
 
 /** What can be named in a request, and belongs to somebody. */
-export type Kind = 'branch' | 'config' | 'cursor' | 'erasure' | 'inbound' | 'integration' | 'invitation' | 'key' | 'member' | 'message' | 'response' | 'session' | 'specification' | 'tenant' | 'user'
+export type Kind = 'branch' | 'config' | 'cursor' | 'delivery' | 'endpoint' | 'erasure' | 'inbound' | 'integration' | 'invitation' | 'key' | 'member' | 'message' | 'response' | 'session' | 'specification' | 'tenant' | 'user'
 
 /** What a name stands for; null: nothing that belongs to anybody. */
 type Meaning = Kind | null
@@ -24,6 +24,8 @@ const inPath: Readonly<Record<string, Meaning>> = {
   // Who signs for it is told of it, and nobody else.
   '/api/webhook/{integrationId}': null,
   '/api/webhook/deliveries/{id}': 'inbound',
+  '/api/webhook-endpoints/{id}': 'endpoint',
+  '/api/webhook-endpoints/{id}/deliveries/{deliveryId}': 'delivery',
   '/v1/models/{model}': 'config',
   '/v1/responses/{id}': 'response'
 }

@@ -26,6 +26,9 @@ export interface SignedUp {
   readonly refreshTokens: readonly [string, string]
 }
 
+/** Where nobody listens: port 9, in a network that `OUTGOING_ALLOWED_NETWORKS` must name. */
+export const NOWHERE = 'http://127.0.0.1:9/'
+
 export const PASSWORD = 'correct horse battery'
 
 interface SignIn { readonly token: string, readonly refreshToken: string }
@@ -73,6 +76,10 @@ export async function furnish (client: Client, account: SignedUp, mark: string, 
   const verifyToken = `verify-${mark}`
   const { id: integration, secret: integrationSecret } = await ask<{ id: string, secret: string }>('/api/integrations', { name: mark, configId: elsewhere, verifyToken })
   const { id: inbound } = await ask('/api/webhook?wait=true', { type: 'message', channel: 'elsewhere', externalUserId: mark, text: mark, configId: elsewhere })
+  await ask('/api/webhook-endpoints', { url: `${NOWHERE}${mark}`, events: ['integration.failed'] })
+  const { id: endpoint } = await ask('/api/webhook-endpoints', { url: `${NOWHERE}${mark}`, description: mark, events: ['integration.failed'] })
+  await ask(`/api/webhook-endpoints/${endpoint}/test`, undefined)
+  const { id: delivery } = await ask(`/api/webhook-endpoints/${endpoint}/test`, undefined)
   const { id: response } = await ask('/v1/responses', { model: config, input: mark, metadata: { mark } })
   await ask('/api/keys', { name: mark, scopes: ['chat'] })
   const { id: key, key: secret } = await ask<{ id: string, key: string }>('/api/keys', { name: mark, scopes: ['sessions:write'] })
@@ -89,6 +96,8 @@ export async function furnish (client: Client, account: SignedUp, mark: string, 
     integrationSecret,
     verifyToken,
     inbound,
+    endpoint,
+    delivery,
     account,
     user,
     specification,

@@ -1,7 +1,7 @@
 import { type Description, type Operation } from './document.ts'
 import { type Reference, referencesOf } from './names.ts'
 import { signers } from '../integrations/signers.ts'
-import { PASSWORD, type Place } from './place.ts'
+import { NOWHERE, PASSWORD, type Place } from './place.ts'
 import { type Asked } from './wire.ts'
 
 /** A request in its parts, before it is put together. */
@@ -40,6 +40,8 @@ const inputs: Readonly<Record<string, (place: Place) => Input>> = {
   createIntegration: ({ config }) => ({ body: { name: 'A channel', configId: config } }),
   patchIntegration: ({ config }) => ({ body: { configId: config } }),
   explainWebhook: ({ integration }) => ({ body: { integrationId: integration, headers: {}, body: '{}' } }),
+  createWebhookEndpoint: () => ({ body: { url: NOWHERE } }),
+  redeliverWebhooks: () => ({ body: { from: '2026-01-01T00:00:00.000Z' } }),
   receiveMessage: ({ config }) => ({ query: { wait: 'true' }, body: { ...said, configId: config } }),
   receiveWebhook: ({ integration, integrationSecret }) => ({
     params: { integrationId: integration }, query: { wait: 'true' }, ...signers['standard']!(integrationSecret, JSON.stringify(said))

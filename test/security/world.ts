@@ -40,7 +40,7 @@ const logger = {
 const limits = ['IP', 'LOGIN_ACCOUNT', 'LOGIN_IP', 'PROVIDER_LOGIN_IP', 'REGISTRATION_IP', 'RESET_ACCOUNT', 'RESET_IP']
 // Mail goes to a server, as it does in earnest: else it stands in the log.
 const { url: SMTP_URL } = await openMailbox(t)
-const env = { JWT_SECRET, SMTP_URL, ...Object.fromEntries(limits.map((name) => [`RATE_LIMIT_${name}`, '0'])) }
+const env = { JWT_SECRET, SMTP_URL, OUTGOING_ALLOWED_NETWORKS: '127.0.0.0/8', ...Object.fromEntries(limits.map((name) => [`RATE_LIMIT_${name}`, '0'])) }
 
 export const { app, client, db, adminKey, clientFor } = await startApp(t, env, { logger, heartbeatMs: 20 })
 export const description = new Description(app)

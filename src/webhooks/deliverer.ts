@@ -1,0 +1,82 @@
+import { type Log } from '../chat/turn-runner.ts'
+import { type OutgoingHttp, type Outcome } from '../outgoing/outgoing-http.ts'
+import { type Secrets } from '../secrets/secrets.ts'
+import { type DeliveryAttempt, type TakenDelivery, type WebhookDeliveryRepository } from '../store/webhook-deliveries.ts'
+import { type DisabledReason, endpointSecret, type SigningEndpoint, type WebhookEndpointRepository } from '../store/webhook-endpoints.ts'
+import { delayAfter, FAILING_MS } from './schedule.ts'
+import { sign } from './signing.ts'
+
+const GONE = 410
+
+interface Dependencies {
+  readonly endpoints: WebhookEndpointRepository
+  readonly deliveries: WebhookDeliveryRepository
+  readonly http: OutgoingHttp
+  readonly secrets: Secrets
+  readonly log: Log
+  readonly scheduleMs: readonly number[]
+  readonly failingMs?: number | undefined
+}
+
+/** Makes one attempt of a delivery, and decides what becomes of it. */
+export class Deliverer {
+  readonly #deps: Dependencies
+
+  constructor (deps: Dependencies) {
+    this.#deps = deps
+  }
+
+  async deliver (delivery: TakenDelivery, signal: AbortSignal): Promise<void> {
+    const { endpoints, deliveries } = this.#deps
+    const endpoint = await endpoints.findSigning(delivery.tenantId, delivery.endpointId)
+    if (endpoint?.status !== 'enabled') return await deliveries.complete(delivery, 'cancelled')
+    const at = new Date()
+    const started = performance.now()
+    const outcome = await this.#send(endpoint, delivery, at, signal)
+    // Nothing is known of it then: whoever takes it next sends it with the same id.
+    if (signal.aborted) return
+    const attempt = attemptOf(outcome, at, Math.round(performance.now() - started))
+    if (outcome.status !== null && outcome.status >= 200 && outcome.status < 300) {
+      await deliveries.complete(delivery, 'delivered', attempt)
+      if (endpoint.failingSince) await endpoints.noteSuccess(endpoint.tenantId, endpoint.id)
+      return
+    }
+    await this.#noteFailure(endpoint, outcome.status)
+    const retryAfter = outcome.status === null ? undefined : outcome.retryAfter
+    const delayMs = outcome.status === GONE ? undefined : delayAfter(delivery.tries + 1, retryAfter, this.#deps.scheduleMs)
+    if (delayMs === undefined) await deliveries.complete(delivery, 'failed', attempt)
+    else await deliveries.retry(delivery, attempt, delayMs)
+  }
+
+  async #send (endpoint: SigningEndpoint, { eventId, body }: TakenDelivery, at: Date, signal: AbortSignal): Promise<Outcome> {
+    const { http, secrets } = this.#deps
+    const { secret, previous } = endpoint
+    const sealed = [secret, ...(previous && previous.until > at ? [previous.secret] : [])]
+    const headers = sign(eventId, at, body, sealed.map((one) => secrets.open(one, endpointSecret(endpoint))))
+    return await http.post({
+      url: endpoint.url, headers: { 'content-type': 'application/json', 'user-agent': 'Parley-Webhooks', ...headers }, body, signal
+    })
+  }
+
+  async #noteFailure ({ tenantId, id, failingSince }: SigningEndpoint, status: number | null): Promise<void> {
+    if (status === GONE) return await this.#disable(tenantId, id, 'gone')
+    const failingMs = this.#deps.failingMs ?? FAILING_MS
+    // The date is the store's; this look only spares the write that would not change it.
+    if (failingSince && Date.now() - failingSince.getTime() < failingMs / 2) return
+    const failing = await this.#deps.endpoints.noteFailure(tenantId, id)
+    if (failing && failing.now.getTime() - failing.since.getTime() >= failingMs) await this.#disable(tenantId, id, 'failing')
+  }
+
+  async #disable (tenantId: string, endpointId: string, reason: DisabledReason): Promise<void> {
+    const { endpoints, log } = this.#deps
+    if (!await endpoints.disable(tenantId, endpointId, reason, new Date())) return
+    const why = reason === 'gone' ? 'it answered 410' : 'it has done nothing but fail for five days'
+    log.warn({ tenantId, endpointId, reason }, `a webhook endpoint was disabled: ${why}`)
+  }
+}
+
+function attemptOf (outcome: Outcome, at: Date, latencyMs: number): DeliveryAttempt {
+  return outcome.status === null
+    ? { at, latencyMs, status: null, error: `${outcome.reason}: ${outcome.detail}`, answer: null }
+    : { at, latencyMs, status: outcome.status, error: null, answer: outcome.text }
+}
