@@ -135,7 +135,8 @@ export const Environment = Type.Object({
     format: plaintextNames.join(), description: 'What production may connect to without encryption.'
   })),
   OUTGOING_ALLOWED_NETWORKS: Type.String({
-    format: 'comma-separated networks', default: '',
+    format: 'comma-separated networks',
+    default: '',
     description: 'Networks (CIDR), such as 10.1.0.0/16, at which webhooks may reach addresses that are not public, also by http.'
   }),
   CORS_ORIGINS: Type.String({ format: 'scheme://host:port', default: '', description: 'Comma-separated origins that browsers may call from.' }),
