@@ -2,9 +2,12 @@ import OpenAI from 'openai'
 import { type ResponseStreamEvent } from 'openai/resources/responses/responses'
 import t, { type Test } from 'tap'
 import { nobody } from '../edge.ts'
+import { startApp } from '../helper.ts'
 import { startAppWithSim, promptOf } from '../sim.ts'
 
-const { client, sim, adminKey, clientFor } = await startAppWithSim(t)
+const { client, sim, adminKey, clientFor, db } = await startAppWithSim(t)
+// Another replica.
+const elsewhere = await startApp(t, { MONGODB_DATABASE: db.databaseName, BOOTSTRAP_API_KEY: adminKey })
 const openai = new OpenAI({ apiKey: adminKey, baseURL: `${client.url}/v1`, maxRetries: 0 })
 const model = await client.createConfig({ name: 'Shop', historyLimit: 10 })
 
@@ -101,13 +104,15 @@ t.test('one in the background is followed from elsewhere, and cancelled', async 
   sim.script([{ cadence: { tokensPerChunk: 1 }, fault: { hangAfter: { chunks: 4 } } }])
   const made = await openai.responses.create({ model, input: 'A long story', background: true })
   t.match(made, { status: 'in_progress', background: true, output: [], usage: null })
-  const stream = await openai.responses.retrieve(made.id, { stream: true })
+  const stream = await openai.withOptions({ baseURL: `${elsewhere.client.url}/v1` }).responses.retrieve(made.id, { stream: true })
   const seen: ResponseStreamEvent[] = []
   for await (const event of stream) {
     seen.push(event)
-    if (event.type === 'response.in_progress') t.match(await openai.responses.cancel(made.id), { status: 'cancelled', id: made.id })
+    if (event.type === 'response.output_text.delta' && seen.length < 6) t.match(await openai.responses.cancel(made.id), { status: 'cancelled', id: made.id })
   }
-  t.match(seen.at(-1), { type: 'response.incomplete', response: { status: 'cancelled' } })
+  isWhole(t, seen, 'response.incomplete')
+  t.match(seen.at(-1), { response: { status: 'cancelled', output: [{ content: [{ text: textOf(seen) }] }] } })
+  t.strictSame(await Array.fromAsync(await openai.responses.retrieve(made.id, { stream: true })), seen)
   t.match(await openai.responses.cancel(made.id), { status: 'cancelled' }, 'once more')
 })
 
