@@ -42,7 +42,8 @@ const limits = ['IP', 'LOGIN_ACCOUNT', 'LOGIN_IP', 'PROVIDER_LOGIN_IP', 'REGISTR
 const { url: SMTP_URL } = await openMailbox(t)
 const env = { JWT_SECRET, SMTP_URL, OUTGOING_ALLOWED_NETWORKS: '127.0.0.0/8', ...Object.fromEntries(limits.map((name) => [`RATE_LIMIT_${name}`, '0'])) }
 
-export const { app, client, db, adminKey, clientFor } = await startApp(t, env, { logger, heartbeatMs: 20 })
+// What is not delivered at once stays as it is: what changes by itself cannot be told from what a stranger has changed.
+export const { app, client, db, adminKey, clientFor } = await startApp(t, env, { logger, heartbeatMs: 20, webhookScheduleMs: [0, 86_400_000] })
 export const description = new Description(app)
 const wire = new Wire(client.url)
 t.teardown(async () => await wire.close())
