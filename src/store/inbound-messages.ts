@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { type Collection, type Db, type Document, type Filter, type ObjectId } from 'mongodb'
+import { type Collection, type Db, type Document, type Filter, MongoServerError, type ObjectId } from 'mongodb'
 import { type ErrorCode } from '../errors.ts'
 import { type Job } from '../jobs/job-queue.ts'
 import { DueJobs, type JobMark } from './due-jobs.ts'
 import { type Person } from './erasures.ts'
 import { newId, parseId } from './ids.ts'
-import { insertNew } from './insert-new.ts'
 import { addEntry, type OutboxEntry, OutboxRepository, outboxIndex, type WithOutbox } from './outbox.ts'
 import { type StoreClock } from './store-clock.ts'
 
@@ -133,8 +132,7 @@ export class InboundMessageRepository {
   }
 
   async #receive (message: NewInboundMessage): Promise<Received> {
-    const document: InboundDocument = {
-      _id: parseId(newId())!,
+    const fresh: Omit<InboundDocument, '_id' | 'receivedAt'> = {
       ...message,
       integrationId: idOf(message.integrationId),
       configId: idOf(message.configId),
@@ -144,14 +142,27 @@ export class InboundMessageRepository {
       userMessageId: null,
       botMessageId: null,
       error: null,
-      receivedAt: new Date(await this.#clock.now()),
       endedAt: null,
       job: await this.#jobs.dueNow(message.conversation)
     }
     for (;;) {
-      if (await insertNew(this.#collection, document)) return { message: toMessage(document), isNew: true }
+      const received = await this.#insert(fresh)
+      if (received) return { message: toMessage(received), isNew: true }
       const earlier = await this.#collection.findOne({ key: message.key })
       if (earlier) return { message: toMessage(earlier), isNew: false }
+    }
+  }
+
+  /** Dated by the store: the order over all processes is that of its clock. Undefined: there is one with its key. */
+  async #insert (fresh: Omit<InboundDocument, '_id' | 'receivedAt'>): Promise<InboundDocument | undefined> {
+    const fields = Object.fromEntries(Object.entries(fresh).map(([name, value]) => [name, { $literal: value }]))
+    try {
+      return await this.#collection.findOneAndUpdate(
+        { _id: parseId(newId())! }, [{ $set: { ...fields, receivedAt: '$$NOW' } }], { upsert: true, returnDocument: 'after' }
+      ) ?? undefined
+    } catch (error) {
+      if (error instanceof MongoServerError && error.code === 11000) return undefined
+      throw error
     }
   }
 

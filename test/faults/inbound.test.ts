@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { newApiKey } from '../../src/auth/api-key.ts'
-import { databaseName, temporaryFolder, type Client } from '../helper.ts'
+import { databaseName, startApp, temporaryFolder, type Client, type TestApp } from '../helper.ts'
 import { said, signers, type Signed } from '../integrations/signers.ts'
 import { ServerProcess } from '../server-process.ts'
 import { startAppWithSim, startTestSim } from '../sim.ts'
@@ -85,9 +85,26 @@ t.test('what fails and may pass is tried again, and the next message waits for i
   t.strictSame(data.filter(({ role }) => role === 'user').map(({ content }) => content), ['One.', 'Two.'])
 })
 
+t.test('what a user writes is answered once and in its order, whichever replica it comes to', async (t) => {
+  const env = { MONGODB_DATABASE: databaseName(), BOOTSTRAP_API_KEY: newApiKey(), ENCRYPTION_KEYS: `one:${Buffer.alloc(32).toString('base64')}` }
+  const replicas = [await startApp(t, env), await startApp(t, env)]
+  const [{ client, db }] = replicas as [TestApp, TestApp]
+  const { url, secret } = await integrate(client)
+  for (let i = 0; i < 60; i++) {
+    const signed = signers['standard']!(secret, said(`Number ${i}.`))
+    const [one, other] = await Promise.all(replicas.map(async ({ client }) => await post(client, url, signed)))
+    t.strictSame(one!.body, other!.body)
+  }
+  while (await db.collection('inboundMessages').findOne({ status: 'queued' })) await delay(20)
+  t.equal(await db.collection('sessions').countDocuments({}), 1)
+  const users = await db.collection('messages').find({ role: 'user' }).sort({ seq: 1 }).toArray()
+  t.strictSame(users.map(({ content }) => String(content)), Array.from({ length: 60 }, (_, i) => `Number ${i}.`))
+  t.equal(await db.collection('messages').countDocuments({ role: 'bot', status: 'completed' }), 60)
+})
+
 // Where a process dies: phase, command, collection, and the how manyth of it.
 const points = [
-  'after insert inboundMessages 1', 'sent findAndModify inboundMessages 1', 'after update inboundMessages 1', 'after insert messages 1',
+  'after findAndModify inboundMessages 1', 'sent findAndModify inboundMessages 2', 'after update inboundMessages 1', 'after insert messages 1',
   'before update inboundMessages 2'
 ]
 

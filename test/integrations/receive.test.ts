@@ -55,6 +55,18 @@ t.test('without waiting, the message is taken on and answered behind', async (t)
   isProblem(t, await client.ask(`/api/webhook/deliveries/${'0'.repeat(24)}`), 'not_found')
 })
 
+t.test('a reply that was erased is not told again', async (t) => {
+  const made = await integration()
+  const signed = sign(made, said('Hello.'))
+  const { body: { id, sessionId, botMessageId } } = await post(made, signed)
+  await client.ask(`/api/sessions/${sessionId}/messages/${botMessageId}`, { method: 'DELETE' })
+  t.match(await post(made, signed), { status: 202, body: { id } })
+  await client.ask(`/api/sessions/${sessionId}`, { method: 'DELETE' })
+  t.match(await post(made, signed), { status: 202, body: { id } })
+  await app.chat.purge()
+  t.match(await post(made, signed, ''), { status: 202, body: { id } }, 'nor is it said again')
+})
+
 t.test('who is not the sender is told nothing', async (t) => {
   const made = await integration()
   const other = await integration()
