@@ -46,7 +46,12 @@ for (const { name, headers, seconds, registration } of runs) {
   t.test(`${name}, seed ${seed}`, { skip: lack !== undefined && `this does not run here: ${lack}` }, async (t) => {
     const folder = await temporaryFolder(t)
     const parley = new ServerProcess(t, {
-      DATA_DIR: join(folder, 'data'), PORT: '0', BOOTSTRAP_API_KEY: newApiKey(), JWT_SECRET: secret, RATE_LIMIT_PER_MINUTE: '0', REGISTRATION: registration
+      DATA_DIR: join(folder, 'data'),
+      PORT: '0',
+      BOOTSTRAP_API_KEY: newApiKey(),
+      JWT_SECRET: secret,
+      RATE_LIMIT_PER_MINUTE: '0',
+      REGISTRATION: registration
     })
     const url = await parley.serving()
     const report = join(folder, 'report.json')
