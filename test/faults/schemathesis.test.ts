@@ -37,10 +37,10 @@ const lack = await missing(pythonNeeds)
 const programs = lack === undefined ? await pythonWith('schemathesis', 'schemathesis==4.32.5') : ''
 
 const runs = [
-  { name: 'with all rights', headers: ['--header', `Authorization: ${authorization}`], seconds: 100, registration: 'open' },
+  { name: 'with all rights', headers: ['--header', `Authorization: ${authorization}`], seconds: 95, registration: 'open' },
   // Whoever registers goes on as the owner of a tenant.
-  { name: 'as a stranger who registers', headers: [], seconds: 35, registration: 'open' },
-  { name: 'without a credential', headers: [], seconds: 20, registration: 'closed' }
+  { name: 'as a stranger who registers', headers: [], seconds: 30, registration: 'open' },
+  { name: 'without a credential', headers: [], seconds: 15, registration: 'closed' }
 ]
 for (const { name, headers, seconds, registration } of runs) {
   t.test(`${name}, seed ${seed}`, { skip: lack !== undefined && `this does not run here: ${lack}` }, async (t) => {
