@@ -6,7 +6,7 @@ import { startApp } from '../helper.ts'
 import { startAppWithSim } from '../sim.ts'
 
 const withModel = await startAppWithSim(t)
-const without = await startApp(t)
+const without = await startApp(t, {}, { monitorCommands: true })
 
 t.test('the AI SDK has text written, streamed and embedded', async (t) => {
   for (const [label, { client, adminKey }] of [['a model', withModel], ['no model', without]] as const) {
@@ -59,8 +59,22 @@ t.test('without a model there is no other form than text', async (t) => {
     { status: 400, code: 'unsupported_parameter', param: 'text.format' })
 })
 
+t.test('a conversation that is not stored asks nothing of what is stored, and leaves a record behind it', async (t) => {
+  const { client, app } = without
+  await client.createConfig({ name: 'Asked often' })
+  const ask = async () => await client.ask('/v1/chat/completions', { body: { model: 'Asked often', messages: [{ role: 'user', content: 'When?' }] } })
+  await ask()
+  const commands = new Set<string>()
+  app.mongo.client.on('commandStarted', ({ commandName, command }) => { commands.add(`${commandName} ${String(Object.values(command)[0])}`) })
+  t.equal((await ask()).status, 200)
+  await app.usageLedger.flush()
+  t.strictSame(['insert sessions', 'findAndModify sessions', 'insert messages', 'findAndModify messages', 'findAndModify quotaCounters'].filter((name) => commands.has(name)), [])
+  t.ok(commands.has('insert usageEvents'))
+})
+
+// Last: it takes nothing on afterwards.
 t.test('a server that goes away lets what it writes end, and then says so', async (t) => {
-  const { client, adminKey, app, sim } = await startAppWithSim(t)
+  const { client, adminKey, app, sim } = withModel
   const openai = new OpenAI({ apiKey: adminKey, baseURL: `${client.url}/v1`, maxRetries: 0 })
   const model = await client.createConfig()
   const create = async () => await openai.chat.completions.create({ model, stream: true, messages: [{ role: 'user', content: 'A long story' }] })
@@ -71,17 +85,4 @@ t.test('a server that goes away lets what it writes end, and then says so', asyn
   await t.rejects(create(), { status: 503, code: 'overloaded', type: 'server_error' })
   await t.rejects((async () => { while (!(await reading.next()).done); })(), { type: 'server_error', code: 'overloaded' })
   await drained
-})
-
-t.test('a conversation that is not stored asks nothing of what is stored, and leaves a record behind it', async (t) => {
-  const { client, app } = await startApp(t, {}, { monitorCommands: true })
-  await client.createConfig({ name: 'Shop' })
-  const ask = async () => await client.ask('/v1/chat/completions', { body: { model: 'Shop', messages: [{ role: 'user', content: 'When?' }] } })
-  await ask()
-  const commands = new Set<string>()
-  app.mongo.client.on('commandStarted', ({ commandName, command }) => { commands.add(`${commandName} ${String(Object.values(command)[0])}`) })
-  t.equal((await ask()).status, 200)
-  await app.usageLedger.flush()
-  t.strictSame(['insert sessions', 'findAndModify sessions', 'insert messages', 'findAndModify messages', 'findAndModify quotaCounters'].filter((name) => commands.has(name)), [])
-  t.ok(commands.has('insert usageEvents'))
 })
