@@ -75,6 +75,9 @@ export function sendError (error: FastifyError, request: FastifyRequest, reply: 
   if (apiError.kind.status >= 500) request.log.error({ err: apiError.cause ?? apiError, code: apiError.code }, 'request failed')
   // Said again for failures that come before any hook, such as a path that does not decode.
   reply.headers({ ...request.server.fixedHeaders, 'x-request-id': request.id })
+  // The framework closes after a body that it could not read. Where that has come whole, nothing is left to be taken for a request,
+  // and one that is there already is being answered.
+  if (request.raw.complete) reply.removeHeader('connection')
   if (isForOpenAi(request.url)) {
     const { status, headers, body } = toOpenAi(apiError)
     return reply.code(status).headers(headers).type('application/json').send(body)
