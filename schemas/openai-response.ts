@@ -149,6 +149,6 @@ export type ResponseQuery = Static<typeof ResponseQuery>
 export const InputItemsQuery = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'How many at most.' }),
   order: OneOf(['asc', 'desc'], { default: 'desc', description: 'The oldest or the newest first.' }),
-  after: Type.Optional(Type.String({ maxLength: 100, description: 'Only those behind the one of this id.' }))
+  after: Type.Optional(Type.String({ pattern: '^msg_[0-9a-f]{24}(_[0-9]+)?$', description: 'Only those behind the one of this id.' }))
 }, closed)
 export type InputItemsQuery = Static<typeof InputItemsQuery>

@@ -7,9 +7,11 @@ import { type Heard } from '../security/wire.ts'
 import { toJson, wrongValues } from '../security/wrong-values.ts'
 import { ask, changes, dataOf, description, nothingCameOut, operations, OURS, owner, place, strangePlace, stranger, THEIRS } from '../security/world.ts'
 
-const writes = operations.filter(({ body }) => body !== undefined && /json$/.test(body.type) && !/ndjson$/.test(body.type))
-  // Signed, a body is only looked at as it was.
-  .filter(({ id }) => id !== 'receiveWebhook')
+const takeJson = operations.filter(({ body }) => body !== undefined && /json$/.test(body.type) && !/ndjson$/.test(body.type))
+// Signed, a body is only looked at as it was.
+const writes = takeJson.filter(({ id, path }) => id !== 'receiveWebhook' && !path.startsWith('/v1/'))
+// Clients of OpenAI send more than is taken here, so these bodies are open.
+const openBodies = takeJson.filter(({ path }) => path.startsWith('/v1/'))
 const requestOf = (operation: Operation) => {
   const parts = validParts(description, operation, place)
   // A replay must never be what answers.
@@ -81,6 +83,30 @@ t.test('no body takes a member that is not its own', async (t) => {
   t.equal(({} as Record<string, unknown>)['scopes'], undefined)
   t.strictSame(changes(before[0]!, await dataOf(OURS)), [], 'nothing was written')
   t.strictSame(changes(before[1]!, await dataOf(THEIRS)), [], 'nothing was written')
+})
+
+t.test('whatever is in an open body, it is done or refused, and nobody else is touched', async (t) => {
+  const wrong: string[] = []
+  const before = await dataOf(THEIRS)
+  let refused = 0
+  await each(openBodies, async (operation) => {
+    const parts = requestOf(operation)
+    const known = Object.entries(operation.body!.schema.properties ?? {})
+    const bodies = [
+      ...known.flatMap(([name, schema]) => wrongValues(description, schema).map((value) => ({ ...parts.body, [name]: value }))),
+      ...foreignMembers.map((name) => ({ ...parts.body, [name]: strangePlace.config })),
+      ...['model', 'messages', 'input', 'previous_response_id', 'user', 'metadata'].map((name) => ({ ...parts.body, [name]: { $ne: null } }))
+    ]
+    await each(bodies.map(toJson), async (body) => {
+      const { status, text } = await ask(owner, assembled(operation, { ...parts, body }))
+      const { error } = JSON.parse(text) as { error?: { message?: unknown } | null }
+      if (status >= 400) refused++
+      if (status >= 500 || (status >= 400 && typeof error?.message !== 'string')) wrong.push(`${operation.id}, ${body.slice(0, 200)}: ${status} ${text.slice(0, 200)}`)
+    })
+  }, 2)
+  t.strictSame(wrong.slice(0, 20), [])
+  t.ok(refused > 100, `${refused} refused`)
+  t.strictSame(changes(before, await dataOf(THEIRS)), [], 'nothing was written')
 })
 
 t.test('what is the server\'s to say and may be in a body is not looked at', async (t) => {

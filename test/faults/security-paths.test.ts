@@ -50,11 +50,16 @@ t.test('there is one way to write a path, and headers do not change it', async (
     const asked = assembled(operation, validParts(description, operation, place))
     // Who gets through to the operation is told of the query, which it does not take: 400.
     const path = asked.path.replace(/\?.*/, '')
+    const root = path.split('/')[1]!
+    const within = (other: string) => path.replace(`/${root}/`, other)
     const spellings = [
-      `/${path}`, path.replace('/api/', '/api//'), path.replace('/api/', '//api/'), path.replace('/api/', '/API/'), `/.${path}`, `/x/..${path}`,
-      `/health/..${path}`, `/health/..;${path}`, `/..;${path}`, path.replace('/api/', '/api%2f'), path.replace('/api/', '/%61pi/x/../'),
-      path.replace('/api/', '/api/./'), path.replace('/api/', '/api\\'), `/docs/..${path}`, `/docs/static/..%2f..${path}`, `/openapi.json/..${path}`,
-      `${path}/`, `${path}//`, `${path}/.`, ...isOpenEnded(operation) ? [] : [`${path};x`, `${path}%00`, `${path}%20`, `${path}.json`]
+      `/${path}`, within(`/${root}//`), within(`//${root}/`), within(`/${root.toUpperCase()}/`), `/.${path}`, `/x/..${path}`,
+      `/health/..${path}`, `/health/..;${path}`, `/..;${path}`, within(`/${root}%2f`), within(`/%${root.charCodeAt(0).toString(16)}${root.slice(1)}/x/../`),
+      within(`/${root}/./`), within(`/${root}\\`), `/docs/..${path}`, `/docs/static/..%2f..${path}`, `/openapi.json/..${path}`,
+      `${path}/`, `${path}//`,
+      // A chatbot may have a full stop for a name.
+      ...operation.id === 'listModels' ? [] : [`${path}/.`],
+      ...isOpenEnded(operation) ? [] : [`${path};x`, `${path}%00`, `${path}%20`, `${path}.json`]
     ]
     for (const spelling of spellings) {
       for (const caller of [anonymous, owner]) {
