@@ -22,11 +22,10 @@ const AT_ONCE = { atOnce: 128, atOncePerOwner: 32, atOncePerGroup: 8 }
 
 export interface WebhooksOptions {
   readonly scheduleMs?: readonly number[] | undefined
-  readonly failingMs?: number | undefined
 }
 
 /** Events for programs elsewhere: who wants them, and sending them. */
-export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS, failingMs }) => {
+export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS }) => {
   const { store: { webhookEndpoints: endpoints, webhookDeliveries: deliveries }, bus, outgoing: http, secrets, log } = fastify
   const audience = new Audience(endpoints, bus, log)
   await audience.refresh()
@@ -41,7 +40,7 @@ export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS, f
   fastify.decorate('webhookDeliveries', new WebhookDeliveries({ endpoints: webhookEndpoints, deliveries, publisher, wake }))
   // Without keys nothing can be signed; another replica may have them.
   if (!secrets) return
-  const deliverer = new Deliverer({ endpoints, deliveries, http, secrets, log, scheduleMs, failingMs })
+  const deliverer = new Deliverer({ endpoints, deliveries, http, secrets, log, scheduleMs })
   const working = worker = new JobWorker<TakenDelivery>({
     queue: deliveries, run: async (delivery, signal) => await deliverer.deliver(delivery, signal), log, name: 'webhooks', ...AT_ONCE
   })

@@ -104,8 +104,6 @@ export interface Overrides {
   readonly outgoingMs?: number
   /** How long to wait before each attempt to deliver a webhook. */
   readonly webhookScheduleMs?: readonly number[]
-  /** After how long with nothing but failures a webhook endpoint is disabled. */
-  readonly webhookFailingMs?: number
 }
 
 /**
@@ -142,7 +140,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(bus, { config })
   await app.register(model, { config })
   await app.register(outgoing, { config, nameServers: overrides.nameServers, totalMs: overrides.outgoingMs })
-  await app.register(webhooks, { scheduleMs: overrides.webhookScheduleMs, failingMs: overrides.webhookFailingMs })
+  await app.register(webhooks, { scheduleMs: overrides.webhookScheduleMs })
   await app.register(webhookRelay)
   await app.register(usage, { config })
   await app.register(services, { config })

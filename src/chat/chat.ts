@@ -99,7 +99,7 @@ export class Chat {
     this.#sender = new Sender({ messages, turns, line, starter, stopper, followers, leaseMs })
     this.#reaper = new Reaper(messages, endings, turns)
     this.removal = new SessionRemoval({
-      purges: store.purges, conversations: store.conversations, inbound: store.inbound, messages, turns, search: options.search, ledger, stopper, line
+      ...store, deliveries: store.webhookDeliveries, messages, turns, search: options.search, ledger, stopper, line
     })
     this.#purger = new Purger({ ...store, sessions, removal: this.removal })
     tellLiveText(bus, live)

@@ -3,6 +3,7 @@ import { type ConversationRepository } from '../store/conversations.ts'
 import { type InboundMessageRepository } from '../store/inbound-messages.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type PurgeRepository } from '../store/purges.ts'
+import { type WebhookDeliveryRepository } from '../store/webhook-deliveries.ts'
 import { Pace } from './pace.ts'
 import { type Stopper } from './stopper.ts'
 import { type UsageLedger } from '../usage/ledger.ts'
@@ -17,6 +18,7 @@ interface Dependencies {
   readonly purges: PurgeRepository
   readonly conversations: ConversationRepository
   readonly inbound: InboundMessageRepository
+  readonly deliveries: WebhookDeliveryRepository
   readonly messages: MessageRepository
   readonly turns: TurnTaking
   readonly search: Search
@@ -58,19 +60,22 @@ export class SessionRemoval {
   /** Removes these sessions with all that belongs to them, the sessions last. Ends early when closed. */
   async remove (sessionIds: readonly string[]): Promise<void> {
     const { pace } = this
-    const { purges, conversations, inbound } = this.#deps
+    const { purges, conversations, inbound, deliveries } = this.#deps
     if (!pace.isClosed) await pace.step(async () => await purges.noteDeletions(sessionIds))
     await this.removeMessages(sessionIds)
     const removeChanges = async () => await purges.removeChanges(sessionIds, CHANGES)
     while (!pace.isClosed && !await pace.step(removeChanges)) { /* the next ones */ }
-    if (!pace.isClosed) await pace.step(async () => await Promise.all([conversations.removeOfSessions(sessionIds), inbound.removeOfSessions(sessionIds)]))
+    const removeOfSessions = async () => {
+      await Promise.all([conversations, inbound, deliveries].map(async (repository) => await repository.removeOfSessions(sessionIds)))
+    }
+    if (!pace.isClosed) await pace.step(removeOfSessions)
     if (!pace.isClosed) await pace.step(async () => await purges.removeSessions(sessionIds))
   }
 
   /** Removes the messages of these sessions; where `throughSeq` is given, those up to it. Ends early when closed. */
   async removeMessages (sessionIds: readonly string[], throughSeq?: number): Promise<void> {
     const { pace } = this
-    const { purges, search, ledger } = this.#deps
+    const { purges, search, ledger, deliveries } = this.#deps
     let count = MESSAGES
     while (count === MESSAGES && !pace.isClosed) {
       count = await pace.step(async () => {
@@ -79,6 +84,8 @@ export class SessionRemoval {
         await search.forget(found)
         const unrecorded = found.filter(({ isUnrecorded }) => isUnrecorded).map(({ id }) => id)
         if (unrecorded.length > 0) await ledger.rescue(unrecorded)
+        // Where sessions go as a whole, so does what was told of them.
+        if (throughSeq !== undefined) await deliveries.removeOfMessages(found.map(({ id }) => id))
         if (found.length > 0) await purges.removeMessages(found)
         return found.length
       })

@@ -13,7 +13,7 @@ const INTERVAL_MS = 60_000
 const OTHERS_CHECK_MS = 200
 
 interface Dependencies {
-  readonly store: Pick<Store, 'erasures' | 'purges' | 'idempotency' | 'usagePeople' | 'inbound' | 'conversations'>
+  readonly store: Pick<Store, 'erasures' | 'purges' | 'idempotency' | 'usagePeople' | 'inbound' | 'conversations' | 'webhookDeliveries'>
   readonly removal: SessionRemoval
   readonly log: Log
 }
@@ -146,8 +146,14 @@ export class Erasures {
 
   /** What is kept of a person apart from their sessions. */
   async #forget (subject: string, person: Person): Promise<void> {
-    const { idempotency, usagePeople, inbound, conversations } = this.#deps.store
-    await Promise.all([idempotency.erase(subject), usagePeople.forget(person), inbound.erase(person), conversations.erase(person)])
+    const { idempotency, usagePeople, inbound, conversations, webhookDeliveries } = this.#deps.store
+    await Promise.all([
+      idempotency.erase(subject),
+      usagePeople.forget(person),
+      inbound.erase(person),
+      conversations.erase(person),
+      webhookDeliveries.removeOfUser(person)
+    ])
   }
 
   async #complete (erasure: Erasure): Promise<Erasure | undefined> {

@@ -3,6 +3,7 @@ import { type Change, type ChangeRepository } from '../store/changes.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type RecordedChange, type Session, type SessionRepository, type SessionScope } from '../store/sessions.ts'
 import { type UpkeepRepository } from '../store/upkeep.ts'
+import { type WebhookDeliveryRepository } from '../store/webhook-deliveries.ts'
 import { type SessionWatch } from './session-watch.ts'
 
 const BATCH = 100
@@ -12,6 +13,7 @@ interface Repositories {
   readonly messages: MessageRepository
   readonly changes: ChangeRepository
   readonly upkeep: UpkeepRepository
+  readonly webhookDeliveries: WebhookDeliveryRepository
 }
 
 /**
@@ -54,7 +56,7 @@ export class ChangeLog {
   }
 
   async #do ({ id: sessionId, tenantId }: Session, change: Change, rev: number): Promise<void> {
-    const { messages, changes, upkeep } = this.#repositories
+    const { messages, changes, upkeep, webhookDeliveries } = this.#repositories
     if (change.type === 'message.feedback') {
       await messages.rate(change.messageId, change.data.feedback, rev)
     } else if (change.type === 'message.deleted') {
@@ -62,7 +64,11 @@ export class ChangeLog {
       await messages.erase(messageId)
       // Only now: whoever still finds the text finds the session as it was before this, too, and what they make is not kept.
       await upkeep.forgetMessage(sessionId, data.seq)
-      await Promise.all([changes.forget(sessionId, messageId, data.seq), this.#search.forget([{ tenantId, id: messageId }])])
+      await Promise.all([
+        changes.forget(sessionId, messageId, data.seq),
+        this.#search.forget([{ tenantId, id: messageId }]),
+        webhookDeliveries.removeOfMessages([messageId])
+      ])
     } else if (change.type === 'session.cleared') {
       await upkeep.forgetThrough(sessionId, change.data.throughSeq)
       await changes.forgetBefore(sessionId, rev)

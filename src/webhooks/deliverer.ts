@@ -1,6 +1,6 @@
 import { type Log } from '../chat/turn-runner.ts'
 import { type OutgoingHttp, type Outcome } from '../outgoing/outgoing-http.ts'
-import { type Secrets } from '../secrets/secrets.ts'
+import { SecretError, type Secrets } from '../secrets/secrets.ts'
 import { type DeliveryAttempt, type TakenDelivery, type WebhookDeliveryRepository } from '../store/webhook-deliveries.ts'
 import { type DisabledReason, endpointSecret, type SigningEndpoint, type WebhookEndpointRepository } from '../store/webhook-endpoints.ts'
 import { delayAfter, FAILING_MS } from './schedule.ts'
@@ -15,7 +15,13 @@ interface Dependencies {
   readonly secrets: Secrets
   readonly log: Log
   readonly scheduleMs: readonly number[]
-  readonly failingMs?: number | undefined
+}
+
+/** What came of an attempt, which is not made where it cannot be signed. */
+type Sent = Outcome | { readonly status: null, readonly reason: 'unsigned', readonly detail: string }
+
+const UNSIGNED: Sent = {
+  status: null, reason: 'unsigned', detail: 'The secret of the endpoint cannot be opened with the encryption keys of this server; rotate it.'
 }
 
 /** Makes one attempt of a delivery, and decides what becomes of it. */
@@ -37,9 +43,8 @@ export class Deliverer {
     if (signal.aborted) return
     const attempt = attemptOf(outcome, at, Math.round(performance.now() - started))
     if (outcome.status !== null && outcome.status >= 200 && outcome.status < 300) {
-      await deliveries.complete(delivery, 'delivered', attempt)
       if (endpoint.failingSince) await endpoints.noteSuccess(endpoint.tenantId, endpoint.id)
-      return
+      return await deliveries.complete(delivery, 'delivered', attempt)
     }
     await this.#noteFailure(endpoint, outcome.status)
     const retryAfter = outcome.status === null ? undefined : outcome.retryAfter
@@ -48,23 +53,35 @@ export class Deliverer {
     else await deliveries.retry(delivery, attempt, delayMs)
   }
 
-  async #send (endpoint: SigningEndpoint, { eventId, body }: TakenDelivery, at: Date, signal: AbortSignal): Promise<Outcome> {
-    const { http, secrets } = this.#deps
+  async #send (endpoint: SigningEndpoint, { eventId, body }: TakenDelivery, at: Date, signal: AbortSignal): Promise<Sent> {
+    const opened = this.#secretsOf(endpoint, at)
+    if (opened.length === 0) return UNSIGNED
+    const headers = sign(eventId, at, body, opened)
+    return await this.#deps.http.post({
+      url: endpoint.url, headers: { 'content-type': 'application/json', 'user-agent': 'Parley-Webhooks', ...headers }, body, signal
+    })
+  }
+
+  /** Those that sign now. One that no key opens signs nothing, so that another can take its place. */
+  #secretsOf (endpoint: SigningEndpoint, at: Date): string[] {
     const { secret, previous } = endpoint
     const sealed = [secret, ...(previous && previous.until > at ? [previous.secret] : [])]
-    const headers = sign(eventId, at, body, sealed.map((one) => secrets.open(one, endpointSecret(endpoint))))
-    return await http.post({
-      url: endpoint.url, headers: { 'content-type': 'application/json', 'user-agent': 'Parley-Webhooks', ...headers }, body, signal
+    return sealed.flatMap((one) => {
+      try {
+        return this.#deps.secrets.open(one, endpointSecret(endpoint))
+      } catch (error) {
+        if (error instanceof SecretError) return []
+        throw error
+      }
     })
   }
 
   async #noteFailure ({ tenantId, id, failingSince }: SigningEndpoint, status: number | null): Promise<void> {
     if (status === GONE) return await this.#disable(tenantId, id, 'gone')
-    const failingMs = this.#deps.failingMs ?? FAILING_MS
     // The date is the store's; this look only spares the write that would not change it.
-    if (failingSince && Date.now() - failingSince.getTime() < failingMs / 2) return
+    if (failingSince && Date.now() - failingSince.getTime() < FAILING_MS / 2) return
     const failing = await this.#deps.endpoints.noteFailure(tenantId, id)
-    if (failing && failing.now.getTime() - failing.since.getTime() >= failingMs) await this.#disable(tenantId, id, 'failing')
+    if (failing && failing.now.getTime() - failing.since.getTime() >= FAILING_MS) await this.#disable(tenantId, id, 'failing')
   }
 
   async #disable (tenantId: string, endpointId: string, reason: DisabledReason): Promise<void> {
@@ -75,7 +92,7 @@ export class Deliverer {
   }
 }
 
-function attemptOf (outcome: Outcome, at: Date, latencyMs: number): DeliveryAttempt {
+function attemptOf (outcome: Sent, at: Date, latencyMs: number): DeliveryAttempt {
   return outcome.status === null
     ? { at, latencyMs, status: null, error: `${outcome.reason}: ${outcome.detail}`, answer: null }
     : { at, latencyMs, status: outcome.status, error: null, answer: outcome.text }
