@@ -53,6 +53,7 @@ export interface Schema {
   readonly allOf?: readonly Schema[]
   readonly additionalProperties?: boolean | Schema
   readonly [keyword: string]: unknown
+  readonly exclusiveMinimum?: number
 }
 
 /** The name of the component that a reference or a schema refers to. */

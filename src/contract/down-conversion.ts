@@ -18,17 +18,22 @@ function nullable (document: Document, schema: Schema): Schema {
   return { ...only, ...rest, nullable: true }
 }
 
+/** In 3.0 a bound that is excluded is a bound and a word beside it. */
+function bounded ({ exclusiveMinimum, ...rest }: Schema): object {
+  return exclusiveMinimum === undefined ? rest : { ...rest, minimum: exclusiveMinimum, exclusiveMinimum: true }
+}
+
 /** The same for all schemas within a value. What looks like one in an example is none. */
 function eachNullable (document: Document, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => eachNullable(document, item))
   if (typeof value !== 'object' || value === null) return value
-  const members = Object.entries(nullable(document, value as Schema))
+  const members = Object.entries(bounded(nullable(document, value as Schema)))
   return Object.fromEntries(members.map(([name, member]) => [name, name === 'examples' ? member : eachNullable(document, member)]))
 }
 
 /**
  * The document for generators that stop at OpenAPI 3.0. The library does the most of it; it knows null in a list of types, but not
- * as an alternative, which is how ours is written, and leaves the license without a place to read it.
+ * as an alternative, which is how ours is written, nor bounds that are excluded, and leaves the license without a place to read it.
  */
 export function to30 (document: object): object {
   const converted = new Converter(eachNullable(document as Document, document) as object, { allOfTransform: true }).convert() as { info: { license: object } }
