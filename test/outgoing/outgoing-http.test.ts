@@ -1,0 +1,115 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { Networks, parseNetworks } from '../../src/outgoing/networks.ts'
+import { OutgoingHttp, type Outcome } from '../../src/outgoing/outgoing-http.ts'
+import { startNameServer } from './name-server.ts'
+
+interface Given { allowed?: string, needsTls?: boolean, nameServers?: string[], totalMs?: number }
+
+function client (test: Test, { allowed = '', needsTls = false, ...rest }: Given = {}): OutgoingHttp {
+  const http = new OutgoingHttp({ networks: new Networks(parseNetworks(allowed)!), needsTls, totalMs: 500, ...rest })
+  test.teardown(async () => await http.close())
+  return http
+}
+
+async function listen (test: Test, listener: RequestListener = (_request, response) => { response.end('in') }) {
+  const server = createServer(listener)
+  let connections = 0
+  server.on('connection', () => { connections++ })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  test.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port, connections: () => connections }
+}
+
+const post = async (http: OutgoingHttp, url: string, signal?: AbortSignal): Promise<Outcome> =>
+  await http.post({ url, headers: {}, body: '{}', ...(signal && { signal }) })
+
+// Each stands for this machine, its network, or what no other machine has any business with.
+const special = [
+  '127.0.0.1', '127.1', '127.0.1', '2130706433', '0x7f000001', '0x7f.1', '0177.0.0.1', '017700000001', '127.0.0.1.', '0', '0.0.0.0', '0.1.2.3',
+  'localhost', 'localhost.', 'LOCALHOST', 'a.localhost', '10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.0.1', '169.254.169.254', '2852039166',
+  '169.254.170.2', '100.64.0.1', '100.100.100.200', '192.0.0.192', '192.0.2.1', '198.18.0.1', '198.51.100.1', '203.0.113.1', '224.0.0.1', '240.0.0.1',
+  '255.255.255.255', '168.63.129.16', '[::]', '[::1]', '[0:0:0:0:0:0:0:1]', '[::127.0.0.1]', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[::ffff:a9fe:a9fe]',
+  '[::ffff:0:127.0.0.1]', '[64:ff9b::127.0.0.1]', '[64:ff9b::a9fe:a9fe]', '[64:ff9b:1::1]', '[2002:7f00:1::]', '[2002:a9fe:a9fe::]', '[2001::1]', '[2001:db8::1]',
+  '[fc00::1]', '[fd00:ec2::254]', '[fe80::1]', '[fec0::1]', '[ff02::1]', '[100::1]', '①②⑦.0.0.1', '127。0。0。1'
+]
+
+t.test('no notation of a special address is asked for', async (t) => {
+  const http = client(t)
+  for (const host of special) {
+    const url = `http://${host}/`
+    t.match(await http.objectionTo(url), /may not be reached/, host)
+    t.match(await post(http, url), { status: null, reason: 'refused' }, host)
+  }
+  for (const url of ['ftp://example.com/', 'file:///etc/passwd', 'gopher://127.0.0.1/', 'http://a@example.com/', 'http://:b@example.com/', 'http://', 'http://127.0.0.1:99999/', 'x']) {
+    t.type(await http.objectionTo(url), 'string', url)
+    t.match(await post(http, url), { status: null, reason: 'refused' }, url)
+  }
+  for (const host of ['8.8.8.8', '[2606:4700::1111]']) t.equal(await http.objectionTo(`http://${host}/`), undefined, host)
+})
+
+t.test('a name that changes its address, or has two, opens nothing', async (t) => {
+  const { port, connections } = await listen(t)
+  let turn = 0
+  const { address, asked } = await startNameServer(t, (name) => {
+    if (name === 'both.test') return ['93.184.216.34', '127.0.0.1']
+    if (name === 'late.test') return turn++ === 0 ? ['93.184.216.34'] : ['127.0.0.1']
+    return []
+  })
+  const http = client(t, { nameServers: [address] })
+  t.equal(await http.objectionTo(`http://late.test:${port}/`), undefined, 'at first it is public')
+  t.match(await post(http, `http://late.test:${port}/`), { reason: 'refused' }, 'and is looked at again when it is asked')
+  t.match(await post(http, `http://both.test:${port}/`), { reason: 'refused' })
+  t.match(await post(http, `http://nobody.test:${port}/`), { reason: 'unknown_host' })
+  t.equal(connections(), 0)
+  t.equal(asked.filter((name) => name === 'late.test').length, 2)
+})
+
+t.test('the connection goes to the address that was checked, and not to the name', async (t) => {
+  const { port, connections } = await listen(t)
+  let turn = 0
+  const { address, asked } = await startNameServer(t, () => turn++ === 0 ? ['127.0.0.1'] : ['127.0.0.2'])
+  const http = client(t, { nameServers: [address], allowed: '127.0.0.1/32' })
+  t.match(await post(http, `http://once.test:${port}/`), { status: 200, text: 'in' })
+  t.equal(asked.length, 1, 'the name is asked for once')
+  t.equal(connections(), 1)
+})
+
+t.test('an answer is not followed, and read for a kilobyte and for a time', async (t) => {
+  const aim = await listen(t)
+  const { port } = await listen(t, ({ url }, response) => {
+    if (url === '/redirect') response.writeHead(307, { location: `http://127.0.0.2:${aim.port}/`, 'retry-after': '7' }).end('elsewhere')
+    else if (url === '/endless') setInterval(() => response.write('x'.repeat(10_000)), 1).unref()
+    else if (url === '/cut') response.writeHead(200, { 'content-length': '100' }).write('half', () => response.destroy())
+    // Anything else is never answered.
+  })
+  const raw = createTcpServer((socket) => { socket.end('SSH-2.0-x\r\n') })
+  raw.listen(0, '127.0.0.1')
+  await once(raw, 'listening')
+  t.teardown(() => { raw.close() })
+  const http = client(t, { allowed: '127.0.0.1/32' })
+  const at = (path: string) => `http://127.0.0.1:${port}${path}`
+  t.match(await post(http, at('/redirect')), { status: 307, retryAfter: '7', text: 'elsewhere' })
+  t.equal(aim.connections(), 0)
+  t.match(await post(http, at('/endless')), { status: 200, text: 'x'.repeat(1024) })
+  t.match(await post(http, at('/cut')), { status: 200, text: 'half' })
+  t.match(await post(http, at('/never')), { status: null, reason: 'timed_out' })
+  t.match(await post(http, at('/never'), AbortSignal.timeout(20)), { status: null, reason: 'dropped' })
+  t.match(await post(http, `http://127.0.0.1:${(raw.address() as AddressInfo).port}/`), { status: null, reason: 'broken' })
+  t.match(await post(http, 'http://127.0.0.1:9/'), { status: null, reason: 'unreachable' })
+  t.match(await post(http, `https://127.0.0.1:${port}/`), { status: null, reason: 'tls_failed' })
+})
+
+t.test('what is public is only reached encrypted, where that is asked for', async (t) => {
+  const { port } = await listen(t)
+  const http = client(t, { needsTls: true, allowed: '127.0.0.0/8' })
+  t.match(await http.objectionTo('http://8.8.8.8/'), /use https/)
+  t.equal(await http.objectionTo('https://8.8.8.8/'), undefined)
+  t.match(await post(http, `http://127.0.0.1:${port}/`), { status: 200 }, 'but networks that were named as they are')
+})
