@@ -132,7 +132,8 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
         const { length } = followed.text
         const frames = opening + (sent < length ? delta(followed, sent) : '')
         opening = ''
-        sent = length
+        // Who has more than is here yet waits for it.
+        sent = Math.max(sent, length)
         return frames
       },
       end: () => {
