@@ -107,7 +107,7 @@ async function beginningOf ({ body }: Dispatcher.ResponseData): Promise<string> 
     for await (const chunk of body as AsyncIterable<Buffer>) {
       chunks.push(chunk)
       length += chunk.length
-      if (length > MAX_ANSWER_BYTES) break
+      if (length >= MAX_ANSWER_BYTES) break
     }
   } catch { /* The status counts. */ }
   const bytes = Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES)

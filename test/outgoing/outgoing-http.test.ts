@@ -84,7 +84,7 @@ t.test('the connection goes to the address that was checked, and not to the name
 t.test('an answer is not followed, and read for a kilobyte and for a time', async (t) => {
   const aim = await listen(t)
   const { port } = await listen(t, ({ url }, response) => {
-    if (url === '/redirect') response.writeHead(307, { location: `http://127.0.0.2:${aim.port}/`, 'retry-after': '7' }).end('elsewhere')
+    if (url === '/redirect') response.writeHead(307, { location: `http://127.0.0.1:${aim.port}/`, 'retry-after': '7' }).end('elsewhere')
     else if (url === '/endless') setInterval(() => response.write('x'.repeat(10_000)), 1).unref()
     else if (url === '/cut') response.writeHead(200, { 'content-length': '100' }).write('half', () => response.destroy())
     // Anything else is never answered.
