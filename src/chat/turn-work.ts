@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { type MessageInput } from '../../schemas/message.ts'
 import { type AnswerFormat, type Sampling } from '../llm/provider.ts'
 import { type BranchStart } from '../store/branches.ts'
-import { type Asked, type Message } from '../store/messages.ts'
+import { type Asked } from '../store/asked.ts'
+import { type Message } from '../store/messages.ts'
 
 /** What a turn is taken for. */
 export type TurnWork =

@@ -1,6 +1,7 @@
 import { type Collection, type Db, type Filter, type ObjectId, MongoServerError } from 'mongodb'
 import { type ErrorCode } from '../errors.ts'
 import { type Usage } from '../llm/provider.ts'
+import { type Asked } from './asked.ts'
 import { type Line, lineFilter } from './branches.ts'
 import { type Feedback } from './changes.ts'
 import { type Chatbot, type ChatbotDocument, toChatbot } from './chatbots.ts'
@@ -54,28 +55,6 @@ export interface Message {
   readonly endedAt?: Date
   /** Of a deleted message: what its status was. */
   readonly wasStatus?: MessageStatus
-}
-
-/** What a reply was asked for by a program that speaks OpenAI's API: told again whenever the reply is. */
-export interface Asked {
-  /** The chatbot, as it was named. */
-  readonly model: string
-  readonly instructions: string | null
-  /** What the model was told besides: with this reply, and with those before it. */
-  readonly system: readonly string[]
-  readonly carried: readonly string[]
-  readonly temperature: number
-  readonly topP: number
-  readonly maxTokens: number | null
-  /** The form of the text, as JSON. */
-  readonly format: string
-  readonly metadata: Record<string, unknown>
-  /** The reply that it goes on from. */
-  readonly previousId: string | null
-  readonly user: string | null
-  readonly background: boolean
-  /** How many messages came with the one that it answers. */
-  readonly earlier: number
 }
 
 /** What the end of a turn adds to its bot message. */
