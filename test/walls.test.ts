@@ -76,3 +76,7 @@ t.test('the embedded store and the simulator could be taken elsewhere', async (t
     t.same(await trespasses(`${room}/**/*.ts`, (imported) => !/^(src|schemas|routes|plugins)\//.test(imported) || isIn(imported, room)), [])
   }
 })
+
+t.test('our client stands alone', async (t) => {
+  t.same(await trespasses('sdk/*/src/*.ts', (imported, file) => imported === 'eventsource-parser' || imported.startsWith(`${dirname(file)}/`)), [])
+})

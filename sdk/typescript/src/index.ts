@@ -1,0 +1,6 @@
+export { ParleyError } from './error.ts'
+export { type ReplyEvent, type SessionFeedEvent, type TenantFeedEvent } from './events.ts'
+export { type Reconnection } from './following.ts'
+export type * from './generated/types.gen.js'
+export { each } from './pages.ts'
+export { Parley, type ParleyOptions } from './parley.ts'
