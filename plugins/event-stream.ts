@@ -1,6 +1,7 @@
 import { type OutgoingHttpHeaders } from 'node:http'
 import { type FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { Gauge } from 'prom-client'
 import { delta, ended, heartbeat, offsetIn, reconnect, started } from '../src/chat/events.ts'
 import { type FollowedMessage } from '../src/chat/followed-message.ts'
 import { ApiError } from '../src/errors.ts'
@@ -61,6 +62,7 @@ interface EventStream {
 /** Own writer instead of @fastify/sse: that one waits for ever for a reader that leaves under backpressure. */
 export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) => {
   const { chat } = fastify
+  const open = new Gauge({ name: 'open_streams', help: 'Event streams that are open.', registers: [fastify.metrics] })
 
   /** `resumed`: the socket takes more again; `closed`: there is nobody to write to any more. Undefined: nor is there now. */
   function begin (reply: FastifyReply, on: { resumed: () => void, closed: () => void }, farewell = reconnect): EventStream | undefined {
@@ -75,6 +77,8 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
     })
     raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders)
     raw.flushHeaders()
+    reply.msToStream = reply.elapsedTime
+    open.inc()
 
     const stream: EventStream = {
       isBlocked: false,
@@ -98,6 +102,7 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
       on.resumed()
     })
     raw.on('close', () => {
+      open.dec()
       stream.isDone = true
       clearInterval(timer)
       chat.closing.removeEventListener('abort', stream.leave)
@@ -173,4 +178,4 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
     if (chat.closing.aborted) stream.leave()
     return this
   })
-}, { name: 'event-stream', dependencies: ['services', 'errors'] })
+}, { name: 'event-stream', dependencies: ['metrics', 'services', 'errors'] })

@@ -21,7 +21,7 @@ declare module 'fastify' {
 
 /** Messages that come by webhooks. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
-  const { store, chatbots, chat, sessions, secrets, limits, log, activeTenants, webhookRelay } = fastify
+  const { store, chatbots, chat, sessions, secrets, limits, log, activeTenants, webhookRelay, noteRound } = fastify
   const validate = compileBody(WebhookMessage(config.MAX_MESSAGE_CHARS))
   const check: MessageCheck = (value) => {
     if (validate(value)) return value as WebhookMessage
@@ -29,7 +29,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   }
   const integrations = new Integrations({ repository: store.integrations, inbound: store.inbound, conversations: store.conversations, chatbots, secrets })
   const conversations = new Conversations({ conversations: store.conversations, sessions, stored: store.sessions })
-  const turns = new InboundTurns({ inbound: store.inbound, conversations, chat, relay: webhookRelay, log, leaseMs: config.TURN_LEASE_MS })
+  const turns = new InboundTurns({ inbound: store.inbound, conversations, chat, relay: webhookRelay, log, leaseMs: config.TURN_LEASE_MS, onRound: () => noteRound('webhooks in') })
   fastify.decorate('integrations', integrations)
   fastify.decorate('webhookIntake', new Intake({
     integrations, inbound: store.inbound, turns, sessions, chatbots, limits, check, isActiveTenant: async (id) => await activeTenants.get(id)

@@ -5,6 +5,8 @@ import { withFallback } from '../src/llm/fallback-provider.ts'
 import { createOfflineEmbedder } from '../src/llm/offline/offline-embedder.ts'
 import { createOfflineProvider } from '../src/llm/offline/offline-provider.ts'
 import { type ChatProvider, type Embedder } from '../src/llm/provider.ts'
+import { watched } from '../src/llm/watched-provider.ts'
+import { modelMetrics } from './metrics/models.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -15,6 +17,7 @@ declare module 'fastify' {
 
 /** The models that write replies and make vectors: Mistral's where there is a key for it, else the offline ones. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
+  const metrics = modelMetrics(fastify.metrics)
   const offline = createOfflineProvider()
   const mistral = config.MISTRAL_API_KEY === undefined
     ? undefined
@@ -27,10 +30,12 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       firstTokenTimeoutMs: config.MISTRAL_FIRST_TOKEN_TIMEOUT_MS,
       idleTimeoutMs: config.MISTRAL_IDLE_TIMEOUT_MS,
       timeoutMs: config.MISTRAL_TIMEOUT_MS,
-      logger: fastify.log
+      logger: fastify.log,
+      onAdmitted: metrics.admitted
     })
-  const model = mistral ? withFallback(mistral, offline) : offline
+  if (mistral) metrics.watch(() => mistral.load())
+  const model = watched(mistral ? withFallback(mistral, offline) : offline, metrics.attempt)
   fastify.decorate('model', model)
   fastify.decorate('embedder', mistral ?? createOfflineEmbedder())
   fastify.addHook('onClose', async () => await model.close())
-}, { name: 'model' })
+}, { name: 'model', dependencies: ['metrics'] })

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { ConfigError, type Config } from '../src/config.ts'
 import { startEmbeddedStore } from '../src/embedded-mongo/index.ts'
 import { openStore, type Store } from '../src/store/store.ts'
+import { storeMetrics } from './metrics/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -23,7 +24,7 @@ function dieOf (error: Error): void {
 }
 
 /** The store: the MongoDB at `MONGODB_URI`, or the embedded one. Registered first, so that it is closed last. */
-export default fp<{ config: Config, monitorCommands: boolean }>(async (fastify, { config, monitorCommands }) => {
+export default fp<{ config: Config }>(async (fastify, { config }) => {
   const embedded = config.MONGODB_URI === undefined
     ? await startEmbeddedStore({ dataDir: config.DATA_DIR, onError: dieOf })
     : undefined
@@ -34,7 +35,7 @@ export default fp<{ config: Config, monitorCommands: boolean }>(async (fastify, 
       url: config.MONGODB_URI ?? embedded!.uri,
       database: config.MONGODB_DATABASE,
       appName: 'parley',
-      monitorCommands,
+      monitorCommands: true,
       ignoreUndefined: true
     })
   } catch (error) {
@@ -44,6 +45,7 @@ export default fp<{ config: Config, monitorCommands: boolean }>(async (fastify, 
     }
     throw error
   }
+  storeMetrics(fastify.metrics, fastify.mongo.client)
   fastify.decorate('store', await openStore(fastify.mongo.db!))
   fastify.decorate('storeName', embedded ? `embedded in ${config.DATA_DIR}, for one machine` : 'MongoDB')
-}, { name: 'mongo' })
+}, { name: 'mongo', dependencies: ['metrics'] })

@@ -16,6 +16,7 @@ import { Search } from '../src/search/search.ts'
 import { ChangeLog } from '../src/sessions/change-log.ts'
 import { SessionWatch } from '../src/sessions/session-watch.ts'
 import { Sessions } from '../src/sessions/sessions.ts'
+import { turnMetrics } from './metrics/turns.ts'
 import { compileBody } from './validation.ts'
 
 declare module 'fastify' {
@@ -50,7 +51,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const upkeep = new Upkeep({
     changes, upkeep: store.upkeep, summaries, provider: fastify.model, meter: fastify.meter, log: fastify.log
   })
-  const chat = new Chat({
+  const countTurn = turnMetrics(fastify.metrics, () => chat.running)
+  const chat: Chat = new Chat({
     store,
     bus: fastify.bus,
     chatbots,
@@ -61,7 +63,11 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     provider: fastify.model,
     quotas: fastify.quotas,
     ledger: fastify.usageLedger,
-    onEnd: (turn) => upkeep.after(turn),
+    onEnd (turn) {
+      countTurn(turn)
+      upkeep.after(turn)
+    },
+    onRound: fastify.noteRound,
     log: fastify.log,
     leaseMs: config.TURN_LEASE_MS,
     flushMs: config.STREAM_FLUSH_MS
@@ -91,4 +97,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     // After all that uses a model.
     await fastify.usageLedger.close()
   })
-}, { name: 'services', dependencies: ['mongo', 'bus', 'model', 'usage'] })
+}, { name: 'services', dependencies: ['metrics', 'mongo', 'bus', 'model', 'usage'] })

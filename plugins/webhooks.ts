@@ -8,6 +8,7 @@ import { WebhookPublisher } from '../src/webhooks/publisher.ts'
 import { SCHEDULE_MS } from '../src/webhooks/schedule.ts'
 import { WebhookDeliveries } from '../src/webhooks/webhook-deliveries.ts'
 import { WebhookEndpoints } from '../src/webhooks/webhook-endpoints.ts'
+import { webhookMetrics } from './metrics/webhooks.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -26,7 +27,7 @@ export interface WebhooksOptions {
 
 /** Events for programs elsewhere: who wants them, and sending them. */
 export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS }) => {
-  const { store: { webhookEndpoints: endpoints, webhookDeliveries: deliveries }, bus, outgoing: http, secrets, log } = fastify
+  const { store: { webhookEndpoints: endpoints, webhookDeliveries: deliveries }, bus, outgoing: http, secrets, log, metrics, noteRound } = fastify
   const audience = new Audience(endpoints, bus, log)
   await audience.refresh()
   fastify.addHook('onClose', async () => { audience.close() })
@@ -40,13 +41,14 @@ export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS })
   fastify.decorate('webhookDeliveries', new WebhookDeliveries({ endpoints: webhookEndpoints, deliveries, publisher, wake }))
   // Without keys nothing can be signed; another replica may have them.
   if (!secrets) return
-  const deliverer = new Deliverer({ endpoints, deliveries, http, secrets, log, scheduleMs })
+  const onOutcome = webhookMetrics(metrics, async () => await deliveries.backlog())
+  const deliverer = new Deliverer({ endpoints, deliveries, http, secrets, log, scheduleMs, onOutcome })
   const working = worker = new JobWorker<TakenDelivery>({
-    queue: deliveries, run: async (delivery, signal) => await deliverer.deliver(delivery, signal), log, name: 'webhooks', ...AT_ONCE
+    queue: deliveries, run: async (delivery, signal) => await deliverer.deliver(delivery, signal), onRound: () => noteRound('webhooks'), log, name: 'webhooks', ...AT_ONCE
   })
   const reencrypted = Promise.all(endpoints.secretFields().map(async (field) => await reencrypt(secrets, field)))
     .catch((err: unknown) => log.warn({ err }, 'not all secrets of webhook endpoints could be sealed with the newest key'))
   fastify.addHook('preClose', async () => {
     await Promise.all([working.close(), reencrypted])
   })
-}, { name: 'webhooks', dependencies: ['mongo', 'secrets', 'bus', 'outgoing'] })
+}, { name: 'webhooks', dependencies: ['metrics', 'mongo', 'secrets', 'bus', 'outgoing'] })

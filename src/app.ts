@@ -84,8 +84,6 @@ import { version } from './version.ts'
 /** What the server and the tests set apart from the environment. */
 export interface Overrides {
   readonly logger?: FastifyServerOptions['logger']
-  /** Makes the driver tell of every command. */
-  readonly monitorCommands?: boolean
   /** How often a silent event stream gets a comment line. */
   readonly heartbeatMs?: number
   /** How long a request may take to arrive. */
@@ -112,7 +110,7 @@ export interface Overrides {
  * and hooks run in the order they are added.
  */
 export async function buildApp (config: Config, overrides: Overrides = {}): Promise<FastifyInstance> {
-  const { logger = false, monitorCommands = false, heartbeatMs = 15_000, bodyMs = 30_000, unreadMs = 60_000, feedMs = 3_600_000 } = overrides
+  const { logger = false, heartbeatMs = 15_000, bodyMs = 30_000, unreadMs = 60_000, feedMs = 3_600_000 } = overrides
   const tls = readTls(config)
   // How often Node looks for requests that are late.
   const connectionsCheckingInterval = Math.min(bodyMs, 5000)
@@ -135,7 +133,8 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
     routerOptions: { maxParamLength: 600 }
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  await app.register(mongo, { config, monitorCommands })
+  await app.register(metrics, { certificate: tls?.cert as Buffer | undefined })
+  await app.register(mongo, { config })
   await app.register(secrets, { config })
   await app.register(bus, { config })
   await app.register(model, { config })
@@ -152,7 +151,6 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(bodyEncoding)
   await app.register(jsonBody)
   await app.register(query)
-  await app.register(metrics)
   await app.register(cors, { config })
   await app.register(openapi, { config, version })
   await app.register(limits, { config, windowMs: overrides.limitWindowMs })

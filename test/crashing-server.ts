@@ -9,7 +9,7 @@ import { loadConfig } from '../src/config.ts'
  * `before` it is sent, when it is `sent`, or `after` its reply.
  */
 const config = loadConfig(process.env)
-const app = await buildApp(config, { logger: { level: 'info' }, monitorCommands: true })
+const app = await buildApp(config, { logger: { level: 'info' } })
 await ensureFirstKey(config, app.store.apiKeys)
 
 const [phase, command, collection, n] = process.env['CRASH_AT']?.split(' ') ?? []

@@ -53,6 +53,8 @@ export interface ChatOptions {
   readonly ledger: UsageLedger
   /** Is told of every turn that is over. */
   readonly onEnd: (turn: EndedTurn) => void
+  /** Is told when a round of background work is done. */
+  readonly onRound: (work: 'reaper' | 'purger') => void
   readonly log: Log
   readonly leaseMs: number
   readonly flushMs: number
@@ -109,6 +111,11 @@ export class Chat {
     ]
     this.#inBackground(this.reap())
     this.#inBackground(this.purge())
+  }
+
+  /** Replies that are being written here. */
+  get running (): number {
+    return this.#live.size
   }
 
   /** True: running turns are given time to end, then interrupted. */
@@ -209,6 +216,7 @@ export class Chat {
   async reap (): Promise<void> {
     await this.#reaper.pass((id) => this.#live.get(id) !== undefined)
     await this.#options.changes.settleAll()
+    this.#options.onRound('reaper')
   }
 
   /** Ends the turn of a session, if its process has died. */
@@ -219,6 +227,7 @@ export class Chat {
   /** Removes what was deleted. */
   async purge (): Promise<void> {
     await this.#purger.run()
+    this.#options.onRound('purger')
   }
 
   /** Takes no new turn, gives the running ones `graceMs`, interrupts the rest, and sends away those who follow. */

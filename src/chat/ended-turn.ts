@@ -12,6 +12,8 @@ export interface EndedTurn {
   readonly userMessage: Message
   /** The API key that the reply was asked with. */
   readonly keyId: string | null
+  /** How often a model was called for it. */
+  readonly attempts: number
   /** As it ended. */
   readonly reply: Message
 }

@@ -13,6 +13,8 @@ export interface FollowedMessage {
   readonly cause: ApiError | undefined
   /** Set: nothing more can be learned about this message here, and why. */
   readonly failure: Error | undefined
+  /** How often a model was called for it, where this process writes it. */
+  readonly attempts?: number
   /** Calls `listener` after every change; returns how to stop that. */
   subscribe (listener: () => void): () => void
 }

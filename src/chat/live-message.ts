@@ -25,6 +25,7 @@ export class LiveMessage implements FollowedMessage {
   ended = false
   cause: ApiError | undefined
   failure: Error | undefined
+  attempts = 0
   readonly #listeners = new Listeners()
   readonly #controller = new AbortController()
   #half = ''

@@ -9,6 +9,10 @@ export class LiveMessages {
   #drained = false
   readonly #cutOff = new AbortController()
 
+  get size (): number {
+    return this.#byId.size
+  }
+
   get (id: string): LiveMessage | undefined {
     return this.#byId.get(id)
   }

@@ -79,6 +79,7 @@ export class TurnRunner {
     } finally {
       stopKeeping()
     }
+    live.attempts = attempts.length
     const latency = { ...(firstTokenMs !== undefined && { firstTokenMs }), totalMs: sinceStart() }
     const wholeEnd = { ...end, configVersion: live.botMessage.configVersion, latency }
     await this.#finish(live, wholeEnd, cause, { keyId: options.keyId, subjects: grant?.subjects ?? [], attempts })

@@ -219,7 +219,7 @@ export class TurnStarter {
       tenantId, sessionId, messages: prompt, model: bounded, ...(format && { format }), fallback, instructions, language
     }
     void live.during(reply, runner.run(reply, request, { ...how, grant }))
-      .then(() => onEnd({ session, chatbot, history, userMessage, reply: reply.botMessage, keyId: how.keyId }))
+      .then(() => onEnd({ session, chatbot, history, userMessage, reply: reply.botMessage, keyId: how.keyId, attempts: reply.attempts }))
     watch.ring(sessionId)
     return { userMessage, reply, replayed: false }
   }

@@ -25,6 +25,8 @@ interface Dependencies {
   readonly log: Log
   /** How long a message that was taken by a process that dies waits for another one. */
   readonly leaseMs: number
+  /** Is told when it has looked for messages to be answered. */
+  readonly onRound: () => void
 }
 
 /** Who speaks for somebody on an external channel: it reaches their own sessions only. */
@@ -54,7 +56,7 @@ export class InboundTurns {
   readonly #waiting = new Map<string, Set<Alarm>>()
 
   constructor (deps: Dependencies) {
-    const { inbound, chat, log, leaseMs } = deps
+    const { inbound, chat, log, leaseMs, onRound } = deps
     this.#deps = deps
     this.#worker = new JobWorker({
       queue: {
@@ -65,6 +67,7 @@ export class InboundTurns {
         release: async (job) => await inbound.release(job)
       },
       run: async (job, signal) => await this.#run(job, signal),
+      onRound,
       log,
       name: 'webhooks in',
       leaseMs,

@@ -10,6 +10,8 @@ export interface JobWorkerOptions<J extends Job> {
    */
   readonly run: (job: J, signal: AbortSignal) => Promise<void>
   readonly log: Log
+  /** Is told when it has looked everywhere. */
+  readonly onRound: () => void
   /** For the log: what kind of jobs these are. */
   readonly name: string
   readonly atOnce: number
@@ -81,6 +83,7 @@ export class JobWorker<J extends Job> {
   async #look (): Promise<void> {
     await this.#noting(async () => {
       for (const group of await this.#options.queue.dueGroups()) this.#ready.add(group)
+      this.#options.onRound()
     })
     this.#serveAll()
   }

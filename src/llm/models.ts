@@ -45,6 +45,9 @@ const models: ReadonlyMap<string, ModelFacts> = new Map(Object.entries({
   'voxtral-small-2507': facts(32_000, 0.1, 0.4)
 }))
 
+/** What the provider without a model calls itself. */
+export const OFFLINE_MODEL = 'offline-extractive'
+
 // Of the chat models in use the smallest window but for old ones. A guess that is too small costs a long conversation
 // its beginning; one that is too large costs it a refused call, or, at servers that cut in silence, the instructions.
 const UNKNOWN_WINDOW = 32_000
@@ -52,6 +55,11 @@ const UNKNOWN_WINDOW = 32_000
 /** A model by its id or alias; nothing when it is not in the table. */
 export function findModel (name: string): ModelFacts | undefined {
   return models.get(name)
+}
+
+/** A name of few: the model's own where it is known, else `other`, because tenants may make names up. */
+export function knownName (name: string): string {
+  return models.has(name) || name === OFFLINE_MODEL ? name : 'other'
 }
 
 /** Tokens that prompt and reply of a model may have together; 32,000 for a model that is not known. */

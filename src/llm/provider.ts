@@ -85,6 +85,10 @@ export interface ModelAttempt {
   readonly outcome: 'completed' | 'aborted' | ErrorCode
   /** Nothing where the model is known not to have worked; an estimate where it did not say. */
   readonly usage: Usage
+  /** From 1, within its generation. */
+  readonly attempt: number
+  /** How long it took. */
+  readonly ms: number
 }
 
 export interface GenerationOptions {

@@ -27,6 +27,16 @@ const GROUPS = 100
 // Replicas know the store's time to a few milliseconds only: what is new must be due for all of them.
 const MARGIN_MS = 1000
 
+const COUNTED = 1000
+
+/** Jobs that are due and that nobody does. */
+export interface Backlog {
+  /** At most 1000 are counted. */
+  readonly count: number
+  /** How long the one has waited that has waited longest, of those that were counted. */
+  readonly oldestMs: number
+}
+
 const sooner = (ms: number) => ({ $add: ['$$NOW', ms] })
 
 /** The jobs in a collection whose documents carry a `job` while there is something to do. Judged by the store's clock. */
@@ -63,6 +73,16 @@ export class DueJobs<T extends JobDocument> {
       if (head.job.dueAt.getTime() <= now) due.push(head.job.group)
     }
     return due
+  }
+
+  async backlog (): Promise<Backlog> {
+    const now = await this.#clock.now()
+    const [found] = await this.#collection.aggregate<{ count: number, oldest: Date }>([
+      { $match: { 'job.group': { $gt: '' }, 'job.dueAt': { $gt: new Date(0), $lte: new Date(now) } } },
+      { $limit: COUNTED },
+      { $group: { _id: null, count: { $sum: 1 }, oldest: { $min: '$job.dueAt' } } }
+    ], { maxTimeMS: 1000 }).toArray()
+    return { count: found?.count ?? 0, oldestMs: found ? Math.max(0, now - found.oldest.getTime()) : 0 }
   }
 
   /** Takes the first job of a group that is due. */

@@ -1,6 +1,6 @@
 import { type Collection, type Db, type Filter, MongoBulkWriteError, type ObjectId } from 'mongodb'
 import { type JobQueue } from '../jobs/job-queue.ts'
-import { DueJobs, type Held, type JobMark } from './due-jobs.ts'
+import { type Backlog, DueJobs, type Held, type JobMark } from './due-jobs.ts'
 import { newId, parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 import { type StoreClock } from './store-clock.ts'
@@ -139,6 +139,10 @@ export class WebhookDeliveryRepository implements JobQueue<TakenDelivery> {
 
   async dueGroups (): Promise<string[]> {
     return await this.#jobs.dueGroups()
+  }
+
+  async backlog (): Promise<Backlog> {
+    return await this.#jobs.backlog()
   }
 
   async claim (group: string, leaseMs: number): Promise<TakenDelivery | undefined> {

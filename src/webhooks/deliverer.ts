@@ -15,7 +15,12 @@ interface Dependencies {
   readonly secrets: Secrets
   readonly log: Log
   readonly scheduleMs: readonly number[]
+  /** Is told what came of each attempt. */
+  readonly onOutcome: (outcome: DeliveryOutcome) => void
 }
+
+/** `retried`: it failed, and there will be another attempt. */
+export type DeliveryOutcome = 'delivered' | 'retried' | 'failed' | 'cancelled'
 
 /** What came of an attempt, which is not made where it cannot be signed. */
 type Sent = Outcome | { readonly status: null, readonly reason: 'unsigned', readonly detail: string }
@@ -33,9 +38,13 @@ export class Deliverer {
   }
 
   async deliver (delivery: TakenDelivery, signal: AbortSignal): Promise<void> {
-    const { endpoints, deliveries } = this.#deps
+    const { endpoints, deliveries, onOutcome } = this.#deps
+    const end = async (status: 'delivered' | 'failed' | 'cancelled', attempt?: DeliveryAttempt) => {
+      await deliveries.complete(delivery, status, attempt)
+      onOutcome(status)
+    }
     const endpoint = await endpoints.findSigning(delivery.tenantId, delivery.endpointId)
-    if (endpoint?.status !== 'enabled') return await deliveries.complete(delivery, 'cancelled')
+    if (endpoint?.status !== 'enabled') return await end('cancelled')
     const at = new Date()
     const started = performance.now()
     const outcome = await this.#send(endpoint, delivery, at, signal)
@@ -44,13 +53,14 @@ export class Deliverer {
     const attempt = attemptOf(outcome, at, Math.round(performance.now() - started))
     if (outcome.status !== null && outcome.status >= 200 && outcome.status < 300) {
       if (endpoint.failingSince) await endpoints.noteSuccess(endpoint.tenantId, endpoint.id)
-      return await deliveries.complete(delivery, 'delivered', attempt)
+      return await end('delivered', attempt)
     }
     await this.#noteFailure(endpoint, outcome.status)
     const retryAfter = outcome.status === null ? undefined : outcome.retryAfter
     const delayMs = outcome.status === GONE ? undefined : delayAfter(delivery.tries + 1, retryAfter, this.#deps.scheduleMs)
-    if (delayMs === undefined) await deliveries.complete(delivery, 'failed', attempt)
-    else await deliveries.retry(delivery, attempt, delayMs)
+    if (delayMs === undefined) return await end('failed', attempt)
+    await deliveries.retry(delivery, attempt, delayMs)
+    onOutcome('retried')
   }
 
   async #send (endpoint: SigningEndpoint, { eventId, body }: TakenDelivery, at: Date, signal: AbortSignal): Promise<Sent> {

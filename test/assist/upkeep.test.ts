@@ -138,7 +138,7 @@ t.test('titles', async (t) => {
 
 t.test('a turn whose prompt has a summary costs no command more than another', async (t) => {
   const sim = await startTestSim(t)
-  const started = await startApp(t, { MISTRAL_BASE_URL: sim.url, MISTRAL_API_KEY: 'sim' }, { monitorCommands: true })
+  const started = await startApp(t, { MISTRAL_BASE_URL: sim.url, MISTRAL_API_KEY: 'sim' })
   // What is indexed in the background asks for the same documents.
   await started.app.messageSearch.close()
   const { say } = await converse(started, { ...titled, ...summed })

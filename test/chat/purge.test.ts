@@ -51,7 +51,7 @@ t.test('big and small sessions go with all that belongs to them, and the search 
 })
 
 t.test('closed in the middle, it ends after a step; another process goes on', async (t) => {
-  const { app, client, db } = await startApp(t, {}, { monitorCommands: true })
+  const { app, client, db } = await startApp(t, {})
   const config = await client.createConfig()
   await fill(db, await client.createSession(config), 1100)
   const closed = Promise.withResolvers<void>()

@@ -11,8 +11,8 @@ import { promptOf, startAppWithSim, startTestSim, StepClock } from '../sim.ts'
 
 t.test('a turn costs three waves of at most five commands', async (t) => {
   const env = { MONGODB_DATABASE: databaseName(), BOOTSTRAP_API_KEY: newApiKey() }
-  const first = await startApp(t, env, { monitorCommands: true })
-  const other = await startApp(t, env, { monitorCommands: true })
+  const first = await startApp(t, env)
+  const other = await startApp(t, env)
   // What the search index and the ledger are told of is none of a turn's work.
   for (const { app } of [first, other]) await Promise.all([app.messageSearch.close(), app.usageLedger.close()])
   const session = await first.client.converse()
@@ -108,7 +108,7 @@ t.test('a send whose chatbot is deleted meanwhile is not found', async (t) => {
 })
 
 t.test('a twin whose message is not written yet is waited for', async (t) => {
-  const app = await startApp(t, {}, { monitorCommands: true })
+  const app = await startApp(t, {})
   const { session, botId } = await leaveTurn(app, { messages: 0 })
   const sessions = app.db.collection('sessions')
   const held = { 'turn.leaseUntil': new Date(Date.now() + 3_600_000), 'turn.idempotencyKey': 'k' }

@@ -55,7 +55,7 @@ t.test('a store that goes away ends its feeds, and they go on when it is back', 
 })
 
 t.test('feeds are bounded, and who has left makes room', async (t) => {
-  const { client, app } = await startApp(t, {}, { monitorCommands: true })
+  const { client, app } = await startApp(t, {})
   const readers = await Promise.all(Array.from({ length: 50 }, async () => await FeedReader.open(t, client, '/api/events')))
   const refused = await client.ask('/api/events')
   isProblem(t, refused, 'overloaded')

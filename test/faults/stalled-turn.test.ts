@@ -26,7 +26,7 @@ async function stallAtNextTurn ({ app, db }: TestApp, script: string): Promise<v
 }
 
 t.test('a turn that was taken long before it begins, begins when it begins', async (t) => {
-  const started = await startApp(t, {}, { monitorCommands: true })
+  const started = await startApp(t, {})
   const { client, db } = started
   const session = await client.converse()
   await stallAtNextTurn(started, 'await db.collection("stalls").insertOne({ at: new Date() })')
@@ -36,7 +36,7 @@ t.test('a turn that was taken long before it begins, begins when it begins', asy
 })
 
 t.test('a turn that was lost before it begins, never begins', async (t) => {
-  const started = await startApp(t, {}, { monitorCommands: true })
+  const started = await startApp(t, {})
   const { client, db } = started
   const session = await client.converse()
   await stallAtNextTurn(started, `await db.collection("sessions").updateOne({ _id: new ObjectId("${session}") }, { $set: { turn: null, nextSeq: 1, tipId: null } })`)

@@ -82,7 +82,7 @@ t.test(`${LEAVERS} readers that leave in the middle of a reply leave nothing beh
 t.test('a streamed reply costs at most one small write per flush interval, and one at its end', async (t) => {
   const sim = await startTestSim(t, { cadence: { chunkDelayMs: 2 } })
   const env = { MISTRAL_BASE_URL: sim.url, MISTRAL_API_KEY: 'sim', STREAM_FLUSH_MS: String(FLUSH_MS) }
-  const app = await startApp(t, env, { monitorCommands: true })
+  const app = await startApp(t, env)
   const session = await app.client.converse()
   const commands: string[] = []
   app.app.mongo.client.on('commandStarted', ({ commandName, command }: { commandName: string, command: Record<string, unknown> }) => {

@@ -6,7 +6,7 @@ import { startApp } from '../helper.ts'
 import { startAppWithSim } from '../sim.ts'
 
 const withModel = await startAppWithSim(t)
-const without = await startApp(t, {}, { monitorCommands: true })
+const without = await startApp(t, {})
 
 t.test('the AI SDK has text written, streamed and embedded', async (t) => {
   for (const [label, { client, adminKey }] of [['a model', withModel], ['no model', without]] as const) {

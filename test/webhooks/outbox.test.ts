@@ -149,7 +149,7 @@ t.test('of a message from outside it is told where its reply is to be sent, or t
 })
 
 t.test('who is told nothing pays nothing', async (t) => {
-  const app = await startApp(t, {}, { monitorCommands: true })
+  const app = await startApp(t, {})
   const wanted = await listen(app, ['webhook.ping'])
   const commands: Array<Record<string, unknown>> = []
   app.app.mongo.client.on('commandStarted', ({ command }: { command: Record<string, unknown> }) => commands.push(command))

@@ -176,7 +176,8 @@ class Generation {
       ? finalUsage({ model, reported, messages: this.#request.messages, reply: this.#reply })
       : NO_USAGE
     this.#spent += usage.totalTokens
-    this.#options.onAttempt?.({ model, outcome: result, usage })
+    const measures = attempt.measures()
+    this.#options.onAttempt?.({ model, outcome: result, usage, attempt: number, ms: measures.msTotal })
     if (attempts.listenerCount('attempt') === 0) return
     attempts.emit('attempt', {
       model: this.#model,
@@ -184,7 +185,7 @@ class Generation {
       stream: this.#stream,
       outcome: result,
       usage: outcome.type === 'completed' ? outcome.value.usage : undefined,
-      ...attempt.measures()
+      ...measures
     })
   }
 

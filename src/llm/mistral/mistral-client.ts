@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { Pool } from 'undici'
 import { windowOf } from '../models.ts'
 import { type ChatProvider } from '../provider.ts'
-import { Admission } from './admission/admission.ts'
+import { Admission, type ModelLoad } from './admission/admission.ts'
 import { BREAKER_LIMITS, type BreakerLimits } from './admission/breaker.ts'
 import { type AttemptReport } from './attempt-report.ts'
 import { type TextBatches, createTextBatches } from './batches/text-batches.ts'
@@ -29,11 +29,15 @@ export interface MistralOptions extends DeadlineLimits {
   readonly retry?: Partial<RetryTerms>
   readonly breaker?: Partial<BreakerLimits>
   readonly logger: WarnLogger
+  /** Is told how long each call has waited for its leave. */
+  readonly onAdmitted?: (waitedMs: number) => void
 }
 
 export interface MistralProvider extends ChatProvider, TextBatches {
   /** Tells of every call of the model when it is over. */
   readonly attempts: EventEmitter<{ attempt: [AttemptReport] }>
+  /** How much there is to do now. */
+  load (): ModelLoad
 }
 
 const CONNECT_TIMEOUT_MS = 5000
@@ -54,7 +58,7 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
       logFailure: createFailureLog(logger, apiKey)
     },
     path: apiPath(url, 'chat/completions'),
-    admission: new Admission(maxConcurrency, { breaker: { ...BREAKER_LIMITS, ...options.breaker }, gate: retry }),
+    admission: new Admission(maxConcurrency, { breaker: { ...BREAKER_LIMITS, ...options.breaker }, gate: retry }, options.onAdmitted),
     retry,
     attempts: new EventEmitter<{ attempt: [AttemptReport] }>(),
     timeoutMs,
@@ -66,6 +70,7 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
     isModel: true,
     windowOf: (model = defaultModel) => context.admission.modelState(model).windowTokens ?? windowOf(model),
     attempts: context.attempts,
+    load: () => context.admission.load,
     generate: (request, generationOptions) => ({
       [Symbol.asyncIterator]: () => startGeneration(context, request, generationOptions)
     }),

@@ -1,11 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import { type ChatProvider, type GenerationEvent, type GenerationOptions, type GenerationRequest } from '../provider.ts'
+import { OFFLINE_MODEL } from '../models.ts'
 import { estimateUsage } from '../usage.ts'
 import { type Answerer, createAnswerer } from './answerer.ts'
 import { dontKnow } from './dont-know.ts'
 import { loadLanguage, localeOf } from './languages.ts'
-
-const MODEL = 'offline-extractive'
 
 // Characters of indexed instructions kept: a hundred chatbots with the longest instructions there are, about 80 MB.
 const CACHED_CHARS = 2_000_000
@@ -48,6 +47,7 @@ export function createOfflineProvider (): ChatProvider {
     async * generate (request: GenerationRequest, options: GenerationOptions): AsyncGenerator<GenerationEvent> {
       const { stream, signal, onAttempt } = options
       signal.throwIfAborted()
+      const started = performance.now()
       const text = await reply(request)
       let [said, outcome]: [string, 'aborted' | 'completed'] = ['', 'aborted']
       try {
@@ -58,9 +58,9 @@ export function createOfflineProvider (): ChatProvider {
         }
         signal.throwIfAborted()
         outcome = 'completed'
-        yield { type: 'end', finishReason: 'stop', model: MODEL, usage: estimateUsage(request.messages, text) }
+        yield { type: 'end', finishReason: 'stop', model: OFFLINE_MODEL, usage: estimateUsage(request.messages, text) }
       } finally {
-        onAttempt?.({ model: MODEL, outcome, usage: estimateUsage(request.messages, said) })
+        onAttempt?.({ model: OFFLINE_MODEL, outcome, usage: estimateUsage(request.messages, said), attempt: 1, ms: performance.now() - started })
       }
     },
     async close () {

@@ -29,7 +29,17 @@ export interface Permit {
   release (): void
 }
 
+/** How much there is to do for the models. */
+export interface ModelLoad {
+  readonly running: number
+  readonly waiting: number
+  /** Models that are known to be down, so that they are not asked. */
+  readonly down: readonly string[]
+}
+
 interface Waiter extends Entry, PromiseWithResolvers<Permit> {
+  /** Since when it may go, on the clock of `performance.now()`. */
+  readonly since: number
   /** Undefined: it may go as soon as there is room. */
   timer: NodeJS.Timeout | undefined
   readonly stopListening: () => void
@@ -47,10 +57,14 @@ const RETRY_WHEN_FULL_SECONDS = '1'
 export class Admission {
   readonly #line = new WaitingLine<Waiter>()
   readonly #models: ModelStates
+  readonly #slots: number
+  readonly #onAdmitted: (waitedMs: number) => void
   #free: number
 
-  constructor (slots: number, limits: ModelLimits) {
-    this.#free = slots
+  /** `onAdmitted` is told how long a call has waited for its leave, besides the pause before another attempt. */
+  constructor (slots: number, limits: ModelLimits, onAdmitted: (waitedMs: number) => void = () => {}) {
+    this.#slots = this.#free = slots
+    this.#onAdmitted = onAdmitted
     this.#models = new ModelStates(limits, {
       opened: () => this.#serve(),
       closed: (model) => this.#refuse(model)
@@ -62,6 +76,10 @@ export class Admission {
     return this.#models.of(name)
   }
 
+  get load (): ModelLoad {
+    return { running: this.#slots - this.#free, waiting: this.#line.size, down: this.#models.down() }
+  }
+
   /**
    * Waits for leave to make a call. Throws `overloaded` when too many wait, `upstream_unavailable` when the model is
    * known to be down, `upstream_rate_limited` when its limiter lets nobody through before the deadline.
@@ -71,7 +89,7 @@ export class Admission {
     signal.throwIfAborted()
     const refusal = refusalOf(entry)
     if (refusal !== undefined) throw refusal
-    if (delayMs === 0 && this.#free > 0 && model.gate.isOpen()) return this.#admit(model)
+    if (delayMs === 0 && this.#free > 0 && model.gate.isOpen()) return this.#admit(model, 0)
     if (this.#line.size >= (attempt === 1 ? MAX_WAITING : MAX_WAITING_AGAIN)) this.#makeRoom(entry)
     return await this.#wait(entry)
   }
@@ -92,6 +110,7 @@ export class Admission {
     const waiter: Waiter = {
       ...entry,
       ...Promise.withResolvers<Permit>(),
+      since: performance.now() + entry.delayMs,
       timer: entry.delayMs > 0 ? setTimeout(ready, entry.delayMs) : undefined,
       stopListening: () => entry.signal.removeEventListener('abort', leave)
     }
@@ -117,12 +136,13 @@ export class Admission {
       // A model that is tried again lets one call go, and then those behind it are refused.
       const refusal = refusalOf(waiter)
       if (refusal !== undefined) waiter.reject(refusal)
-      else waiter.resolve(this.#admit(waiter.model))
+      else waiter.resolve(this.#admit(waiter.model, performance.now() - waiter.since))
     }
   }
 
-  #admit (model: ModelState): Permit {
+  #admit (model: ModelState, waitedMs: number): Permit {
     this.#free--
+    this.#onAdmitted(waitedMs)
     model.gate.enter()
     return {
       passed: (budget) => model.gate.passed(budget),

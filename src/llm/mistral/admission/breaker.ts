@@ -43,6 +43,11 @@ export class Breaker {
     })
   }
 
+  /** Calls are refused, or one is about to find out whether they still must be. */
+  get isOpen (): boolean {
+    return this.#policy.state !== CircuitState.Closed
+  }
+
   /** Why no call may go now; nothing when one may. */
   refusal (): ApiError | undefined {
     const { state } = this.#policy

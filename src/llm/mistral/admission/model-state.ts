@@ -49,4 +49,9 @@ export class ModelStates {
     this.#states.set(name, state)
     return state
   }
+
+  /** Those that are known to be down. */
+  down (): string[] {
+    return [...this.#states].filter(([, { breaker }]) => breaker.isOpen).map(([name]) => name)
+  }
 }
