@@ -36,12 +36,12 @@ export default fp<{ certificate?: Buffer | string | undefined }>(async (fastify,
     expiry.set(new X509Certificate(certificate).validToDate.getTime() / 1000)
   }
   fastify.decorateReply('msToStream', null)
-  fastify.addHook('onResponse', async (request, reply) => {
+  fastify.onAnswered((request, reply, status) => {
     duration.observe(
-      { method: request.method, route: request.routeOptions.url ?? 'none', status: reply.statusCode },
+      { method: request.method, route: request.routeOptions.url ?? 'none', status },
       (reply.msToStream ?? reply.elapsedTime) / 1000
     )
   })
   fastify.decorate('metrics', registry)
   fastify.decorate('noteRound', roundMetrics(registry))
-}, { name: 'metrics' })
+}, { name: 'metrics', dependencies: ['answered'] })

@@ -2,14 +2,14 @@ import fp from 'fastify-plugin'
 
 /** One line per request, when it is over. No header, no query, no body: they may hold secrets. */
 export default fp(async (fastify) => {
-  fastify.addHook('onResponse', async (request, reply) => {
+  fastify.onAnswered((request, reply, status) => {
     request.log.info({
       method: request.method,
       route: request.routeOptions.url,
-      status: reply.statusCode,
+      status,
       ms: Math.round(reply.elapsedTime * 10) / 10,
       tenantId: request.caller?.tenantId,
       principal: request.caller?.kind
     }, 'request')
   })
-}, { name: 'request-log', dependencies: ['auth'] })
+}, { name: 'request-log', dependencies: ['answered', 'auth'] })

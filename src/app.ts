@@ -1,5 +1,6 @@
 import { type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import answered from '../plugins/answered.ts'
 import apiKeys from '../plugins/api-keys.ts'
 import audit from '../plugins/audit.ts'
 import accessTokens from '../plugins/access-tokens.ts'
@@ -133,6 +134,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
     routerOptions: { maxParamLength: 600 }
   }).withTypeProvider<TypeBoxTypeProvider>()
 
+  await app.register(answered)
   await app.register(metrics, { certificate: tls?.cert as Buffer | undefined })
   await app.register(mongo, { config })
   await app.register(secrets, { config })
