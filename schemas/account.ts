@@ -1,5 +1,5 @@
 import { NonBlankText, Id, Timestamp } from './text.ts'
-import { Type, closed, type Static } from './type.ts'
+import { OpenWord, Type, closed, type Static } from './type.ts'
 
 // What browsers take for an e-mail address, which is ASCII: with other characters, two spellings may be one address.
 const label = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
@@ -13,7 +13,9 @@ export const EmailAddress = Type.String({
 export const PersonName = NonBlankText({ maxLength: 120, description: 'What a person is called.' })
 export const TenantName = NonBlankText({ maxLength: 120, description: 'What a tenant is called.' })
 export const TenantId = Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'A tenant.' })
-export const RoleName = Type.String({ description: '`owner`, `admin`, `member` or `viewer`. Open to growth.' })
+export const RoleName = OpenWord(['owner', 'admin', 'member', 'viewer'], { description: 'What they are in the tenant: `owner`, `admin`, `member` or `viewer`.' })
+export const StoredEmail = Type.String({ description: 'The e-mail address.' })
+export const StoredName = Type.String({ description: 'The name.' })
 
 const password = (minLength: number, description: string) =>
   Type.String({ minLength, maxLength: 200, pattern: '^[^\\u0000\\uD800-\\uDFFF]*$', description })
@@ -32,8 +34,8 @@ export const WantsCookie = Type.Optional(Type.Boolean({
   description: '`true`: the refresh token is set as a cookie that scripts cannot read, and `csrfToken` is answered instead.'
 }))
 
-const user = Type.Object({ id: Id, email: Type.String(), name: Type.String(), role: RoleName }, { description: 'Who that is.' })
-const tenant = Type.Object({ id: Type.String(), name: Type.String() }, { description: 'The tenant.' })
+const user = Type.Object({ id: Id, email: StoredEmail, name: StoredName, role: RoleName }, { description: 'Who that is.' })
+const tenant = Type.Object({ id: Type.String({ description: 'The identifier.' }), name: StoredName }, { description: 'The tenant.' })
 
 const exampleToken = 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA'
 const exampleUser = { id: '6650a1f2c3d4e5f601234567', email: 'ada@example.org', name: 'Ada', role: 'owner' }
@@ -97,15 +99,21 @@ export const SignIn = Type.Object({
 
 export const Profile = Type.Object({
   id: Id,
-  email: Type.String(),
+  email: StoredEmail,
   emailVerified: Type.Boolean({ description: 'Whether somebody has confirmed to read mail to it.' }),
   pendingEmail: Type.Union([Type.String(), Type.Null()], { description: 'The address that `email` becomes once it is confirmed.' }),
-  name: Type.String(),
+  name: StoredName,
   role: RoleName,
   tenant,
   hasPassword: Type.Boolean({ description: '`false`: the account is signed in to by a provider only.' }),
   createdAt: Timestamp
-}, { $id: 'Profile', description: 'Your account, as seen from the tenant that you are signed in to.' })
+}, {
+  $id: 'Profile',
+  description: 'Your account, as seen from the tenant that you are signed in to.',
+  examples: [{
+    ...exampleUser, emailVerified: true, pendingEmail: null, tenant: exampleTenant, hasPassword: true, createdAt: '2026-01-01T12:00:00.000Z'
+  }]
+})
 export type Profile = Static<typeof Profile>
 
 export const ProfileInput = Type.Object({
@@ -138,12 +146,16 @@ export const PasswordReset = Type.Object({ token: MailedToken, password: NewPass
 
 export const AccountTenants = Type.Object({
   data: Type.Array(Type.Object({
-    id: Type.String(),
-    name: Type.String(),
+    id: Type.String({ description: 'The identifier.' }),
+    name: StoredName,
     role: RoleName,
-    status: Type.String({ description: '`active` or `suspended`. Open to growth.' }),
+    status: OpenWord(['active', 'suspended'], { description: '`active` or `suspended`.' }),
     joinedAt: Timestamp
-  })),
+  }), { description: 'The one joined first first.' }),
   nextCursor: Type.Union([Type.String(), Type.Null()], { description: 'Always null: there is one page only.' })
-}, { $id: 'AccountTenants', description: 'The tenants that you are a member of, the one joined first first; a hundred at most.' })
+}, {
+  $id: 'AccountTenants',
+  description: 'The tenants that you are a member of, the one joined first first; a hundred at most.',
+  examples: [{ data: [{ ...exampleTenant, role: 'owner', status: 'active', joinedAt: '2026-01-01T12:00:00.000Z' }], nextCursor: null }]
+})
 export type AccountTenants = Static<typeof AccountTenants>

@@ -1,6 +1,6 @@
 import { Page } from './page.ts'
 import { NonBlankText, Timestamp } from './text.ts'
-import { OneOf, Type, closed, type Static } from './type.ts'
+import { OneOf, OpenWord, Type, closed, type Static } from './type.ts'
 
 const scopeNames = [
   'configs:read', 'configs:write', 'sessions:read', 'sessions:write', 'chat', 'webhooks:read', 'webhooks:write', 'admin', 'platform'
@@ -31,8 +31,8 @@ export type ApiKeyInput = Static<typeof ApiKeyInput>
 const shown = {
   id: Type.String({ pattern: '^[0-9a-f]{24}$', description: 'Identifier: 24 lower-case hexadecimal characters.' }),
   prefix: Type.String({ description: 'The public part of the key, which stays when it is rotated.' }),
-  name: Type.String(),
-  scopes: Type.Array(Type.String(), { description: 'Open to growth.' }),
+  name: Type.String({ description: 'What the key is for.' }),
+  scopes: Type.Array(OpenWord(scopeNames, { description: 'A scope.' }), { description: 'What it covers.' }),
   requestsPerMinute: orNull(Type.Integer(), 'Null: as many as everybody.'),
   createdAt: Timestamp,
   createdBy: orNull(Type.String(), 'The account, user or key that made it. Null: the server itself.'),
@@ -41,13 +41,26 @@ const shown = {
   revokedAt: orNull(Timestamp, 'Null: it is good.')
 }
 
-export const ApiKey = Type.Object(shown, { $id: 'ApiKey', description: 'An API key, without its secret.' })
+const example = {
+  id: '6650a1f2c3d4e5f601234567',
+  prefix: 'pk_q83vEjRW',
+  name: 'Web shop',
+  scopes: ['sessions:read', 'sessions:write'],
+  requestsPerMinute: null,
+  createdAt: '2026-01-01T12:00:00.000Z',
+  createdBy: '6650a1f2c3d4e5f601234500',
+  expiresAt: '2030-01-01T00:00:00.000Z',
+  lastUsedAt: null,
+  revokedAt: null
+}
+
+export const ApiKey = Type.Object(shown, { $id: 'ApiKey', description: 'An API key, without its secret.', examples: [example] })
 export type ApiKey = Static<typeof ApiKey>
 
 export const IssuedApiKey = Type.Object({
   ...shown,
   key: Type.String({ description: 'The key itself, `pk_<8>_<32>`. It is shown this once and kept as a hash only.' })
-}, { $id: 'IssuedApiKey', description: 'An API key with its secret.' })
+}, { $id: 'IssuedApiKey', description: 'An API key with its secret.', examples: [{ ...example, key: 'pk_q83vEjRW_…' }] })
 export type IssuedApiKey = Static<typeof IssuedApiKey>
 
 export const ApiKeyPage = Page('ApiKeyPage', ApiKey)

@@ -1,6 +1,6 @@
 import { Page, pageQuery } from './page.ts'
 import { Id, NonBlankText, Timestamp } from './text.ts'
-import { Type, closed, type Static } from './type.ts'
+import { OpenWord, Type, closed, type Static } from './type.ts'
 
 const orNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 const time = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))
@@ -19,9 +19,9 @@ export type AuditQuery = Static<typeof AuditQuery>
 export const AuditEntry = Type.Object({
   id: Id,
   at: Timestamp,
-  action: Type.String({ description: 'What was done. Open to growth.' }),
+  action: Type.String({ description: 'What was done, as `x-audit` of the operation says. Open to growth.' }),
   actor: Type.Object({
-    kind: Type.String({ description: '`account`, `api-key`, `jwt`, `visitor` or `anonymous`. Open to growth.' }),
+    kind: OpenWord(['account', 'api-key', 'jwt', 'visitor', 'anonymous'], { description: '`account`, `api-key`, `jwt`, `visitor` or `anonymous`.' }),
     id: orNull('The account, the API key or the `sub` of the token.'),
     keyId: orNull('The API key that was used, or that the token was made with.'),
     role: orNull('The role of the account, as it was then.')

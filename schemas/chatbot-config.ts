@@ -1,7 +1,8 @@
 import { nullable, settings, settingsInput, settingsPatch } from './chatbot-settings.ts'
+import { begun, configId, settings as exampleSettings } from './examples.ts'
 import { Page } from './page.ts'
 import { Id, Text, Timestamp } from './text.ts'
-import { Type, closed, type Static } from './type.ts'
+import { OrNull, Type, closed, type Static } from './type.ts'
 
 /** What a change of a configuration says of itself. */
 export const Note = Text({
@@ -54,15 +55,17 @@ export const ChatbotConfigPatch = Type.Object({ ...settingsPatch, note: nullable
 })
 export type ChatbotConfigPatch = Static<typeof ChatbotConfigPatch>
 
+const example = { id: configId, ...exampleSettings, specificationId: null, version: 1, note: null, createdAt: begun, updatedAt: begun }
+
 export const ChatbotConfig = Type.Object({
   id: Id,
   ...settings,
   specificationId,
   version: Type.Integer({ minimum: 1, description: 'Counts the changes; the ETag is this number in quotes.' }),
-  note: Type.Union([Note, Type.Null()]),
+  note: OrNull(Note, 'What has changed, in a few words. Null: that was not said.'),
   createdAt: Timestamp,
   updatedAt: Timestamp
-}, { $id: 'ChatbotConfig', description: 'A chatbot as it is configured.' })
+}, { $id: 'ChatbotConfig', description: 'A chatbot as it is configured.', examples: [example] })
 export type ChatbotConfig = Static<typeof ChatbotConfig>
 
 export const ChatbotConfigPage = Page('ChatbotConfigPage', ChatbotConfig)

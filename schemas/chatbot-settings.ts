@@ -1,5 +1,6 @@
+import { settings as example } from './examples.ts'
 import { Channel, NonBlankText, Text } from './text.ts'
-import { OneOf, Type, closed, type Static, type TSchema } from './type.ts'
+import { OneOf, OpenWord, OrNull, Type, closed, type Static, type TSchema } from './type.ts'
 
 const Label = NonBlankText({ maxLength: 120, description: 'A short label.' })
 
@@ -11,6 +12,9 @@ const language = NonBlankText({
 const modelName = NonBlankText({ maxLength: 120, description: 'A model of the provider. Absent: the one this server is set to.' })
 const temperature = Type.Number({ minimum: 0, maximum: 1.5, description: 'Sampling temperature.' })
 const maxTokens = Type.Integer({ minimum: 1, maximum: 8192, description: 'The longest reply, in tokens.' })
+
+const toneMeaning = { description: 'How the bot speaks.' }
+const modelMeaning = { description: 'Which model writes the replies, and how.' }
 
 const purpose = NonBlankText({ maxLength: 2000, description: 'What the bot is for.' })
 const name = NonBlankText({ maxLength: 120, description: 'Shown to people. Default: the start of `purpose`.' })
@@ -30,14 +34,14 @@ const summaries = Type.Boolean({
 })
 
 /** What may be absent or null. */
-export const nullable = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
+export const nullable = <T extends TSchema>(schema: T) => Type.Optional(OrNull(schema))
 
 /** The settings as they are written; what is absent gets its default. */
 export const settingsInput = {
   purpose,
   name: Type.Optional(name),
   domain: Type.Optional(domain),
-  tone: Type.Optional(Type.Object({ style: Type.Optional(style), language: Type.Optional(language) }, closed)),
+  tone: Type.Optional(Type.Object({ style: Type.Optional(style), language: Type.Optional(language) }, { ...closed, ...toneMeaning })),
   channels: Type.Optional(channels),
   integrations: Type.Optional(integrations),
   instructions: Type.Optional(instructions),
@@ -45,7 +49,7 @@ export const settingsInput = {
     name: Type.Optional(modelName),
     temperature: Type.Optional(temperature),
     maxTokens: Type.Optional(maxTokens)
-  }, closed)),
+  }, { ...closed, ...modelMeaning })),
   fallback: Type.Optional(fallback),
   historyLimit: Type.Optional(historyLimit),
   titles: Type.Optional(titles),
@@ -60,13 +64,13 @@ export const settingsPatch = {
   purpose: Type.Optional(purpose),
   name: nullable(name),
   domain: nullable(domain),
-  tone: nullable(Type.Object({ style: nullable(style), language: nullable(language) }, closed)),
+  tone: nullable(Type.Object({ style: nullable(style), language: nullable(language) }, { ...closed, ...toneMeaning })),
   channels: nullable(channels),
   integrations: nullable(integrations),
   instructions: nullable(instructions),
   model: nullable(Type.Object({
     name: nullable(modelName), temperature: nullable(temperature), maxTokens: nullable(maxTokens)
-  }, closed)),
+  }, { ...closed, ...modelMeaning })),
   fallback: nullable(fallback),
   historyLimit: nullable(historyLimit),
   titles: nullable(titles),
@@ -78,17 +82,17 @@ export const settings = {
   name,
   purpose,
   domain,
-  tone: Type.Object({ style, language: Type.String({ description: 'A BCP 47 tag.' }) }),
+  tone: Type.Object({ style, language: Type.String({ description: 'A BCP 47 tag.' }) }, toneMeaning),
   channels,
   integrations,
   instructions,
   model: Type.Object({
     name: Type.Optional(modelName), temperature: Type.Optional(temperature), maxTokens: Type.Optional(maxTokens)
-  }),
-  fallback: Type.String({ description: `${fallbackMeaning} Open to growth.` }),
+  }, modelMeaning),
+  fallback: OpenWord(['none', 'offline'], { description: fallbackMeaning }),
   historyLimit,
   titles,
   summaries
 }
 
-export const ChatbotSettings = Type.Object(settings, { $id: 'ChatbotSettings', description: 'The settings of a chatbot.' })
+export const ChatbotSettings = Type.Object(settings, { $id: 'ChatbotSettings', description: 'The settings of a chatbot.', examples: [example] })

@@ -1,6 +1,7 @@
 import { Note } from './chatbot-config.ts'
 import { ChatbotSettings, ChatbotSettingsInput, nullable } from './chatbot-settings.ts'
 import { ConfigVersion, VersionNumber } from './config-version.ts'
+import { begun, ended, settings } from './examples.ts'
 import { Timestamp } from './text.ts'
 import { Ref, Type, closed, type Static } from './type.ts'
 
@@ -26,7 +27,17 @@ export const ConfigExport = Type.Object({
     maxItems: MAX_EXPORTED_VERSIONS,
     description: 'The history, the oldest first; the last one is what `config` is. Where it does not fit into one document, the newest part.'
   })
-}, { $id: 'ConfigExport', description: 'A configuration with its history, to be kept or imported elsewhere.' })
+}, {
+  $id: 'ConfigExport',
+  description: 'A configuration with its history, to be kept or imported elsewhere.',
+  examples: [{
+    format: CONFIG_FORMAT,
+    formatVersion: CONFIG_FORMAT_VERSION,
+    exportedAt: ended,
+    config: settings,
+    versions: [{ version: 1, note: null, createdAt: begun, settings }]
+  }]
+})
 export type ConfigExport = Static<typeof ConfigExport>
 
 const ImportedVersion = Type.Object({

@@ -1,8 +1,9 @@
 import { Note } from './chatbot-config.ts'
 import { ChatbotSettings } from './chatbot-settings.ts'
+import { begun, settings } from './examples.ts'
 import { Page } from './page.ts'
 import { Timestamp } from './text.ts'
-import { Ref, Type, closed, type Static } from './type.ts'
+import { OrNull, Ref, Type, closed, type Static } from './type.ts'
 
 /** The greatest number that a version may have. */
 export const MAX_VERSION = 2_147_483_647
@@ -13,19 +14,23 @@ export const VersionNumber = Type.Integer({
 
 const head = {
   version: VersionNumber,
-  note: Type.Union([Note, Type.Null()]),
+  note: OrNull(Note, 'What has changed, in a few words. Null: that was not said.'),
   createdAt: Timestamp
 }
 
+const exampleHead = { version: 3, note: 'The new warehouse.', createdAt: begun }
+
 export const ConfigVersionHead = Type.Object(head, {
-  $id: 'ConfigVersionHead', description: 'A version of a configuration, without its settings.'
+  $id: 'ConfigVersionHead', description: 'A version of a configuration, without its settings.', examples: [exampleHead]
 })
 export type ConfigVersionHead = Static<typeof ConfigVersionHead>
 
 export const ConfigVersionPage = Page('ConfigVersionPage', ConfigVersionHead)
 
 export const ConfigVersion = Type.Object({ ...head, settings: Ref(ChatbotSettings) }, {
-  $id: 'ConfigVersion', description: 'What a configuration was from one change to the next. It never changes.'
+  $id: 'ConfigVersion',
+  description: 'What a configuration was from one change to the next. It never changes.',
+  examples: [{ ...exampleHead, settings }]
 })
 export type ConfigVersion = Static<typeof ConfigVersion>
 
@@ -46,7 +51,11 @@ export const ConfigDiff = Type.Object({
   version: VersionNumber,
   with: Type.Union([VersionNumber, Type.Null()], { description: 'Null: the first version is compared with nothing.' }),
   changes: Type.Array(SettingChange, { description: 'What it takes to get from `with` to `version`. Empty: nothing.' })
-}, { $id: 'ConfigDiff', description: 'How two versions of a configuration differ.' })
+}, {
+  $id: 'ConfigDiff',
+  description: 'How two versions of a configuration differ.',
+  examples: [{ version: 3, with: 2, changes: [{ path: '/historyLimit', from: 20, to: 40 }] }]
+})
 export type ConfigDiff = Static<typeof ConfigDiff>
 
 export const RollbackInput = Type.Object({ version: VersionNumber, note: Type.Optional(Note) }, {

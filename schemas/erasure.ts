@@ -1,18 +1,18 @@
 import { Page } from './page.ts'
 import { Id, Timestamp, UserId } from './text.ts'
-import { Type, type Static } from './type.ts'
+import { OpenWord, Type, type Static } from './type.ts'
 
 export const EndUserPath = Type.Object({ userId: UserId })
 
 export const Erasure = Type.Object({
   id: Id,
-  status: Type.String({ description: '`running` or `completed`. Open to growth.' }),
+  status: OpenWord(['running', 'completed'], { description: '`running` or `completed`.' }),
   subject: Type.String({
     pattern: '^[0-9a-f]{64}$',
     description: 'Whose data it was, without saying who: SHA-256 in hexadecimal of `["<tenant>","<userId>"]`, as JSON.'
   }),
   removed: Type.Object({
-    sessions: Type.Integer({ minimum: 0 }),
+    sessions: Type.Integer({ minimum: 0, description: 'Conversations.' }),
     messages: Type.Integer({ minimum: 0, description: 'Of both sides, on all branches.' })
   }, { description: 'What has been removed so far.' }),
   requestedAt: Timestamp,

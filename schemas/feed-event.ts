@@ -1,8 +1,9 @@
+import { begunReply, botMessageId, ended, feedback, sessionId, userMessage } from './examples.ts'
 import { Feedback } from './feedback.ts'
 import { MessageDelta, MessageEnded } from './message-event.ts'
 import { Message } from './message.ts'
 import { Id, StoredMetadata, Timestamp, UserId } from './text.ts'
-import { Ref, Type, closed, type Static } from './type.ts'
+import { OpenWord, OrNull, Ref, Type, closed, type Static } from './type.ts'
 
 const ends = ['message.completed', 'message.stopped', 'message.failed', 'message.interrupted']
 const changes = ['message.deleted', 'message.feedback', 'session.updated', 'session.cleared', 'session.deleted']
@@ -11,11 +12,12 @@ const eventTypes = ['message.started', ...ends, ...changes]
 const quoted = (names: string[]) => names.map((name) => `\`${name}\``).join(', ')
 
 const place = { sessionId: Id, at: Timestamp }
+const there = { sessionId, at: ended }
 
 /** `data` of `feed.started`. */
 export const FeedStarted = Type.Object({
   cursor: Type.String({ description: 'Where the feed begins; opaque.' })
-}, { $id: 'FeedStarted', description: '`data` of the event `feed.started`: from here on nothing is left out.' })
+}, { $id: 'FeedStarted', description: '`data` of the event `feed.started`: from here on nothing is left out.', examples: [{ cursor: 'MTc0MDkwNzgwMDAwMA' }] })
 export type FeedStarted = Static<typeof FeedStarted>
 
 /** `data` of `message.started` in a feed. */
@@ -27,37 +29,46 @@ export const TurnStarted = Type.Object({
   $id: 'TurnStarted',
   description: '`data` of the event `message.started` in a feed: a reply has begun, still without a text. `userMessage` is what it ' +
     'answers, which an earlier reply may have answered already; absent, where it is not there any more. `botMessage` is absent ' +
-    'where the server died before there was a reply.'
+    'where the server died before there was a reply.',
+  examples: [{ userMessage, botMessage: begunReply, branchId: sessionId }]
 })
 export type TurnStarted = Static<typeof TurnStarted>
 
 /** `data` of `message.deleted`. */
 export const MessageDeleted = Type.Object({
   ...place, messageId: Id, seq: Type.Integer({ minimum: 1, description: 'The place of the message, which stays.' })
-}, { $id: 'MessageDeleted', description: '`data` of the event `message.deleted`: the text of a message is gone.' })
+}, { $id: 'MessageDeleted', description: '`data` of the event `message.deleted`: the text of a message is gone.', examples: [{ ...there, messageId: botMessageId, seq: 2 }] })
 
 /** `data` of `message.feedback`. */
 export const MessageRated = Type.Object({
-  ...place, messageId: Id, feedback: Type.Union([Ref(Feedback), Type.Null()])
-}, { $id: 'MessageRated', description: '`data` of the event `message.feedback`: what a reader thinks of a reply now; null: nothing.' })
+  ...place, messageId: Id, feedback: OrNull(Ref(Feedback), 'What a reader thinks of it. Null: nothing any more.')
+}, {
+  $id: 'MessageRated',
+  description: '`data` of the event `message.feedback`: what a reader thinks of a reply now; null: nothing.',
+  examples: [{ ...there, messageId: botMessageId, feedback }]
+})
 
 /** `data` of `session.updated`. */
 export const SessionUpdated = Type.Object({
   ...place,
-  title: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  title: Type.Optional(OrNull(Type.String(), 'The title it has now; null: none.')),
   metadata: Type.Optional(StoredMetadata),
-  status: Type.Optional(Type.String({ description: '`active` or `ended`. Open to growth.' })),
+  status: Type.Optional(OpenWord(['active', 'ended'], { description: '`active` or `ended`.' })),
   branchId: Type.Optional(Type.String({ description: 'The branch that the session goes on with.' }))
-}, { $id: 'SessionUpdated', description: '`data` of the event `session.updated`: what was set; absent members stayed as they were.' })
+}, {
+  $id: 'SessionUpdated',
+  description: '`data` of the event `session.updated`: what was set; absent members stayed as they were.',
+  examples: [{ ...there, title: 'Delivery times' }]
+})
 
 /** `data` of `session.cleared`. */
 export const SessionCleared = Type.Object({
   ...place, throughSeq: Type.Integer({ minimum: 1, description: 'All messages up to this `seq` are gone.' })
-}, { $id: 'SessionCleared', description: '`data` of the event `session.cleared`: the history was erased.' })
+}, { $id: 'SessionCleared', description: '`data` of the event `session.cleared`: the history was erased.', examples: [{ ...there, throughSeq: 2 }] })
 
 /** `data` of `session.deleted`. */
 export const SessionDeleted = Type.Object(place, {
-  $id: 'SessionDeleted', description: '`data` of the event `session.deleted`, the last one of a session.'
+  $id: 'SessionDeleted', description: '`data` of the event `session.deleted`, the last one of a session.', examples: [there]
 })
 
 const reconnecting = '`stream.reconnect` (data `{}`) asks you to come back with `Last-Event-ID`. A comment line every 15 s keeps ' +
@@ -70,7 +81,8 @@ export const SessionEvent = Type.Union([
 ], {
   $id: 'SessionEvent',
   description: `The \`data\` of one server-sent event. \`event\` names it: \`feed.started\`, \`message.started\`, \`message.delta\`, ${
-    quoted([...ends, ...changes])}. ${reconnecting}`
+    quoted([...ends, ...changes])}. ${reconnecting}`,
+  examples: [...FeedStarted.examples as unknown[], ...TurnStarted.examples as unknown[], ...MessageDelta.examples as unknown[], ...SessionUpdated.examples as unknown[]]
 })
 
 /** What the feed of a tenant carries; the `event` field says which. */
@@ -79,7 +91,8 @@ export const TenantEvent = Type.Union([
   Ref(SessionUpdated), Ref(SessionCleared), Ref(SessionDeleted)
 ], {
   $id: 'TenantEvent',
-  description: `The \`data\` of one server-sent event. \`event\` names it: \`feed.started\`, ${quoted(eventTypes)}. ${reconnecting}`
+  description: `The \`data\` of one server-sent event. \`event\` names it: \`feed.started\`, ${quoted(eventTypes)}. ${reconnecting}`,
+  examples: [...FeedStarted.examples as unknown[], ...TurnStarted.examples as unknown[], ...MessageEnded.examples as unknown[], ...MessageRated.examples as unknown[]]
 })
 
 const cursor = Type.Optional(Type.String({

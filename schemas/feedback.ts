@@ -1,6 +1,7 @@
+import { feedback } from './examples.ts'
 import { pageQuery } from './page.ts'
 import { Text, Timestamp, UserId } from './text.ts'
-import { OneOf, Type, closed, type Static } from './type.ts'
+import { OneOf, OpenWord, Type, closed, type Static } from './type.ts'
 
 const rating = { description: '`up` or `down`.' }
 const comment = Text({ maxLength: 2000, description: 'In the reader\'s own words.' })
@@ -21,11 +22,11 @@ export const FeedbackInput = Type.Object({
 export type FeedbackInput = Static<typeof FeedbackInput>
 
 export const Feedback = Type.Object({
-  rating: Type.String({ description: `${rating.description} Open to growth.` }),
+  rating: OpenWord(['up', 'down'], rating),
   comment: Type.Optional(Type.String({ description: 'In the reader\'s own words.' })),
-  tags: Type.Array(Type.String()),
+  tags: Type.Array(Type.String(), { description: 'Labels of your own.' }),
   at: Timestamp
-}, { $id: 'Feedback', description: 'What a reader thought of a reply.' })
+}, { $id: 'Feedback', description: 'What a reader thought of a reply.', examples: [feedback] })
 export type Feedback = Static<typeof Feedback>
 
 const time = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))

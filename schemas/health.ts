@@ -1,8 +1,10 @@
-import { Type } from './type.ts'
+import { OpenWord, Type } from './type.ts'
+
+const words = ['ok', 'unavailable']
 
 export const Health = Type.Object({
-  status: Type.String({ description: '`ok`, or `unavailable` while the store is away or the server is going down. Open to growth.' }),
-  version: Type.String(),
+  status: OpenWord(words, { description: '`ok`, or `unavailable` while the store is away or the server is going down.' }),
+  version: Type.String({ description: 'The version of the server.' }),
   uptime: Type.Number({ minimum: 0, description: 'Seconds since the start.' }),
   checks: Type.Record(Type.String(), Type.String(), { description: 'What was checked, and `ok` or what is wrong with it.' })
 }, {
@@ -12,5 +14,5 @@ export const Health = Type.Object({
 })
 
 export const Liveness = Type.Object({
-  status: Type.String({ description: '`ok`, or `unavailable` where readiness is asked for and there is none. Open to growth.' })
+  status: OpenWord(words, { description: '`ok`, or `unavailable` where readiness is asked for and there is none.' })
 }, { $id: 'Liveness', description: 'Whether it answers.', examples: [{ status: 'ok' }] })

@@ -1,6 +1,6 @@
 import { Page } from './page.ts'
 import { Channel, Id, NonBlankText, Timestamp } from './text.ts'
-import { OneOf, Type, closed, type Static } from './type.ts'
+import { OneOf, OpenWord, OrNull, Type, closed, type Static } from './type.ts'
 
 /** How senders sign. */
 export const signatureSchemes = ['standard', 'github', 'stripe', 'slack', 'hmac'] as const
@@ -71,16 +71,14 @@ export const IntegrationInput = Type.Object({
 })
 export type IntegrationInput = Static<typeof IntegrationInput>
 
-const orNull = <T extends Parameters<typeof Type.Optional>[0]>(schema: T, description: string) => Type.Union([schema, Type.Null()], { description })
-
 export const IntegrationPatch = Type.Object({
   name: Type.Optional(name),
   configId: Type.Optional(configId),
   hmac: Type.Optional(hmac),
-  verifyToken: Type.Optional(orNull(verifyToken, 'What Meta is to send when it verifies the address. Null: it is not verified that way.')),
+  verifyToken: Type.Optional(OrNull(verifyToken, 'What Meta is to send when it verifies the address. Null: it is not verified that way.')),
   enabled: Type.Optional(enabled),
   channel: Type.Optional(channel),
-  mapping: Type.Optional(orNull(mapping, 'Null: bodies are as `WebhookMessage` says.')),
+  mapping: Type.Optional(OrNull(mapping, 'Null: bodies are as `WebhookMessage` says.')),
   sessionIdleMinutes: Type.Optional(idle)
 }, {
   ...closed,
@@ -95,16 +93,16 @@ const shown = {
   name: Type.String({ description: 'What the integration is for.' }),
   configId: Type.String({ description: 'The configuration whose chatbot answers.' }),
   url: Type.String({ description: 'The path that the sender is to post to, on this server.' }),
-  scheme: Type.String({ description: 'How the sender signs. Open to growth.' }),
-  hmac: orNull(Type.Object({
+  scheme: OpenWord(signatureSchemes, { description: 'How the sender signs.' }),
+  hmac: OrNull(Type.Object({
     header: Type.String({ description: 'The header that the signature is in.' }),
-    encoding: Type.String({ description: '`hex` or `base64`. Open to growth.' }),
+    encoding: OpenWord(['hex', 'base64'], { description: '`hex` or `base64`.' }),
     prefix: Type.String({ description: 'What stands before it.' })
   }), 'Of the scheme `hmac`: where the signature is. Null: another scheme.'),
   hasVerifyToken: Type.Boolean({ description: 'Whether there is a token for Meta\'s verification of the address.' }),
   enabled: Type.Boolean({ description: 'Whether messages are taken.' }),
   channel: Type.String({ description: 'Where the messages come from, where the body does not say.' }),
-  mapping: orNull(Type.Object({
+  mapping: OrNull(Type.Object({
     text: Type.String({ description: 'Pointer to what the user says.' }),
     externalUserId: Type.String({ description: 'Pointer to who says it.' }),
     channel: Type.Optional(Type.String({ description: 'Pointer to the channel.' })),
@@ -113,7 +111,7 @@ const shown = {
     metadata: Type.Optional(Type.String({ description: 'Pointer to data to keep with the message.' }))
   }), 'Where in the bodies of this sender things are. Null: they are as `WebhookMessage` says.'),
   sessionIdleMinutes: Type.Integer({ description: 'Minutes without a message after which the same user begins another session.' }),
-  previousSecretUntil: orNull(Timestamp, 'Until when the secret before the present one counts, too. Null: there is none that does.'),
+  previousSecretUntil: OrNull(Timestamp, 'Until when the secret before the present one counts, too. Null: there is none that does.'),
   createdAt: Timestamp,
   updatedAt: Timestamp
 }

@@ -1,5 +1,5 @@
 import { NonBlankText, Text, Timestamp } from './text.ts'
-import { Type, closed, type Static } from './type.ts'
+import { OpenWord, Type, closed, type Static } from './type.ts'
 
 const MAX_VISITOR_SECONDS = 86_400
 
@@ -20,10 +20,14 @@ export type TokenRequest = Static<typeof TokenRequest>
 
 export const GrantedToken = Type.Object({
   access_token: Type.String({ description: 'A JWT.' }),
-  token_type: Type.Literal('Bearer'),
+  token_type: Type.Literal('Bearer', { description: 'How it is shown.' }),
   expires_in: Type.Integer({ minimum: 0, description: 'Seconds.' }),
   scope: Type.String({ description: 'What it covers, separated by spaces.' })
-}, { $id: 'GrantedToken', description: 'An access token, as OAuth 2 answers it.' })
+}, {
+  $id: 'GrantedToken',
+  description: 'An access token, as OAuth 2 answers it.',
+  examples: [{ access_token: 'eyJ…', token_type: 'Bearer', expires_in: 900, scope: 'sessions:read sessions:write' }]
+})
 export type GrantedToken = Static<typeof GrantedToken>
 
 export const VisitorTokenInput = Type.Object({
@@ -47,19 +51,29 @@ export const VisitorToken = Type.Object({
   token: Type.String({ description: 'A JWT for the browser of the visitor.' }),
   expiresAt: Timestamp,
   userId: Type.String({ description: 'The user that the sessions of the visitor belong to.' })
-}, { $id: 'VisitorToken', description: 'A token of a visitor.' })
+}, {
+  $id: 'VisitorToken',
+  description: 'A token of a visitor.',
+  examples: [{ token: 'eyJ…', expiresAt: '2026-01-01T13:00:00.000Z', userId: 'visitor:6650a1f2c3d4e5f601234567:customer-17' }]
+})
 export type VisitorToken = Static<typeof VisitorToken>
+
+const member = (description: string) => Type.Optional(Type.String({ description }))
 
 export const PublishedKeys = Type.Object({
   keys: Type.Array(Type.Object({
-    kid: Type.String(),
-    kty: Type.String({ description: 'Open to growth.' }),
-    alg: Type.String({ description: 'Open to growth.' }),
-    use: Type.String(),
-    crv: Type.Optional(Type.String()),
-    n: Type.Optional(Type.String()),
-    e: Type.Optional(Type.String()),
-    x: Type.Optional(Type.String()),
-    y: Type.Optional(Type.String())
+    kid: Type.String({ description: 'Names the key.' }),
+    kty: OpenWord(['EC', 'RSA', 'OKP'], { description: 'The kind of key.' }),
+    alg: OpenWord(['ES256', 'RS256', 'EdDSA'], { description: 'What it signs by.' }),
+    use: Type.String({ description: '`sig`: it signs.' }),
+    crv: member('The curve.'),
+    n: member('The modulus of an RSA key.'),
+    e: member('The exponent of an RSA key.'),
+    x: member('The x coordinate of a point.'),
+    y: member('The y coordinate of a point.')
   }), { description: 'The first one signs.' })
-}, { $id: 'PublishedKeys', description: 'A JSON Web Key Set (RFC 7517).' })
+}, {
+  $id: 'PublishedKeys',
+  description: 'A JSON Web Key Set (RFC 7517).',
+  examples: [{ keys: [{ kid: 'k1', kty: 'EC', alg: 'ES256', use: 'sig', crv: 'P-256', x: '…', y: '…' }] }]
+})

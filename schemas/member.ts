@@ -1,4 +1,4 @@
-import { EmailAddress, MailedToken, NewPassword, PersonName, RoleName, WantsCookie } from './account.ts'
+import { EmailAddress, MailedToken, NewPassword, PersonName, RoleName, StoredEmail, StoredName, WantsCookie } from './account.ts'
 import { Page } from './page.ts'
 import { Id, Timestamp } from './text.ts'
 import { OneOf, Type, closed, type Static } from './type.ts'
@@ -9,12 +9,18 @@ const Role = OneOf(['owner', 'admin', 'member', 'viewer'], {
 
 export const Member = Type.Object({
   id: Id,
-  email: Type.String(),
-  emailVerified: Type.Boolean(),
-  name: Type.String(),
+  email: StoredEmail,
+  emailVerified: Type.Boolean({ description: 'Whether somebody has confirmed to read mail to it.' }),
+  name: StoredName,
   role: RoleName,
   joinedAt: Timestamp
-}, { $id: 'Member', description: 'Somebody who is in the tenant.' })
+}, {
+  $id: 'Member',
+  description: 'Somebody who is in the tenant.',
+  examples: [{
+    id: '6650a1f2c3d4e5f601234567', email: 'ada@example.org', emailVerified: true, name: 'Ada', role: 'owner', joinedAt: '2026-01-01T12:00:00.000Z'
+  }]
+})
 export type Member = Static<typeof Member>
 
 export const MemberPage = Page('MemberPage', Member)
@@ -28,8 +34,14 @@ export const InvitationInput = Type.Object({ email: EmailAddress, role: Role }, 
 })
 
 export const Invitation = Type.Object({
-  id: Id, email: Type.String(), role: RoleName, createdAt: Timestamp, expiresAt: Timestamp
-}, { $id: 'Invitation', description: 'An invitation that was mailed and is not accepted yet. Its token is in the mail alone.' })
+  id: Id, email: StoredEmail, role: RoleName, createdAt: Timestamp, expiresAt: Timestamp
+}, {
+  $id: 'Invitation',
+  description: 'An invitation that was mailed and is not accepted yet. Its token is in the mail alone.',
+  examples: [{
+    id: '6650a1f2c3d4e5f601234567', email: 'grace@example.org', role: 'member', createdAt: '2026-01-01T12:00:00.000Z', expiresAt: '2026-01-08T12:00:00.000Z'
+  }]
+})
 export type Invitation = Static<typeof Invitation>
 
 export const InvitationPage = Page('InvitationPage', Invitation)

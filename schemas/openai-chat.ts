@@ -1,7 +1,7 @@
-import { Type, type Static, type TSchema } from './type.ts'
+import { OpenWord, OrNull, Type, type Static, type TSchema } from './type.ts'
 
 /** A member that may be left out or be null, which means the same. */
-export const Maybe = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()], { description: String(schema.description) }))
+export const Maybe = <T extends TSchema>(schema: T) => Type.Optional(OrNull(schema))
 
 const tokens = (description: string) => Type.Integer({ minimum: 0, description })
 
@@ -70,41 +70,59 @@ const about = {
   system_fingerprint: Type.Union([Type.String(), Type.Null()], { description: 'The model that wrote it, as it names itself; null while it is being written.' })
 }
 const index = Type.Integer({ description: 'Always 0.' })
-const finishReason = 'Why the model ended: `stop`, `length`, … Open to growth.'
+const finishReason = OpenWord(['stop', 'length'], { description: 'Why the model ended: `stop`, `length`, …' })
+
+const told = { id: 'chatcmpl-6650a1f2c3d4e5f60123456a', created: 1_772_443_800, model: 'Shop assistant', system_fingerprint: 'mistral-small-latest' }
+const usage = { prompt_tokens: 96, completion_tokens: 8, total_tokens: 104, prompt_tokens_details: { cached_tokens: 0 } }
 
 export const ChatCompletion = Type.Object({
   ...about,
-  object: Type.Literal('chat.completion'),
+  object: Type.Literal('chat.completion', { description: 'What this is.' }),
   choices: Type.Array(Type.Object({
     index,
     message: Type.Object({
-      role: Type.Literal('assistant'),
+      role: Type.Literal('assistant', { description: 'Who says it.' }),
       content: Type.String({ description: 'The reply.' }),
       refusal: Any('Always null.')
     }, { description: 'The reply.' }),
     logprobs: Any('Always null.'),
-    finish_reason: Type.String({ description: finishReason })
+    finish_reason: finishReason
   }), { description: 'The one reply.' }),
   usage: CompletionUsage
-}, { $id: 'ChatCompletion', description: 'A reply.' })
+}, {
+  $id: 'ChatCompletion',
+  description: 'A reply.',
+  examples: [{
+    ...told,
+    object: 'chat.completion',
+    choices: [{
+      index: 0, message: { role: 'assistant', content: 'Orders ship within two days.', refusal: null }, logprobs: null, finish_reason: 'stop'
+    }],
+    usage
+  }]
+})
 export type ChatCompletion = Static<typeof ChatCompletion>
 
 export const ChatCompletionChunk = Type.Object({
   ...about,
-  object: Type.Literal('chat.completion.chunk'),
+  object: Type.Literal('chat.completion.chunk', { description: 'What this is.' }),
   choices: Type.Array(Type.Object({
     index,
     delta: Type.Object({
-      role: Type.Optional(Type.Literal('assistant')),
+      role: Type.Optional(Type.Literal('assistant', { description: 'Who says it, in the first event.' })),
       content: Type.Optional(Type.String({ description: 'The next piece of the reply.' }))
     }, { description: 'What is new.' }),
     logprobs: Any('Always null.'),
-    finish_reason: Type.Union([Type.String(), Type.Null()], { description: finishReason })
+    finish_reason: OrNull(finishReason, 'Why the model ended: `stop`, `length`, … Open to growth. Null: it goes on.')
   }), { description: 'None in the event that tells the usage.' }),
   usage: Type.Optional(Type.Union([CompletionUsage, Type.Null()], { description: 'With `include_usage`: null, and in the last event the usage.' }))
 }, {
   $id: 'ChatCompletionChunk',
-  description: 'An event of a reply that is being written. Behind the last one comes `data: [DONE]`; a failure on the way is an event with `error`.'
+  description: 'An event of a reply that is being written. Behind the last one comes `data: [DONE]`; a failure on the way is an event with `error`.',
+  examples: [
+    { ...told, system_fingerprint: null, object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: 'Orders ship' }, logprobs: null, finish_reason: null }] },
+    { ...told, object: 'chat.completion.chunk', choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: 'stop' }] }
+  ]
 })
 export type ChatCompletionChunk = Static<typeof ChatCompletionChunk>
 

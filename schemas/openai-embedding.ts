@@ -18,10 +18,10 @@ export const EmbeddingsInput = Type.Object({
 export type EmbeddingsInput = Static<typeof EmbeddingsInput>
 
 export const Embeddings = Type.Object({
-  object: Type.Literal('list'),
+  object: Type.Literal('list', { description: 'What this is.' }),
   model: Type.String({ description: 'The model that made them; `offline-hashed-words`: words were counted, without a model.' }),
   data: Type.Array(Type.Object({
-    object: Type.Literal('embedding'),
+    object: Type.Literal('embedding', { description: 'What this is.' }),
     index: Type.Integer({ description: 'The place of its text in the input, from 0.' }),
     embedding: Any('The vector: an array of numbers, or, for `base64`, a text.')
   }), { description: 'A vector for each text, in the order of the texts.' }),
@@ -29,5 +29,14 @@ export const Embeddings = Type.Object({
     prompt_tokens: tokens('Tokens of the texts, estimated.'),
     total_tokens: tokens('The same.')
   }, { description: 'What the model was given.' })
-}, { $id: 'Embeddings', description: 'Vectors that are near each other where their texts are.' })
+}, {
+  $id: 'Embeddings',
+  description: 'Vectors that are near each other where their texts are.',
+  examples: [{
+    object: 'list',
+    model: 'mistral-embed',
+    data: [{ object: 'embedding', index: 0, embedding: [0.0173, -0.0331, 0.0094] }],
+    usage: { prompt_tokens: 7, total_tokens: 7 }
+  }]
+})
 export type Embeddings = Static<typeof Embeddings>

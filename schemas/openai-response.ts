@@ -1,6 +1,7 @@
+import { botMessageId, sessionId, userMessageId } from './examples.ts'
 import { Any, JsonSchemaFormat, Maybe, sampling } from './openai-chat.ts'
 import { Metadata, StoredMetadata } from './text.ts'
-import { OneOf, Ref, Type, closed, type Static } from './type.ts'
+import { OneOf, OpenWord, Ref, Type, closed, type Static } from './type.ts'
 
 const tokens = (description: string) => Type.Integer({ minimum: 0, description })
 const orNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
@@ -37,42 +38,92 @@ export const ResponseInput = Type.Object({
 })
 export type ResponseInput = Static<typeof ResponseInput>
 
+const id = `resp_${sessionId}${botMessageId}`
+const part = { type: 'output_text', text: 'Orders ship within two days.', annotations: [], logprobs: [] }
+const item = { id: `msg_${botMessageId}`, type: 'message', status: 'completed', role: 'assistant', content: [part] }
+const inputItem = {
+  id: `msg_${userMessageId}`, type: 'message', status: 'completed', role: 'user', content: [{ type: 'input_text', text: 'When will my order ship?' }]
+}
+
 const Part = Type.Object({
-  type: Type.String({ description: '`output_text`, or `input_text` in a message of the input. Open to growth.' }),
+  type: OpenWord(['output_text', 'input_text'], { description: '`output_text`, or `input_text` in a message of the input.' }),
   text: Type.String({ description: 'The text.' }),
   annotations: Type.Optional(Any('Always an empty array.')),
   logprobs: Type.Optional(Any('Always an empty array.'))
-}, { $id: 'ResponsePart', description: 'A part of a message.' })
+}, { $id: 'ResponsePart', description: 'A part of a message.', examples: [part] })
 
 export const ResponseItem = Type.Object({
   id: Type.String({ description: 'Names the message.' }),
-  type: Type.Literal('message'),
-  status: Type.String({ description: '`in_progress`, `completed` or `incomplete`. Open to growth.' }),
-  role: Type.String({ description: '`assistant`, or, in an input, `user`, `system` or `assistant`. Open to growth.' }),
+  type: Type.Literal('message', { description: 'What this is.' }),
+  status: OpenWord(['in_progress', 'completed', 'incomplete'], { description: '`in_progress`, `completed` or `incomplete`.' }),
+  role: OpenWord(['assistant', 'user', 'system'], { description: '`assistant`, or, in an input, `user`, `system` or `assistant`.' }),
   content: Type.Array(Ref(Part), { description: 'Its one part.' })
-}, { $id: 'ResponseItem', description: 'A message of a response, or of its input.' })
+}, { $id: 'ResponseItem', description: 'A message of a response, or of its input.', examples: [item] })
 export type ResponseItem = Static<typeof ResponseItem>
+
+const response = {
+  id,
+  object: 'response',
+  created_at: 1_772_443_798,
+  completed_at: 1_772_443_800,
+  status: 'completed',
+  error: null,
+  incomplete_details: null,
+  model: 'Shop assistant',
+  output: [item],
+  usage: {
+    input_tokens: 96,
+    input_tokens_details: { cached_tokens: 0 },
+    output_tokens: 8,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: 104
+  },
+  previous_response_id: null,
+  instructions: null,
+  metadata: {},
+  user: null,
+  store: true,
+  background: false,
+  max_output_tokens: null,
+  temperature: 0.3,
+  top_p: 1,
+  text: { format: { type: 'text' } },
+  truncation: 'auto',
+  tools: [],
+  tool_choice: 'none',
+  parallel_tool_calls: false,
+  max_tool_calls: null,
+  presence_penalty: 0,
+  frequency_penalty: 0,
+  top_logprobs: 0,
+  reasoning: null,
+  service_tier: 'default',
+  safety_identifier: null,
+  prompt_cache_key: null
+}
 
 export const OpenAiResponse = Type.Object({
   id: Type.String({ description: '`resp_` and the ids of the session and the message that it is kept in.' }),
-  object: Type.Literal('response'),
+  object: Type.Literal('response', { description: 'What this is.' }),
   created_at: Type.Integer({ description: 'When it began, in seconds since 1970.' }),
   completed_at: numberOrNull('When it ended, in seconds since 1970.'),
-  status: Type.String({ description: '`in_progress`, `completed`, `incomplete`, `cancelled` or `failed`. Open to growth.' }),
+  status: OpenWord(['in_progress', 'completed', 'incomplete', 'cancelled', 'failed'], {
+    description: '`in_progress`, `completed`, `incomplete`, `cancelled` or `failed`.'
+  }),
   error: Type.Union([Type.Object({
-    code: Type.String({ description: '`server_error` or `rate_limit_exceeded`. Open to growth.' }),
+    code: OpenWord(['server_error', 'rate_limit_exceeded'], { description: '`server_error` or `rate_limit_exceeded`.' }),
     message: Type.String({ description: 'What happened.' })
   }), Type.Null()], { description: 'Why it has failed.' }),
   incomplete_details: Type.Union([Type.Object({
-    reason: Type.String({ description: '`max_output_tokens`. Open to growth.' })
+    reason: OpenWord(['max_output_tokens'], { description: '`max_output_tokens`.' })
   }), Type.Null()], { description: 'Why it is incomplete.' }),
   model: Type.String({ description: 'The configuration, as it was named.' }),
   output: Type.Array(Ref(ResponseItem), { description: 'The one message, or none where there is no text.' }),
   usage: Type.Union([Type.Object({
     input_tokens: tokens('Tokens of the prompt, cached ones included.'),
-    input_tokens_details: Type.Object({ cached_tokens: tokens('Tokens that the model had in its cache.') }),
+    input_tokens_details: Type.Object({ cached_tokens: tokens('Tokens that the model had in its cache.') }, { description: 'Of the prompt.' }),
     output_tokens: tokens('Tokens of the text.'),
-    output_tokens_details: Type.Object({ reasoning_tokens: tokens('Always 0.') }),
+    output_tokens_details: Type.Object({ reasoning_tokens: tokens('Always 0.') }, { description: 'Of the text.' }),
     total_tokens: tokens('The sum of both.')
   }), Type.Null()], { description: 'What the model was given and has written; null while it writes.' }),
   previous_response_id: orNull('The response that it goes on from.'),
@@ -97,14 +148,20 @@ export const OpenAiResponse = Type.Object({
   service_tier: Type.String({ description: 'Always `default`.' }),
   safety_identifier: Any('Always null.'),
   prompt_cache_key: Any('Always null.')
-}, { $id: 'OpenAiResponse', description: 'A reply, as Open Responses tells of it.' })
+}, { $id: 'OpenAiResponse', description: 'A reply, as Open Responses tells of it.', examples: [response] })
 export type OpenAiResponse = Static<typeof OpenAiResponse>
 
+const eventTypes = [
+  'response.created', 'response.in_progress', 'response.output_item.added', 'response.content_part.added', 'response.output_text.delta',
+  'response.output_text.done', 'response.content_part.done', 'response.output_item.done', 'response.completed', 'response.incomplete',
+  'response.failed', 'error'
+]
+
 export const ResponseEvent = Type.Object({
-  type: Type.String({
+  type: OpenWord(eventTypes, {
     description: '`response.created`, `response.in_progress`, `response.output_item.added`, `response.content_part.added`, `response.output_text.delta`, ' +
       '`response.output_text.done`, `response.content_part.done`, `response.output_item.done`, then one of `response.completed`, `response.incomplete` and ' +
-      '`response.failed`; or `error`. Open to growth.'
+      '`response.failed`; or `error`.'
   }),
   sequence_number: Type.Integer({ minimum: 0, description: '0, 1, 2, …: the same for the same event whenever and wherever it is read.' }),
   response: Type.Optional(Ref(OpenAiResponse)),
@@ -119,24 +176,35 @@ export const ResponseEvent = Type.Object({
   code: Type.Optional(Type.String({ description: 'Of an `error`: a code as in `OpenAiError`.' })),
   message: Type.Optional(Type.String({ description: 'Of an `error`: what happened.' })),
   param: Type.Optional(Any('Of an `error`: always null.'))
-}, { $id: 'ResponseEvent', description: 'Something that has become of a response. Behind the last event comes `data: [DONE]`.' })
+}, {
+  $id: 'ResponseEvent',
+  description: 'Something that has become of a response. Behind the last event comes `data: [DONE]`.',
+  examples: [
+    { type: 'response.output_text.delta', sequence_number: 4, output_index: 0, content_index: 0, item_id: item.id, delta: 'Orders ship', logprobs: [] },
+    { type: 'response.completed', sequence_number: 9, response }
+  ]
+})
 
 export const ResponsePart = Part
 
 export const ResponseInputItems = Type.Object({
-  object: Type.Literal('list'),
+  object: Type.Literal('list', { description: 'What this is.' }),
   data: Type.Array(Ref(ResponseItem), { description: 'What was given with the request, the newest first unless `order` says otherwise.' }),
   first_id: orNull('The first one.'),
   last_id: orNull('The last one.'),
   has_more: Type.Boolean({ description: 'Whether there are more behind the last one.' })
-}, { $id: 'ResponseInputItems', description: 'What a response was given to.' })
+}, {
+  $id: 'ResponseInputItems',
+  description: 'What a response was given to.',
+  examples: [{ object: 'list', data: [inputItem], first_id: inputItem.id, last_id: inputItem.id, has_more: false }]
+})
 export type ResponseInputItems = Static<typeof ResponseInputItems>
 
 export const DeletedResponse = Type.Object({
   id: Type.String({ description: 'Of the response.' }),
-  object: Type.Literal('response'),
-  deleted: Type.Literal(true)
-}, { $id: 'DeletedResponse', description: 'A response that is gone.' })
+  object: Type.Literal('response', { description: 'What this is.' }),
+  deleted: Type.Literal(true, { description: 'That it is gone.' })
+}, { $id: 'DeletedResponse', description: 'A response that is gone.', examples: [{ id, object: 'response', deleted: true }] })
 export type DeletedResponse = Static<typeof DeletedResponse>
 
 export const ResponseQuery = Type.Object({

@@ -11,7 +11,7 @@ export const PageQuery = Type.Object(pageQuery, closed)
 /** One page of a list. */
 export function Page<T extends TSchema> ($id: string, item: T) {
   return Type.Object({
-    data: Type.Array(Ref(item)),
+    data: Type.Array(Ref(item), { description: 'What is on this page.' }),
     nextCursor: Type.Union([Type.String(), Type.Null()], { description: 'Ask for the next page with it; null on the last page.' })
-  }, { $id, description: 'A page of the list.' })
+  }, { $id, description: 'A page of the list.', examples: [{ data: item.examples as unknown[], nextCursor: null }] })
 }

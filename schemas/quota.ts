@@ -9,6 +9,9 @@ const limits = {
   messagesPerMonth: limit('Replies, in a month of UTC.')
 }
 
+export const quotaNames = Object.keys(limits)
+export const quotaSubjects = ['tenant', 'user', 'key']
+
 const Limits = Type.Object(limits)
 const LimitsInput = Type.Partial(Type.Object(limits), {
   ...closed, description: 'What is left out is as the deployment has it.'
@@ -18,7 +21,15 @@ export const Quotas = Type.Object({
   tenant: { ...Limits, description: 'What the tenant may use altogether. Set by the operator of the deployment.' },
   perUser: { ...Limits, description: 'What each end user may use.' },
   perKey: { ...Limits, description: 'What each API key may use.' }
-}, { $id: 'Quotas', description: 'The quotas that hold for a tenant, with those of the deployment where it has none of its own.' })
+}, {
+  $id: 'Quotas',
+  description: 'The quotas that hold for a tenant, with those of the deployment where it has none of its own.',
+  examples: [{
+    tenant: { tokensPerDay: 0, tokensPerMonth: 50_000_000, messagesPerDay: 0, messagesPerMonth: 0 },
+    perUser: { tokensPerDay: 0, tokensPerMonth: 0, messagesPerDay: 100, messagesPerMonth: 0 },
+    perKey: { tokensPerDay: 0, tokensPerMonth: 5_000_000, messagesPerDay: 0, messagesPerMonth: 0 }
+  }]
+})
 export type Quotas = Static<typeof Quotas>
 
 export const QuotasInput = Type.Object({ perUser: LimitsInput, perKey: LimitsInput }, {

@@ -7,4 +7,4 @@ export const CookieHeaders = Type.Object({
 
 export const CsrfToken = Type.Object({
   csrfToken: Type.String({ description: 'Goes in the header `X-CSRF-Token` whenever the cookie is used. Stays the same until the sign-in ends.' })
-}, { $id: 'CsrfToken', description: 'What goes with the cookie of a refresh token.' })
+}, { $id: 'CsrfToken', description: 'What goes with the cookie of a refresh token.', examples: [{ csrfToken: 'q83vEjRWeJCrze8SNFZ4kA' }] })

@@ -1,3 +1,4 @@
+import { userMessage } from './examples.ts'
 import { Message } from './message.ts'
 import { NonBlankText, UserId } from './text.ts'
 import { Ref, Type, closed, type Static } from './type.ts'
@@ -19,6 +20,8 @@ export const SearchQuery = Type.Object({
 }, closed)
 export type SearchQuery = Static<typeof SearchQuery>
 
+const example = { message: userMessage, score: 4.1327, snippet: userMessage.content, highlights: [{ start: 13, end: 18 }] }
+
 export const SearchHit = Type.Object({
   message: Ref(Message),
   score: Type.Number({ description: 'How well it matches: comparable within one search only.' }),
@@ -29,7 +32,7 @@ export const SearchHit = Type.Object({
     start: offset('The first UTF-16 code unit.'),
     end: offset('The one after the last.')
   }), { description: 'Where in the snippet the words stand, in ascending order.' })
-}, { $id: 'SearchHit', description: 'A message found.' })
+}, { $id: 'SearchHit', description: 'A message found.', examples: [example] })
 
 export const SearchPage = Type.Object({
   data: Type.Array(Ref(SearchHit), { description: 'The best match first; of equal ones the newest.' }),
@@ -39,24 +42,6 @@ export const SearchPage = Type.Object({
 }, {
   $id: 'SearchPage',
   description: 'A page of the messages found.',
-  examples: [{
-    data: [{
-      message: {
-        id: '6650f1c2a4d3b2e1f0a9b8c7',
-        sessionId: '6650f1bfa4d3b2e1f0a9b8c1',
-        seq: 1,
-        parentId: null,
-        branchId: '6650f1bfa4d3b2e1f0a9b8c1',
-        role: 'user',
-        content: 'Can I send the order back?',
-        timestamp: '2026-05-24T20:00:00.000Z',
-        status: 'completed'
-      },
-      score: 4.1327,
-      snippet: 'Can I send the order back?',
-      highlights: [{ start: 15, end: 20 }]
-    }],
-    nextCursor: null
-  }]
+  examples: [{ data: [example], nextCursor: null }]
 })
 export type SearchPage = Static<typeof SearchPage>

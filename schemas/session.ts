@@ -1,8 +1,9 @@
 import { MAX_VERSION } from './config-version.ts'
+import { session } from './examples.ts'
 import { Usage } from './message.ts'
 import { Page, pageQuery } from './page.ts'
 import { Channel, Id, Metadata, StoredMetadata, Text, Timestamp, UserId } from './text.ts'
-import { OneOf, Type, closed, type Static } from './type.ts'
+import { OneOf, OpenWord, OrNull, Type, closed, type Static } from './type.ts'
 
 const title = Text({ maxLength: 200, description: 'Shown in lists of conversations.' })
 
@@ -24,7 +25,7 @@ export const SessionInput = Type.Object({
 export type SessionInput = Static<typeof SessionInput>
 
 export const SessionPatch = Type.Object({
-  title: Type.Optional(Type.Union([title, Type.Null()])),
+  title: Type.Optional(OrNull(title, 'Shown in lists of conversations; null: none.')),
   metadata: Type.Optional(Metadata),
   status: Type.Optional(OneOf(['active', 'ended'], { description: 'An ended session takes no more messages.' })),
   branchId: Type.Optional(Type.String({
@@ -41,20 +42,20 @@ export const Session = Type.Object({
     description: 'The version of the configuration that the session keeps to. Null: always the newest.'
   }),
   userId: Type.Union([Type.String(), Type.Null()], { description: 'Null: a session of no particular user.' }),
-  channel: Type.Union([Type.String(), Type.Null()]),
+  channel: OrNull(Type.String(), 'Where the conversation takes place. Null: it was not said.'),
   external: Type.Optional(Type.Object({
-    integrationId: Type.Union([Type.String(), Type.Null()], { description: 'The integration that they write by. Null: somebody speaks for them with a credential.' }),
+    integrationId: OrNull(Type.String(), 'The integration that they write by. Null: somebody speaks for them with a credential.'),
     userId: Type.String({ description: 'What the channel calls them.' })
   }, { description: 'Who it is with, where messages come by webhooks.' })),
-  title: Type.Union([Type.String(), Type.Null()]),
+  title: OrNull(Type.String(), 'Shown in lists of conversations. Null: it has none, or none yet.'),
   metadata: StoredMetadata,
-  status: Type.String({ description: '`active` or `ended`. Open to growth.' }),
+  status: OpenWord(['active', 'ended'], { description: '`active` or `ended`.' }),
   branchId: Type.String({ pattern: '^[0-9a-f]{24}$', description: 'The branch that is spoken on; the first one has the id of the session.' }),
   messageCount: Type.Integer({ minimum: 0, description: 'Messages of both sides, on all branches.' }),
   upkeep: Type.Optional({ ...Usage, description: 'What its title and its summaries took, beside the replies.' }),
   startedAt: Timestamp,
   lastActivity: Timestamp
-}, { $id: 'Session', description: 'A conversation with a chatbot.' })
+}, { $id: 'Session', description: 'A conversation with a chatbot.', examples: [session] })
 export type Session = Static<typeof Session>
 
 export const SessionPage = Page('SessionPage', Session)

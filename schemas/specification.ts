@@ -1,13 +1,22 @@
 import { settings } from './chatbot-settings.ts'
+import { ErrorCode } from './error-code.ts'
 import { Usage } from './message.ts'
 import { Page } from './page.ts'
 import { Id, NonBlankText, Timestamp } from './text.ts'
-import { Ref, Type, closed, type Static } from './type.ts'
+import { OpenWord, Ref, Type, closed, type Static } from './type.ts'
 
 const { name, purpose, domain, tone, instructions } = settings
 const brief = NonBlankText({ maxLength: 20_000, description: 'What the bot is to be, in plain words.' })
 const exampleBrief = 'A friendly bot for our parcel customers. It answers questions about delivery and returns. ' +
   'Returns are free for 30 days.'
+
+const exampleDraft = {
+  name: 'Parcel desk',
+  purpose: 'Answer questions of parcel customers about delivery times and returns.',
+  domain: ['delivery', 'returns'],
+  tone: { style: 'friendly', language: 'en' },
+  instructions: 'Returns are free for 30 days.'
+}
 
 export const SpecificationInput = Type.Object({
   brief,
@@ -27,7 +36,8 @@ export type SpecificationInput = Static<typeof SpecificationInput>
 export const Draft = Type.Object({ name, purpose, domain, tone, instructions }, {
   ...closed,
   $id: 'SpecificationDraft',
-  description: 'A draft of a configuration; with anything you change in it, the body of `POST /api/configs`.'
+  description: 'A draft of a configuration; with anything you change in it, the body of `POST /api/configs`.',
+  examples: [exampleDraft]
 })
 export type Draft = Static<typeof Draft>
 
@@ -35,18 +45,16 @@ export const Specification = Type.Object({
   id: Id,
   brief: Type.String({ description: 'As it was posted.' }),
   language: Type.String({ description: 'A BCP 47 tag: what was asked for, else what the brief seems to be in.' }),
-  status: Type.String({
-    description: '`drafted`, `failed`, or `pending`: being drafted, or cut off as its server went down. Open to growth.'
+  status: OpenWord(['drafted', 'failed', 'pending'], {
+    description: '`drafted`, `failed`, or `pending`: being drafted, or cut off as its server went down.'
   }),
   draft: Type.Union([Ref(Draft), Type.Null()], { description: 'Null while there is none.' }),
-  source: Type.Optional(Type.String({
-    description: 'Who drafted it: `model`, or `rules` where there is no model. Open to growth.'
-  })),
+  source: Type.Optional(OpenWord(['model', 'rules'], { description: 'Who drafted it: `model`, or `rules` where there is no model.' })),
   model: Type.Optional(Type.String({ description: 'The model that drafted it, as it names itself.' })),
   usage: Type.Optional(Usage),
   error: Type.Optional(Type.Object({
-    code: Type.String({ description: 'A code as in `Problem`.' }),
-    detail: Type.String()
+    code: ErrorCode,
+    detail: Type.String({ description: 'What went wrong, for people.' })
   }, { description: 'Why the last attempt failed.' })),
   createdAt: Timestamp
 }, {
@@ -57,13 +65,7 @@ export const Specification = Type.Object({
     brief: exampleBrief,
     language: 'en',
     status: 'drafted',
-    draft: {
-      name: 'Parcel desk',
-      purpose: 'Answer questions of parcel customers about delivery times and returns.',
-      domain: ['delivery', 'returns'],
-      tone: { style: 'friendly', language: 'en' },
-      instructions: 'Returns are free for 30 days.'
-    },
+    draft: exampleDraft,
     source: 'model',
     model: 'mistral-small-latest',
     usage: { promptTokens: 412, completionTokens: 96, totalTokens: 508, costUsd: 0.0001194 },

@@ -1,12 +1,12 @@
 import { Usage } from './message.ts'
 import { Timestamp } from './text.ts'
-import { Type, type Static } from './type.ts'
+import { OpenWord, Type, type Static } from './type.ts'
 
 export const Summary = Type.Object({
   text: Type.String({ description: 'What was said, in short.' }),
   throughSeq: Type.Integer({ minimum: 1, description: 'The last message that it covers, by `seq`.' }),
   messageCount: Type.Integer({ minimum: 1, description: 'How many messages it covers.' }),
-  source: Type.String({ description: 'Who wrote it: `model`, or `rules` where there is no model. Open to growth.' }),
+  source: OpenWord(['model', 'rules'], { description: 'Who wrote it: `model`, or `rules` where there is no model.' }),
   model: Type.Union([Type.String(), Type.Null()], {
     description: 'The model that wrote it, as it names itself. Null: made by rules.'
   }),

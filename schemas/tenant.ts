@@ -1,14 +1,18 @@
 import { TenantName } from './account.ts'
 import { Page } from './page.ts'
 import { Timestamp } from './text.ts'
-import { OneOf, Type, closed, type Static } from './type.ts'
+import { OneOf, OpenWord, Type, closed, type Static } from './type.ts'
 
 export const Tenant = Type.Object({
-  id: Type.String(),
-  name: Type.String(),
-  status: Type.String({ description: '`active`, or `suspended`: its credentials are refused. Open to growth.' }),
+  id: Type.String({ description: 'The identifier.' }),
+  name: Type.String({ description: 'What it is called.' }),
+  status: OpenWord(['active', 'suspended'], { description: '`active`, or `suspended`: its credentials are refused.' }),
   createdAt: Timestamp
-}, { $id: 'Tenant', description: 'A tenant.' })
+}, {
+  $id: 'Tenant',
+  description: 'A tenant.',
+  examples: [{ id: '6650a1f2c3d4e5f601234567', name: 'Parcel desk', status: 'active', createdAt: '2026-01-01T12:00:00.000Z' }]
+})
 export type Tenant = Static<typeof Tenant>
 
 export const TenantPage = Page('TenantPage', Tenant)

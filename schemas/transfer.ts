@@ -1,4 +1,5 @@
 import { ChatbotSettingsInput } from './chatbot-settings.ts'
+import { botMessage, ended, session, userMessage } from './examples.ts'
 import { Message, Usage } from './message.ts'
 import { Session } from './session.ts'
 import { Id, Metadata, Text, Timestamp, UserId } from './text.ts'
@@ -9,10 +10,11 @@ export const TRANSFER_FORMAT_VERSION = 1
 
 const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const number = (minimum: number) => Long({ minimum, maximum: 2 ** 40 })
+const many = (description: string) => Long({ minimum: 0, maximum: 2 ** 40, description })
 const short = Text({ maxLength: 1000, description: 'A short text.' })
 const long = Text({ maxLength: 4_000_000, description: 'A text.' })
 const usage = Type.Object({ ...Usage.properties, estimated: Type.Optional(Type.Literal(true)) }, closed)
-const counts = { configs: number(0), sessions: number(0), messages: number(0) }
+const counts = { configs: many('Configurations.'), sessions: many('Sessions.'), messages: many('Messages.') }
 const inAll = { description: 'How many of each.' }
 
 /** The first line. */
@@ -173,12 +175,16 @@ export const SessionExportQuery = Type.Object({
 export type SessionExportQuery = Static<typeof SessionExportQuery>
 
 export const SessionExport = Type.Object({
-  format: Type.Literal('parley.session'),
-  formatVersion: Type.Literal(1),
+  format: Type.Literal('parley.session', { description: 'What this document is.' }),
+  formatVersion: Type.Literal(1, { description: 'How it is to be read.' }),
   exportedAt: Timestamp,
   session: Ref(Session),
   messages: Type.Array(Ref(Message), { description: 'Of all branches, in ascending order of `seq`.' })
-}, { $id: 'SessionExport', description: 'A conversation as one document.' })
+}, {
+  $id: 'SessionExport',
+  description: 'A conversation as one document.',
+  examples: [{ format: 'parley.session', formatVersion: 1, exportedAt: ended, session, messages: [userMessage, botMessage] }]
+})
 
 export const ImportReport = Type.Object({ imported: Type.Object(counts, inAll), skipped: Type.Object(counts, inAll) }, {
   $id: 'ImportReport',

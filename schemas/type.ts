@@ -17,5 +17,15 @@ export function Long (options: IntegerOptions) {
   return Type.Integer({ format: 'int64', ...options })
 }
 
+/** A word that an answer may have: one of these now, and others later. What programs know of the list is `x-extensible-enum`. */
+export function OpenWord (values: readonly string[], options: { description: string, examples?: string[] }) {
+  return Type.String({ ...options, description: `${options.description} Open to growth.`, 'x-extensible-enum': values })
+}
+
+/** What may be null; the description is that of both. */
+export function OrNull<T extends TSchema> (schema: T, description = String(schema.description)) {
+  return Type.Union([schema, Type.Null()], { description })
+}
+
 /** A closed object: members that are not named are refused. */
 export const closed = { additionalProperties: false } as const

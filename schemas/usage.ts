@@ -39,8 +39,10 @@ const UsageRow = Type.Object({
 export const Usage = Type.Object({
   from: Timestamp,
   to: Timestamp,
-  groupBy: Type.Array(OneOf(['day', 'config', 'user', 'key', 'model'], { description: 'What the rows are told apart by.' })),
-  data: Type.Array(UsageRow),
+  groupBy: Type.Array(OneOf(['day', 'config', 'user', 'key', 'model'], { description: 'What the rows are told apart by.' }), {
+    description: 'As it was asked for.'
+  }),
+  data: Type.Array(UsageRow, { description: 'The rows.' }),
   nextCursor: Type.Union([Type.String(), Type.Null()], { description: 'Ask for the next page with it; null on the last page.' })
 }, {
   $id: 'Usage',

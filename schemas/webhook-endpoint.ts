@@ -1,12 +1,12 @@
 import { Page, pageQuery } from './page.ts'
 import { Id, Text, Timestamp } from './text.ts'
-import { OneOf, Ref, Type, closed, type Static } from './type.ts'
-import { webhookEvents } from './webhook-event.ts'
+import { OneOf, OpenWord, OrNull, Ref, Type, closed, type Static } from './type.ts'
+import { webhookEventTypes } from './webhook-event.ts'
 
 const MAX_OVERLAP_SECONDS = 7 * 86_400
 
 // A test goes to the endpoint that it is asked for, whatever that wants.
-const types = webhookEvents.map(({ properties }) => properties.type.const).filter((type) => type !== 'webhook.ping')
+const types = webhookEventTypes.filter((type) => type !== 'webhook.ping')
 
 const url = Type.String({
   minLength: 1,
@@ -19,8 +19,6 @@ const events = Type.Array(OneOf(types, { description: 'A kind of event.' }), {
   maxItems: types.length, uniqueItems: true, description: 'The kinds of events that are wanted; empty: all, also those to come.'
 })
 const status = OneOf(['enabled', 'disabled'], { description: '`disabled`: nothing is sent, and what happens meanwhile is not kept for it.' })
-
-const orNull = <T extends Parameters<typeof Type.Optional>[0]>(schema: T, description: string) => Type.Union([schema, Type.Null()], { description })
 
 export const WebhookEndpointInput = Type.Object({
   url,
@@ -37,7 +35,7 @@ export type WebhookEndpointInput = Static<typeof WebhookEndpointInput>
 
 export const WebhookEndpointPatch = Type.Object({
   url: Type.Optional(url),
-  description: Type.Optional(orNull(description, 'Null removes it.')),
+  description: Type.Optional(OrNull(description, 'Null removes it.')),
   events: Type.Optional(events),
   status: Type.Optional(status)
 }, {
@@ -51,13 +49,14 @@ export type WebhookEndpointPatch = Static<typeof WebhookEndpointPatch>
 const shown = {
   id: Id,
   url: Type.String({ description: 'Where events are sent.' }),
-  description: orNull(Type.String(), 'What it is for. Null: that was not said.'),
-  events: Type.Array(Type.String(), { description: 'The kinds of events that are wanted; empty: all. Open to growth.' }),
-  status: Type.String({ description: '`enabled` or `disabled`. Open to growth.' }),
-  disabledReason: orNull(Type.String(), '`requested`: somebody has disabled it; `gone`: it has answered 410; `failing`: it has done nothing but ' +
-    'fail for five days. Open to growth. Null: it is enabled.'),
-  disabledAt: orNull(Timestamp, 'When it was disabled. Null: it is enabled.'),
-  failingSince: orNull(Timestamp, 'The first failure after the last success. Null: the last attempt was one, or there was none.'),
+  description: OrNull(Type.String(), 'What it is for. Null: that was not said.'),
+  events: Type.Array(OpenWord(types, { description: 'A kind of event.' }), { description: 'The kinds of events that are wanted; empty: all.' }),
+  status: OpenWord(['enabled', 'disabled'], { description: '`enabled` or `disabled`.' }),
+  disabledReason: OrNull(OpenWord(['requested', 'gone', 'failing'], {
+    description: '`requested`: somebody has disabled it; `gone`: it has answered 410; `failing`: it has done nothing but fail for five days. Null: it is enabled.'
+  })),
+  disabledAt: OrNull(Timestamp, 'When it was disabled. Null: it is enabled.'),
+  failingSince: OrNull(Timestamp, 'The first failure after the last success. Null: the last attempt was one, or there was none.'),
   createdAt: { ...Timestamp, description: 'When it was made: RFC 3339, UTC, with milliseconds.' },
   updatedAt: { ...Timestamp, description: 'When it was last changed, enabled or disabled: RFC 3339, UTC, with milliseconds.' }
 }
@@ -105,10 +104,10 @@ const statusWords = '`pending`: attempts are to come; `delivered`: it was answer
 
 export const EndpointAttempt = Type.Object({
   at: { ...Timestamp, description: 'When it began: RFC 3339, UTC, with milliseconds.' },
-  status: orNull(Type.Integer(), 'The HTTP status that was answered. Null: there was no answer.'),
-  error: orNull(Type.String(), 'Why there was none: a word, a colon and a sentence. Null: there was one.'),
+  status: OrNull(Type.Integer(), 'The HTTP status that was answered. Null: there was no answer.'),
+  error: OrNull(Type.String(), 'Why there was none: a word, a colon and a sentence. Null: there was one.'),
   latencyMs: Type.Integer({ minimum: 0, description: 'Milliseconds from the beginning to the end of what was read.' }),
-  answer: orNull(Type.String(), 'The first KiB of the answer, as UTF-8. Null: there was none.')
+  answer: OrNull(Type.String(), 'The first KiB of the answer, as UTF-8. Null: there was none.')
 }, {
   $id: 'EndpointAttempt',
   description: 'One attempt to deliver.',
@@ -131,12 +130,12 @@ export const EndpointDelivery = Type.Object({
   id: Id,
   endpointId: { ...Id, description: 'The endpoint that it goes to.' },
   eventId: Type.String({ description: 'The `webhook-id` of the requests, the same in all of them.' }),
-  type: Type.String({ description: 'The kind of event. Open to growth.' }),
-  status: Type.String({ description: `${statusWords} Open to growth.` }),
+  type: OpenWord(webhookEventTypes, { description: 'The kind of event.' }),
+  status: OpenWord(deliveryStatuses, { description: statusWords }),
   attempts: Type.Array(Ref(EndpointAttempt), { description: 'The attempts, the oldest first; of very many the last 30.' }),
-  nextAttemptAt: orNull(Timestamp, 'When the next attempt is due. Null: there is none to come, or it is being made.'),
+  nextAttemptAt: OrNull(Timestamp, 'When the next attempt is due. Null: there is none to come, or it is being made.'),
   createdAt: { ...Timestamp, description: 'When it was taken on: RFC 3339, UTC, with milliseconds.' },
-  completedAt: orNull(Timestamp, 'When it was delivered or given up. Null: it is pending.')
+  completedAt: OrNull(Timestamp, 'When it was delivered or given up. Null: it is pending.')
 }, { $id: 'EndpointDelivery', description: 'An event on its way to an endpoint. It is kept for 30 days.', examples: [delivery] })
 export type EndpointDelivery = Static<typeof EndpointDelivery>
 
@@ -162,6 +161,6 @@ export type WebhookRedelivery = Static<typeof WebhookRedelivery>
 
 export const WebhookRedeliveries = Type.Object({
   count: Type.Integer({ minimum: 0, maximum: 10_000, description: 'How many deliveries are made once more.' }),
-  continueFrom: orNull(Timestamp, 'There are more than 10,000: ask again with this as `from`. Null: those were all.')
+  continueFrom: OrNull(Timestamp, 'There are more than 10,000: ask again with this as `from`. Null: those were all.')
 }, { $id: 'WebhookRedeliveries', description: 'How many deliveries are made once more.', examples: [{ count: 17, continueFrom: null }] })
 export type WebhookRedeliveries = Static<typeof WebhookRedeliveries>

@@ -1,9 +1,11 @@
+import { ErrorCode } from './error-code.ts'
 import { Message } from './message.ts'
+import { quotaNames, quotaSubjects } from './quota.ts'
 import { Session } from './session.ts'
 import { Id, Timestamp } from './text.ts'
-import { Long, Ref, Type, type Static, type TSchema } from './type.ts'
+import { Long, OpenWord, OrNull, Ref, Type, type Static, type TSchema } from './type.ts'
 
-const OrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
+const textOrNull = (description: string) => OrNull(Type.String(), description)
 
 const sessionId = '6650a1f2c3d4e5f601234568'
 const configId = '6650a1f2c3d4e5f601234567'
@@ -61,8 +63,8 @@ const reply = Type.Object({
   message: Ref(Message),
   sessionId: { ...Id, description: 'The session that it was said in.' },
   configId: { ...Id, description: 'The configuration that has answered.' },
-  userId: OrNull('The end user of the session; null: it is of no particular user.'),
-  channel: OrNull('Where the conversation takes place; null: it was not said.'),
+  userId: textOrNull('The end user of the session; null: it is of no particular user.'),
+  channel: textOrNull('Where the conversation takes place; null: it was not said.'),
   integrationId: Type.Optional({ ...Id, description: 'The integration that the message came in by. Absent: it came in another way.' }),
   externalUserId: Type.Optional(Type.String({ description: 'The user, as the integration\'s sender names them.' })),
   externalMessageId: Type.Optional(Type.String({ description: 'The message that is answered, as its sender names it.' }))
@@ -94,17 +96,17 @@ export const ConfigChangedEvent = Event('ConfigChangedEvent', 'config.changed',
   'A configuration was created, has a new version, or was deleted.', Type.Object({
     configId: { ...Id, description: 'The configuration.' },
     version: Type.Optional(Type.Integer({ minimum: 1, description: 'The version that there is now. Absent: there is none any more.' })),
-    change: Type.String({ description: '`created`, `updated` or `deleted`. Open to growth.' })
+    change: OpenWord(['created', 'updated', 'deleted'], { description: '`created`, `updated` or `deleted`.' })
   }, { description: 'Which configuration, and what became of it.' }), { configId, version: 4, change: 'updated' })
 
 const quotaUse = Type.Object({
-  quota: Type.String({ description: 'Which limit, as in `Quotas`: `tokensPerDay`, `tokensPerMonth`, `messagesPerDay` or `messagesPerMonth`. Open to growth.' }),
-  subject: Type.String({ description: 'Whose it is: `tenant`, `user` or `key`. Open to growth.' }),
+  quota: OpenWord(quotaNames, { description: 'Which limit, as in `Quotas`: `tokensPerDay`, `tokensPerMonth`, `messagesPerDay` or `messagesPerMonth`.' }),
+  subject: OpenWord(quotaSubjects, { description: 'Whose it is: `tenant`, `user` or `key`.' }),
   userId: Type.Optional(Type.String({ description: 'Of a `user`: the end user, as your own system names them.' })),
   keyId: Type.Optional(Type.String({ description: 'Of a `key`: the API key.' })),
   limit: Long({ minimum: 1, description: 'Tokens or messages that may be used in a period.' }),
   used: Long({ minimum: 0, description: 'Tokens or messages that are used of it, without those of replies that are being written.' }),
-  period: Type.String({ description: '`day` or `month`, of UTC. Open to growth.' }),
+  period: OpenWord(['day', 'month'], { description: '`day` or `month`, of UTC.' }),
   resetAt: { ...Timestamp, description: 'When the period is over: RFC 3339, UTC, with milliseconds.' }
 }, { description: 'Which limit, and how much of it is used.' })
 
@@ -116,16 +118,16 @@ export const QuotaExceededEvent = Event('QuotaExceededEvent', 'quota.exceeded',
 
 export const IntegrationFailedEvent = Event('IntegrationFailedEvent', 'integration.failed',
   'A message that came in by a webhook could not be answered, and is not tried again.', Type.Object({
-    integrationId: OrNull('The integration; null: it came with a credential.'),
+    integrationId: textOrNull('The integration; null: it came with a credential.'),
     configId: { ...Id, description: 'The configuration that was to answer.' },
-    sessionId: OrNull('The session that it was to be said in; null: there was none yet.'),
+    sessionId: textOrNull('The session that it was to be said in; null: there was none yet.'),
     userId: Type.String({ description: 'The end user of the session.' }),
     channel: Type.String({ description: 'The channel of the message.' }),
     externalUserId: Type.String({ description: 'The user, as the sender names them.' }),
-    externalMessageId: OrNull('The message, as its sender names it; null: it has no name.'),
+    externalMessageId: textOrNull('The message, as its sender names it; null: it has no name.'),
     deliveryId: Type.String({ description: 'The id under which it was delivered.' }),
     error: Type.Object({
-      code: Type.String({ description: 'A code as in `Problem`. Open to growth.' }),
+      code: ErrorCode,
       detail: Type.String({ description: 'What went wrong, for people.' })
     }, { description: 'Why.' })
   }, { description: 'Which message, and what went wrong.' }), {

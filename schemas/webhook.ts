@@ -1,5 +1,6 @@
+import { ErrorCode } from './error-code.ts'
 import { Channel, Id, Metadata, NonBlankText, Text, Timestamp } from './text.ts'
-import { Type, closed, type Static } from './type.ts'
+import { OpenWord, OrNull, Type, closed, type Static } from './type.ts'
 
 /** As in `UserId`, and short enough for a user to be named by channel and id. */
 const externalUserId = NonBlankText({ maxLength: 128, description: 'Who says it, as the channel names them.' })
@@ -44,7 +45,9 @@ export const WebhookReceipt = Type.Object({
 export type WebhookReceipt = Static<typeof WebhookReceipt>
 
 export const WebhookOutcome = Type.Object({
-  status: Type.String({ description: '`completed`: here is the reply. `ignored`: nothing was to be done. `verified`: the address is. Open to growth.' }),
+  status: OpenWord(['completed', 'ignored', 'verified'], {
+    description: '`completed`: here is the reply. `ignored`: nothing was to be done. `verified`: the address is.'
+  }),
   id: Type.Optional(Type.String({ description: 'Of `completed`: as in `WebhookReceipt`.' })),
   deliveryId: Type.Optional(Type.String({ description: 'Of `completed`: as in `WebhookReceipt`.' })),
   receivedAt: Type.Optional(Timestamp),
@@ -74,13 +77,13 @@ export const WebhookDelivery = Type.Object({
   id: Id,
   integrationId: Type.Union([Type.String(), Type.Null()], { description: 'The integration that it came by. Null: it came with a credential.' }),
   configId: Type.String({ description: 'The configuration whose chatbot answers.' }),
-  status: Type.String({ description: '`queued` until the reply is there, then `completed` or `failed`. Open to growth.' }),
+  status: OpenWord(['queued', 'completed', 'failed'], { description: '`queued` until the reply is there, then `completed` or `failed`.' }),
   attempts: Type.Integer({ description: 'How often a reply was begun.' }),
   sessionId: Type.Union([Type.String(), Type.Null()], { description: 'The session that it is said in. Null: not known yet.' }),
   userMessageId: Type.Union([Type.String(), Type.Null()], { description: 'The message of the user. Null: there is none yet.' }),
   botMessageId: Type.Union([Type.String(), Type.Null()], { description: 'The reply. Null: there is none yet.' }),
   error: Type.Union([Type.Object({
-    code: Type.String({ description: 'A code as in `Problem`.' }),
+    code: ErrorCode,
     detail: Type.String({ description: 'What happened.' })
   }), Type.Null()], { description: 'What the last attempt failed with. Null: none has.' }),
   receivedAt: Timestamp,
@@ -142,13 +145,15 @@ export type WebhookTrial = Static<typeof WebhookTrial>
 
 export const WebhookTrialResult = Type.Object({
   valid: Type.Boolean({ description: 'Whether the signature would be taken.' }),
-  reason: Type.Union([Type.String(), Type.Null()], {
-    description: 'Why not: `missing_header`, `malformed_header`, `timestamp_too_old`, `timestamp_too_new` or `no_match`. Null: it would. Open to growth.'
-  }),
+  reason: OrNull(OpenWord(['missing_header', 'malformed_header', 'timestamp_too_old', 'timestamp_too_new', 'no_match'], {
+    description: 'Why not: `missing_header`, `malformed_header`, `timestamp_too_old`, `timestamp_too_new` or `no_match`. Null: it would.'
+  })),
   detail: Type.String({ description: 'The same for people, with what is probably wrong.' }),
-  signedBy: Type.Union([Type.String(), Type.Null()], { description: 'The secret that fits: `current` or `previous`. Null: none. Open to growth.' }),
+  signedBy: OrNull(OpenWord(['current', 'previous'], { description: 'The secret that fits: `current` or `previous`. Null: none.' })),
   deliveryId: Type.Union([Type.String(), Type.Null()], { description: 'What would tell this delivery apart from others. Null: the signature does not fit.' }),
-  outcome: Type.String({ description: 'What would be done: `message`, `ignored`, `verified`, or `refused` where signature or body do not fit. Open to growth.' }),
+  outcome: OpenWord(['message', 'ignored', 'verified', 'refused'], {
+    description: 'What would be done: `message`, `ignored`, `verified`, or `refused` where signature or body do not fit.'
+  }),
   outcomeDetail: Type.Union([Type.String(), Type.Null()], { description: 'Why the body is ignored or refused. Null: it is neither.' })
 }, {
   $id: 'WebhookTrialResult',
