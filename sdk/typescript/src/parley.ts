@@ -39,12 +39,19 @@ function clientOf ({ baseUrl, credential, fetch, headers }: ParleyOptions): Clie
   const config: Config = {
     baseUrl,
     throwOnError: true,
+    // Lines are sent as they are.
+    bodySerializer: (body: unknown) => typeof body === 'string' ? body : JSON.stringify(body),
     // API keys are taken as bearer tokens, too.
     auth: async (auth) => auth.scheme !== 'bearer' ? undefined : typeof credential === 'function' ? await credential() : credential,
     ...(fetch && { fetch }),
     ...(headers && { headers })
   }
   const client = createClient(createConfig(config))
+  client.interceptors.response.use((response, _request, options) => {
+    // Texts, though their type does not begin with that.
+    if (options.parseAs === 'auto' && /x-ndjson|yaml/.test(response.headers.get('content-type') ?? '')) options.parseAs = 'text'
+    return response
+  })
   client.interceptors.error.use((error, response, request) => {
     if (response && !response.ok) return failureOf(response, error)
     // What was aborted, and what was never sent, is the caller's own.

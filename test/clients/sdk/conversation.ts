@@ -76,6 +76,11 @@ for await (const { event, data } of parley.followTenant({ query: { configId: con
   break
 }
 
+const lines = await parley.exportAll({ query: { configId: config.id } })
+must(lines.trimEnd().split('\n').every((line) => JSON.parse(line) !== null), 'no lines', lines)
+const { skipped } = await parley.importAll({ body: lines })
+must(skipped.sessions === 5, 'sessions that are there are not passed over', skipped)
+
 const notFound = await failure(parley.getSession({ path: { id: '0'.repeat(24) } }))
 must(notFound.code === 'not_found' && notFound.status === 404 && !notFound.retryable, 'not a failure that one can read', notFound)
 must(notFound.problem !== undefined && notFound.problem.requestId !== '', 'no problem document', notFound)
