@@ -19,6 +19,7 @@ import {
   FeedStarted, MessageDeleted, MessageRated, SessionCleared, SessionDeleted, SessionEvent, SessionUpdated, TenantEvent, TurnStarted
 } from '../schemas/feed-event.ts'
 import { Health, Liveness } from '../schemas/health.ts'
+import { LogLevel } from '../schemas/log-level.ts'
 import { Integration, IntegrationInput, IntegrationPage, IntegrationPatch, IntegrationRotation, IssuedIntegration } from '../schemas/integration.ts'
 import { Invitation, InvitationAcceptance, InvitationInput, InvitationPage, Member, MemberPage, MemberPatch } from '../schemas/member.ts'
 import { GrantedToken, PublishedKeys, TokenRequest, VisitorToken, VisitorTokenInput } from '../schemas/machine-token.ts'
@@ -97,7 +98,7 @@ const components = [
   ChatCompletionInput, ChatCompletion, ChatCompletionChunk, OpenAiModel, OpenAiModelList, EmbeddingsInput, Embeddings, OpenAiError,
   WebhookEndpoint, WebhookEndpointInput, WebhookEndpointPatch, WebhookEndpointPage, IssuedWebhookEndpoint, WebhookSecretRotation,
   EndpointAttempt, EndpointDelivery, EndpointDeliveryPage, WebhookRedelivery, WebhookRedeliveries,
-  AuditEntry, AuditPage, Problem, Health, Liveness
+  AuditEntry, AuditPage, Problem, Health, Liveness, LogLevel
 ]
 
 const description = `

@@ -43,6 +43,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
     const options = { idempotencyKey: headers['idempotency-key'], onBusy: query.onBusy, stream: asEvents || isAsync }
     async function answer (sent: Sent) {
       if (sent.replayed) reply.header('idempotency-replayed', 'true')
+      else reply.request.turn = sent.reply
       if (asEvents) return reply.streamMessage(sent.reply, { begin: sent.userMessage })
       if (!isAsync) return await chat.exchange(sent)
       const accepted = chat.accepted(sent)

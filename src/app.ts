@@ -20,6 +20,7 @@ import idempotency from '../plugins/idempotency.ts'
 import jsonBody from '../plugins/json-body.ts'
 import jwks from '../plugins/jwks.ts'
 import limits from '../plugins/limits.ts'
+import logLevel from '../plugins/log-level.ts'
 import mail from '../plugins/mail.ts'
 import methodNotAllowed from '../plugins/method-not-allowed.ts'
 import metrics from '../plugins/metrics.ts'
@@ -54,6 +55,7 @@ import erasures from '../routes/erasures.ts'
 import events from '../routes/events.ts'
 import feedback from '../routes/feedback.ts'
 import integrationRoutes from '../routes/integrations.ts'
+import logLevelRoutes from '../routes/log-level.ts'
 import invitations from '../routes/invitations.ts'
 import members from '../routes/members.ts'
 import machineTokens from '../routes/machine-tokens.ts'
@@ -139,6 +141,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(mongo, { config })
   await app.register(secrets, { config })
   await app.register(bus, { config })
+  await app.register(logLevel, { config })
   await app.register(model, { config })
   await app.register(outgoing, { config, nameServers: overrides.nameServers, totalMs: overrides.outgoingMs })
   await app.register(webhooks, { scheduleMs: overrides.webhookScheduleMs })
@@ -213,6 +216,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(openAiResponses)
   await app.register(webhookEndpoints)
   await app.register(webhookDeliveries)
+  await app.register(logLevelRoutes)
   await app.register(operations, { version })
   await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
   return app

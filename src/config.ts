@@ -1,5 +1,6 @@
 import { FormatRegistry, Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { logLevels } from '../schemas/log-level.ts'
 import { isWeakSecret } from './auth/weak-secrets.ts'
 import { durationMs } from './duration.ts'
 import { isLoopback } from './loopback.ts'
@@ -54,7 +55,7 @@ export const Environment = Type.Object({
   TLS_CERT: Type.Optional(Type.String({ description: 'File of the certificate, with its chain, in PEM. Unset: no TLS.' })),
   TLS_KEY: Type.Optional(Type.String({ description: 'File of its key, in PEM.' })),
   NODE_ENV: Type.String({ default: 'development', description: '`production` refuses to start on an empty store without a key.' }),
-  LOG_LEVEL: Type.Union(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)), {
+  LOG_LEVEL: Type.Union(logLevels.map((level) => Type.Literal(level)), {
     default: 'info', description: 'The least severe level written: trace, debug, info, warn, error, fatal or silent.'
   }),
   DATA_DIR: Type.String({ default: '.data', description: 'Folder of the embedded store and the first-run key.' }),

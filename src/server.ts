@@ -4,6 +4,7 @@ import { buildApp } from './app.ts'
 import { ensureFirstKey, firstKeyFile } from './auth/first-key.ts'
 import { type Config, loadConfig } from './config.ts'
 import { greeting } from './greeting.ts'
+import { loggerOptions } from './logging.ts'
 import { startFailure } from './start-failure.ts'
 
 // The deadline of the whole shutdown: running turns and idle connections have their own, which come first.
@@ -11,7 +12,7 @@ const SHUTDOWN_MS = 20_000
 
 function loggerFor ({ LOG_LEVEL }: Config): FastifyServerOptions['logger'] {
   return {
-    level: LOG_LEVEL,
+    ...loggerOptions(LOG_LEVEL),
     ...(process.stdout.isTTY && { transport: { target: 'pino-pretty' } })
   }
 }

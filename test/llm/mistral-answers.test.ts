@@ -295,7 +295,8 @@ t.test('a stream of another type is a failure', async (t) => {
     })
     t.equal(codeOf(reply), 'upstream_failed')
     t.strictSame(reply.texts, [])
-    t.match(log[0]?.facts, { status: 200, body: /PRIVATE/ })
+    t.match(log[0]?.facts, { status: 200 })
+    t.notMatch(JSON.stringify(log), 'PRIVATE')
   }
   const upper = await replyTo(t, ({ response }) => {
     response.writeHead(200, { 'content-type': 'Text/Event-Stream' })

@@ -40,50 +40,36 @@ t.test('every status of a refusal has its code, and no upstream text reaches the
       t.equal(failure.kind.retryable, code !== 'upstream_rejected')
       t.strictSame(texts, [])
       t.notMatch(JSON.stringify([failure.message, failure.headers, failure.members]), /PRIVATE|secret/)
-      t.match(log.pop(), {
+      t.match(log.at(-1), {
         message: 'the model failed',
         facts: {
           code,
           status,
           correlationId: 'corr-1',
           kongRequestId: 'kong-1',
-          upstream: { message: 'PRIVATE [key]', code: '1300', type: 'odd' },
-          body: /PRIVATE \[key\]/
+          upstream: { code: '1300', type: 'odd' },
+          bytes: body.length
         }
       })
+      t.notMatch(JSON.stringify(log), /PRIVATE|secret/)
     }
   }
 })
 
-t.test('the body of a refusal may have any shape, and its first 500 bytes are logged', async (t) => {
-  const detail = [{ type: 'extra_forbidden', loc: ['body', 'store'], msg: 'Extra inputs are not permitted' }]
-  const said = 'body.store: Extra inputs are not permitted'
+t.test('the body of a refusal may have any shape; what kind it is and where is logged, and none of its words', async (t) => {
+  const detail = [{ type: 'extra_forbidden', loc: ['body', 'store'], msg: 'Extra WORDS are not permitted' }]
+  const at = ['body.store: extra_forbidden']
   const cases: Array<[string | object, object]> = [
-    [
-      { object: 'error', message: 'Slow down', type: 'rate_limited', param: null, code: '1300' },
-      { message: 'Slow down', type: 'rate_limited', code: '1300' }
-    ],
-    [{ detail }, { message: said }],
-    [
-      { object: 'error', message: { detail }, type: 'invalid_request_error', code: null },
-      { message: said, type: 'invalid_request_error' }
-    ],
-    [{ object: 'error', message: JSON.stringify({ detail }), code: '1000' }, { message: said, code: '1000' }],
-    [{ object: 'Error', message: ['One', 'two'], code: 3230 }, { message: 'One; two', code: 3230 }],
-    [{ message: 'Unauthorized', request_id: 'ab' }, { message: 'Unauthorized' }],
-    [{ detail: 'Not Found' }, { message: 'Not Found' }],
-    [
-      { error: { message: 'Content blocked by guardrail', status: 403 }, guardrails: {} },
-      { message: 'Content blocked by guardrail' }
-    ],
-    [
-      { error: { code: 'Invalid input', message: '{"message":"Too long"}', status: 422 } },
-      { message: 'Too long', code: 'Invalid input' }
-    ],
-    [{ error: 'No such endpoint' }, { message: 'No such endpoint' }],
-    [{ message: { message: { message: { message: { message: { message: 'deep' } } } } } }, {}],
+    [{ object: 'error', message: 'Slow WORDS', type: 'rate_limited', param: null, code: '1300' }, { type: 'rate_limited', code: '1300' }],
+    [{ detail }, { at }],
+    [{ object: 'error', message: { detail }, type: 'invalid_request_error', code: null }, { type: 'invalid_request_error', at }],
+    [{ object: 'error', message: JSON.stringify({ detail }), code: '1000' }, { code: '1000', at }],
+    [{ object: 'Error', message: ['WORDS', { loc: ['body'] }], code: 3230 }, { code: 3230, at: ['body: wrong'] }],
+    [{ error: { code: 'Invalid input', message: '{"message":"WORDS"}', status: 422 } }, { code: 'Invalid input' }],
+    [{ error: 'WORDS' }, {}],
+    [{ message: { message: { message: { message: { message: { message: { message: { loc: ['deep'] } } } } } } } }, {}],
     [{ message: 7 }, {}],
-    ['<html><body>520</body></html>', {}],
+    ['<html><body>WORDS</body></html>', {}],
     ['[1]', {}],
     ['', {}],
     ['é'.repeat(40_000), {}]
@@ -92,9 +78,8 @@ t.test('the body of a refusal may have any shape, and its first 500 bytes are lo
     const { url } = await startUpstream(t, bodyOf(body, 400))
     const { provider, log } = connect(t, url)
     t.equal(codeOf(await talk(provider)), 'upstream_rejected')
-    t.strictSame(log[0]?.facts.upstream, upstream)
-    const text = typeof body === 'string' ? body : JSON.stringify(body)
-    t.equal(log[0]?.facts.body, text.startsWith('é') ? 'é'.repeat(250) : text)
+    t.strictSame(JSON.parse(JSON.stringify(log[0]?.facts.upstream)), upstream)
+    t.notMatch(JSON.stringify(log), /WORDS|html|é/)
   }
 })
 
@@ -140,7 +125,7 @@ t.test('a model that cannot be reached is unavailable, and one that talks nonsen
   })
   const refused = connect(t, `http://127.0.0.1:${port}`)
   t.equal(codeOf(await talk(refused.provider)), 'upstream_unavailable', 'refused')
-  t.match(refused.log[0]?.facts, { cause: /ECONNREFUSED/, status: undefined, body: '' })
+  t.match(refused.log[0]?.facts, { cause: /ECONNREFUSED/, status: undefined, bytes: 0 })
   t.equal(codeOf(await talk(connect(t, 'http://parley-test.invalid').provider)), 'upstream_unavailable', 'no such name')
 })
 

@@ -248,7 +248,7 @@ t.test('every operation names its scopes', async (t) => {
     createVisitorToken: ['sessions:write'],
     ...Object.fromEntries(['listMembers', 'patchMember', 'removeMember', 'createInvitation', 'listInvitations', 'withdrawInvitation']
       .map((id) => [id, ['admin']])),
-    ...Object.fromEntries(['listTenants', 'getTenant', 'patchTenant'].map((id) => [id, ['platform']])),
+    ...Object.fromEntries(['listTenants', 'getTenant', 'patchTenant', 'getLogLevel', 'setLogLevel'].map((id) => [id, ['platform']])),
     ...Object.fromEntries(['getProfile', 'updateProfile', 'changePassword', 'listOwnTenants', 'resendVerification']
       .map((id) => [id, ['account']])),
     ...Object.fromEntries(['registerAccount', 'logIn', 'refreshSignIn', 'logOut', 'verifyEmail', 'requestPasswordReset',

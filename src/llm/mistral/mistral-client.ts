@@ -6,7 +6,7 @@ import { Admission, type ModelLoad } from './admission/admission.ts'
 import { BREAKER_LIMITS, type BreakerLimits } from './admission/breaker.ts'
 import { type AttemptReport } from './attempt-report.ts'
 import { type TextBatches, createTextBatches } from './batches/text-batches.ts'
-import { type WarnLogger, createFailureLog } from './failure-log.ts'
+import { type FailureFacts, type WarnLogger, logFailure } from './failure-log.ts'
 import { startGeneration } from './generation.ts'
 import { type DeadlineLimits } from './http/deadlines.ts'
 import { type Dialect } from './request/dialect.ts'
@@ -55,7 +55,7 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
       pool,
       headers: requestHeaders(apiKey),
       limits: options,
-      logFailure: createFailureLog(logger, apiKey)
+      logFailure: (facts: FailureFacts) => logFailure(logger, facts)
     },
     path: apiPath(url, 'chat/completions'),
     admission: new Admission(maxConcurrency, { breaker: { ...BREAKER_LIMITS, ...options.breaker }, gate: retry }, options.onAdmitted),

@@ -5,6 +5,8 @@ export interface ErrorDescription {
   readonly message?: string
   readonly type?: string
   readonly code?: string | number
+  /** Where in the request a validator has found something, and what kind of thing. */
+  readonly at?: readonly string[]
 }
 
 // Deeper than any shape seen: a JSON string, in a member, of an object, in a member.
@@ -19,10 +21,12 @@ export function describeErrorBody (body: string): ErrorDescription {
   if (!isRecord(root)) return {}
   const { type, code } = isRecord(root.error) ? root.error : root
   const message = sentence(root, MAX_DEPTH)
+  const at = places(root, MAX_DEPTH)
   return {
     ...(message !== '' && { message }),
     ...(typeof type === 'string' && { type }),
-    ...((typeof code === 'string' || typeof code === 'number') && { code })
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    ...(at.length > 0 && { at })
   }
 }
 
@@ -33,6 +37,18 @@ function sentence (value: unknown, depth: number): string {
   if (!isRecord(value)) return ''
   const said = sentence(value.message ?? value.detail ?? value.error ?? value.msg, depth - 1)
   return Array.isArray(value.loc) ? `${value.loc.join('.')}: ${said}` : said
+}
+
+function places (value: unknown, depth: number): string[] {
+  if (depth === 0) return []
+  if (typeof value === 'string') {
+    const nested = parseJson(value)
+    return nested === undefined ? [] : places(nested, depth - 1)
+  }
+  if (Array.isArray(value)) return value.flatMap((item) => places(item, depth - 1))
+  if (!isRecord(value)) return []
+  if (Array.isArray(value.loc)) return [`${value.loc.join('.')}: ${typeof value.type === 'string' ? value.type : 'wrong'}`]
+  return places(value.message ?? value.detail ?? value.error, depth - 1)
 }
 
 function sentenceOfString (text: string, depth: number): string {
