@@ -25,7 +25,7 @@ t.test('it is packed and installed', async (t) => {
 })
 
 t.test('programs compile with its types', async () => {
-  for (const program of ['conversation.ts', 'streams.ts']) await copyFile(join(import.meta.dirname, 'sdk', program), join(folder, program))
+  for (const program of ['conversation.ts', 'streams.ts', 'types.ts']) await copyFile(join(import.meta.dirname, 'sdk', program), join(folder, program))
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({
     compilerOptions: {
       strict: true,
