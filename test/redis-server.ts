@@ -1,19 +1,11 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { type Test } from 'tap'
+import { freePort } from './free-port.ts'
 
 /** Why tests with a real Redis are skipped; false where there is one. */
 export const withoutRedis = spawnSync('redis-server', ['--version']).status !== 0 && 'there is no redis-server'
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** A Redis of a test's own, which can go away and come back on the same port; ended with the test at the latest. */
 export class RedisServer {
