@@ -25,7 +25,7 @@ t.test('it is packed and installed', async (t) => {
 })
 
 t.test('programs compile with its types', async () => {
-  for (const program of ['conversation.ts', 'streams.ts', 'types.ts']) await copyFile(join(import.meta.dirname, 'sdk', program), join(folder, program))
+  for (const program of ['conversation.ts', 'streams.ts', 'odd-servers.ts', 'types.ts']) await copyFile(join(import.meta.dirname, 'sdk', program), join(folder, program))
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({
     compilerOptions: {
       strict: true,
@@ -45,7 +45,7 @@ t.test('programs compile with its types', async () => {
 const { client, adminKey } = await startAppWithSim(t, { cadence: { chunkDelayMs: 10 } })
 const env = { PARLEY_URL: client.url, PARLEY_KEY: adminKey }
 
-for (const program of ['conversation', 'streams']) {
+for (const program of ['conversation', 'streams', 'odd-servers']) {
   t.test(program, async (t) => {
     await run(process.execPath, [join(folder, 'built', `${program}.js`)], { cwd: folder, env })
     t.pass('it holds')
