@@ -19,7 +19,10 @@ declare module 'fastify' {
   }
 }
 
-const AT_ONCE = { atOnce: 128, atOncePerOwner: 32, atOncePerGroup: 8 }
+// A tenant has 50 endpoints: if all of them hang, each with the two places of one that is doubted, there is still room.
+const PLACES = {
+  atOnce: 128, atOncePerOwner: 32, atOncePerGroup: 8, slow: { afterMs: 250, atOnce: 1024, atOncePerOwner: 128 }
+}
 
 export interface WebhooksOptions {
   readonly scheduleMs?: readonly number[] | undefined
@@ -44,7 +47,12 @@ export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS })
   const onOutcome = webhookMetrics(metrics, async () => await deliveries.backlog())
   const deliverer = new Deliverer({ endpoints, deliveries, http, secrets, log, scheduleMs, onOutcome })
   const working = worker = new JobWorker<TakenDelivery>({
-    queue: deliveries, run: async (delivery, signal) => await deliverer.deliver(delivery, signal), onRound: () => noteRound('webhooks'), log, name: 'webhooks', ...AT_ONCE
+    queue: deliveries,
+    run: async (delivery, signal) => await deliverer.deliver(delivery, signal),
+    onRound: () => noteRound('webhooks'),
+    log,
+    name: 'webhooks',
+    ...PLACES
   })
   const reencrypted = Promise.all(endpoints.secretFields().map(async (field) => await reencrypt(secrets, field)))
     .catch((err: unknown) => log.warn({ err }, 'not all secrets of webhook endpoints could be sealed with the newest key'))

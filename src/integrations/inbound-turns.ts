@@ -66,7 +66,10 @@ export class InboundTurns {
         renew: async (job, leaseMs) => await inbound.renew(job, leaseMs),
         release: async (job) => await inbound.release(job)
       },
-      run: async (job, signal) => await this.#run(job, signal),
+      run: async (job, signal) => {
+        await this.#run(job, signal)
+        return true
+      },
       onRound,
       log,
       name: 'webhooks in',

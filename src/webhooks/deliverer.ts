@@ -37,11 +37,13 @@ export class Deliverer {
     this.#deps = deps
   }
 
-  async deliver (delivery: TakenDelivery, signal: AbortSignal): Promise<void> {
+  /** Answers whether it was taken. */
+  async deliver (delivery: TakenDelivery, signal: AbortSignal): Promise<boolean> {
     const { endpoints, deliveries, onOutcome } = this.#deps
     const end = async (status: 'delivered' | 'failed' | 'cancelled', attempt?: DeliveryAttempt) => {
       await deliveries.complete(delivery, status, attempt)
       onOutcome(status)
+      return status === 'delivered'
     }
     const endpoint = await endpoints.findSigning(delivery.tenantId, delivery.endpointId)
     if (endpoint?.status !== 'enabled') return await end('cancelled')
@@ -49,7 +51,7 @@ export class Deliverer {
     const started = performance.now()
     const outcome = await this.#send(endpoint, delivery, at, signal)
     // Nothing is known of it then: whoever takes it next sends it with the same id.
-    if (signal.aborted) return
+    if (signal.aborted) return false
     const attempt = attemptOf(outcome, at, Math.round(performance.now() - started))
     if (outcome.status !== null && outcome.status >= 200 && outcome.status < 300) {
       if (endpoint.failingSince) await endpoints.noteSuccess(endpoint.tenantId, endpoint.id)
@@ -61,6 +63,7 @@ export class Deliverer {
     if (delayMs === undefined) return await end('failed', attempt)
     await deliveries.retry(delivery, attempt, delayMs)
     onOutcome('retried')
+    return false
   }
 
   async #send (endpoint: SigningEndpoint, { eventId, body }: TakenDelivery, at: Date, signal: AbortSignal): Promise<Sent> {
