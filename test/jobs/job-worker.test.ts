@@ -24,6 +24,7 @@ function work (test: Test, jobs: readonly Named[]) {
       signal.addEventListener('abort', () => { resolve(false) })
     }),
     log: { warn () {}, error () {} },
+    onRound () {},
     name: 'tests',
     atOnce: 128,
     atOncePerOwner: 32,
