@@ -203,8 +203,10 @@ async function certificate (t: Test, name = 'own'): Promise<{ TLS_CERT: string, 
 
 t.test('with a certificate it speaks TLS 1.2 and newer, and tells browsers to stay with it', async (t) => {
   const files = await certificate(t)
-  const { client } = await startApp(t, files)
+  const { app, client } = await startApp(t, files)
   t.match(client.url, /^https:/)
+  const [expiry] = (await app.metrics.getSingleMetric('tls_certificate_expiry_timestamp_seconds')!.get()).values
+  t.ok(expiry!.value * 1000 - Date.now() > 23 * 3_600_000, 'what is told of it')
   const ca = await readFile(files.TLS_CERT)
   const response = await new Promise<{ status: number | undefined, hsts: unknown, body: string }>((resolve, reject) => {
     get(`${client.url}/health/live`, { ca }, (incoming) => {

@@ -43,7 +43,7 @@ t.test('turns, what they took of models, and what they asked of the store', asyn
   t.equal(of('ai_requests_running'), 0)
   t.ok(of('store_command_duration_seconds_count', { command: 'findAndModify' }) > 0)
   t.ok(of('store_command_duration_seconds_count', { command: 'insert' }) > 0)
-  for (const job of ['reaper', 'purger', 'webhooks', 'webhooks in']) t.ok(of('job_last_run_timestamp_seconds', { job }) > 1e9, job)
+  for (const work of ['reaper', 'purger', 'webhooks', 'webhooks in']) t.ok(of('job_last_run_timestamp_seconds', { work }) > 1e9, work)
 })
 
 t.test('a call that fails is counted, and so is the one after it', async (t) => {
