@@ -4,6 +4,8 @@ import { type Guard } from './guard.ts'
 
 const CONNECT_MS = 5000
 const MAX_ADDRESSES = 4
+// After that, no other address is tried.
+const TRYING_MS = 8000
 
 type Outcome = Parameters<buildConnector.Callback>
 
@@ -20,9 +22,11 @@ export function guardedConnector (guard: Guard): buildConnector.connector {
     const { servername: _servername, ...rest } = options
     const ofName = { ...rest, ...(isSecureName && { servername: hostname.replace(/\.$/, '') }) }
     let outcome: Outcome = [new Error('there is no address'), null]
-    for (const address of (await guard.addressesOf({ hostname, protocol })).slice(0, MAX_ADDRESSES)) {
+    const addresses = await guard.addressesOf({ hostname, protocol })
+    const began = performance.now()
+    for (const address of addresses.slice(0, MAX_ADDRESSES)) {
       outcome = await new Promise((resolve) => { connect({ ...ofName, hostname: address }, (...result) => resolve(result)) })
-      if (outcome[0] === null) break
+      if (outcome[0] === null || performance.now() - began > TRYING_MS) break
     }
     return outcome
   }

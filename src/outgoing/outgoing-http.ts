@@ -8,7 +8,6 @@ import { OutgoingError, type OutgoingFailure } from './refusal.ts'
 const TOTAL_MS = 15_000
 const CHECK_MS = 1000
 const MAX_ANSWER_BYTES = 1024
-const CONNECTIONS_PER_ORIGIN = 64
 const MAX_ORIGINS = 5000
 const KEEP_ALIVE_MS = 2000
 
@@ -51,7 +50,8 @@ export class OutgoingHttp {
     this.#totalMs = totalMs
     this.#agent = new Agent({
       connect: guardedConnector(this.#guard),
-      connections: CONNECTIONS_PER_ORIGIN,
+      // As many as are asked for: those of one owner that hang must not hold up others of the same host.
+      connections: null,
       maxOrigins: MAX_ORIGINS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       // The time for all of it is one.
@@ -78,9 +78,12 @@ export class OutgoingHttp {
     const timer = setTimeout(() => ends.abort(), this.#totalMs)
     const drop = () => ends.abort()
     signal?.addEventListener('abort', drop)
+    // The client itself lets go of a request only when it is connected.
+    const end = new Promise<never>((_resolve, reject) => { ends.signal.addEventListener('abort', () => { reject(ends.signal.reason as Error) }) })
     try {
       const { origin, pathname, search } = this.#guard.url(text)
-      const answer = await this.#agent.request({ origin, path: pathname + search, method: 'POST', headers, body, signal: ends.signal })
+      const asked = this.#agent.request({ origin, path: pathname + search, method: 'POST', headers, body, signal: ends.signal })
+      const answer = await Promise.race([asked, end])
       const retryAfter = answer.headers['retry-after']
       return { status: answer.statusCode, retryAfter: [retryAfter].flat()[0], text: await beginningOf(answer) }
     } catch (error) {

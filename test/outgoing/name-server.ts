@@ -4,8 +4,8 @@ import { type Test } from 'tap'
 
 const A = 1
 
-/** A name server on this machine: `answers` gives the IPv4 addresses of a name, each time that it is asked. */
-export async function startNameServer (test: Test, answers: (name: string) => string[]): Promise<{ address: string, asked: string[] }> {
+/** A name server on this machine: `answers` gives the IPv4 addresses of a name, each time that it is asked; undefined: it says nothing. */
+export async function startNameServer (test: Test, answers: (name: string) => string[] | undefined): Promise<{ address: string, asked: string[] }> {
   const asked: string[] = []
   const socket = createSocket('udp4')
   socket.on('message', (query, { port, address }) => {
@@ -19,6 +19,7 @@ export async function startNameServer (test: Test, answers: (name: string) => st
     const isForA = query.readUInt16BE(at + 1) === A
     const addresses = isForA ? answers(labels.join('.')) : []
     if (isForA) asked.push(labels.join('.'))
+    if (!addresses) return
     const header = Buffer.alloc(12)
     query.copy(header, 0, 0, 2)
     header.writeUInt16BE(0x8180, 2)

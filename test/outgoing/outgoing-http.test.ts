@@ -1,9 +1,17 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
+import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls'
+import { setImmediate } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Networks, parseNetworks } from '../../src/outgoing/networks.ts'
 import { OutgoingHttp, type Outcome } from '../../src/outgoing/outgoing-http.ts'
+import { temporaryFolder } from '../helper.ts'
 import { startNameServer } from './name-server.ts'
 
 interface Given { allowed?: string, needsTls?: boolean, nameServers?: string[], totalMs?: number }
@@ -25,6 +33,17 @@ async function listen (test: Test, listener: RequestListener = (_request, respon
     server.close()
   })
   return { port: (server.address() as AddressInfo).port, connections: () => connections }
+}
+
+/** A certificate that vouches for itself. */
+async function certificateOf (test: Test, name: string): Promise<{ key: string, cert: string }> {
+  const folder = await temporaryFolder(test)
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  await promisify(execFile)('openssl', [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2',
+    '-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`
+  ])
+  return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') }
 }
 
 const post = async (http: OutgoingHttp, url: string, signal?: AbortSignal): Promise<Outcome> =>
@@ -77,8 +96,10 @@ t.test('the connection goes to the address that was checked, and not to the name
   const { address, asked } = await startNameServer(t, () => turn++ === 0 ? ['127.0.0.1'] : ['127.0.0.2'])
   const http = client(t, { nameServers: [address], allowed: '127.0.0.1/32' })
   t.match(await post(http, `http://once.test:${port}/`), { status: 200, text: 'in' })
+  await setImmediate()
+  t.match(await post(http, `http://once.test:${port}/`), { status: 200, text: 'in' })
   t.equal(asked.length, 1, 'the name is asked for once')
-  t.equal(connections(), 1)
+  t.equal(connections(), 1, 'a connection that is kept stays where it is')
 })
 
 t.test('an answer is not followed, and read for a kilobyte and for a time', async (t) => {
@@ -86,6 +107,7 @@ t.test('an answer is not followed, and read for a kilobyte and for a time', asyn
   const { port } = await listen(t, ({ url }, response) => {
     if (url === '/redirect') response.writeHead(307, { location: `http://127.0.0.1:${aim.port}/`, 'retry-after': '7' }).end('elsewhere')
     else if (url === '/endless') setInterval(() => response.write('x'.repeat(10_000)), 1).unref()
+    else if (url === '/drip') response.write('x')
     else if (url === '/cut') response.writeHead(200, { 'content-length': '100' }).write('half', () => response.destroy())
     // Anything else is never answered.
   })
@@ -98,12 +120,56 @@ t.test('an answer is not followed, and read for a kilobyte and for a time', asyn
   t.match(await post(http, at('/redirect')), { status: 307, retryAfter: '7', text: 'elsewhere' })
   t.equal(aim.connections(), 0)
   t.match(await post(http, at('/endless')), { status: 200, text: 'x'.repeat(1024) })
+  t.match(await post(http, at('/drip')), { status: 200, text: 'x' }, 'what does not end counts all the same')
   t.match(await post(http, at('/cut')), { status: 200, text: 'half' })
   t.match(await post(http, at('/never')), { status: null, reason: 'timed_out' })
   t.match(await post(http, at('/never'), AbortSignal.timeout(20)), { status: null, reason: 'dropped' })
   t.match(await post(http, `http://127.0.0.1:${(raw.address() as AddressInfo).port}/`), { status: null, reason: 'broken' })
   t.match(await post(http, 'http://127.0.0.1:9/'), { status: null, reason: 'unreachable' })
   t.match(await post(http, `https://127.0.0.1:${port}/`), { status: null, reason: 'tls_failed' })
+})
+
+t.test('the time is for all of it, from the name on', async (t) => {
+  const { address, asked } = await startNameServer(t, () => undefined)
+  const http = client(t, { nameServers: [address], allowed: '127.0.0.1/32', totalMs: 50 })
+  t.match(await post(http, 'http://slow.test/'), { status: null, reason: 'timed_out' })
+  t.match(await post(http, 'http://slower.test/', AbortSignal.timeout(10)), { status: null, reason: 'dropped' })
+  t.strictSame(asked, ['slow.test', 'slower.test'], 'before either is asked for again')
+})
+
+t.test('those who hang do not hold up others of the same host', async (t) => {
+  const { port } = await listen(t, ({ url }, response) => { if (url === '/well') response.end('well') })
+  const http = client(t, { allowed: '127.0.0.1/32', totalMs: 60_000 })
+  const dropped = new AbortController()
+  const hanging = Array.from({ length: 100 }, async () => await post(http, `http://127.0.0.1:${port}/hangs`, dropped.signal))
+  t.match(await post(http, `http://127.0.0.1:${port}/well`), { status: 200, text: 'well' })
+  dropped.abort()
+  t.ok((await Promise.all(hanging)).every(({ status }) => status === null))
+})
+
+t.test('a certificate must be that of the name, whose address was connected to', async (t) => {
+  const { key, cert } = await certificateOf(t, 'right.test')
+  const authorities = getCACertificates()
+  setDefaultCACertificates([...authorities, cert])
+  t.teardown(() => { setDefaultCACertificates(authorities) })
+  const asked: unknown[] = []
+  const server = createTlsServer({ key, cert }, ({ headers, socket }, response) => {
+    asked.push(headers.host, (socket as TLSSocket).servername)
+    response.end('in')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const { address } = await startNameServer(t, () => ['127.0.0.1'])
+  const http = client(t, { nameServers: [address], allowed: '127.0.0.1/32' })
+  t.match(await post(http, `https://right.test:${port}/`), { status: 200, text: 'in' })
+  t.match(await post(http, `https://right.test.:${port}/`), { status: 200, text: 'in' })
+  for (const host of ['wrong.test', '127.0.0.1']) t.match(await post(http, `https://${host}:${port}/`), { status: null, reason: 'tls_failed' }, host)
+  t.strictSame(asked, [`right.test:${port}`, 'right.test', `right.test.:${port}`, 'right.test'], 'and it is told who is meant')
 })
 
 t.test('what is public is only reached encrypted, where that is asked for', async (t) => {
