@@ -31,6 +31,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       idleTimeoutMs: config.MISTRAL_IDLE_TIMEOUT_MS,
       timeoutMs: config.MISTRAL_TIMEOUT_MS,
       logger: fastify.log,
+      traceCall: fastify.tracing?.traceCall,
       onAdmitted: metrics.admitted
     })
   if (mistral) metrics.watch(() => mistral.load())
@@ -38,4 +39,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('model', model)
   fastify.decorate('embedder', mistral ?? createOfflineEmbedder())
   fastify.addHook('onClose', async () => await model.close())
-}, { name: 'model', dependencies: ['metrics'] })
+}, { name: 'model', dependencies: ['metrics', 'tracing'] })

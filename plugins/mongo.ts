@@ -46,6 +46,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     throw error
   }
   storeMetrics(fastify.metrics, fastify.mongo.client)
+  fastify.tracing?.watchStore(fastify.mongo.client)
   fastify.decorate('store', await openStore(fastify.mongo.db!))
   fastify.decorate('storeName', embedded ? `embedded in ${config.DATA_DIR}, for one machine` : 'MongoDB')
-}, { name: 'mongo', dependencies: ['metrics'] })
+}, { name: 'mongo', dependencies: ['metrics', 'tracing'] })

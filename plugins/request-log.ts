@@ -32,14 +32,16 @@ function tellTurn ({ botMessage, attempts }: FollowedMessage) {
 export default fp(async (fastify) => {
   fastify.decorateRequest('turn', null)
   fastify.onAnswered((request, reply, status) => {
-    const { caller, turn } = request
+    const { caller, turn, traceId, span } = request
     request.log.info({
       method: request.method,
       route: request.routeOptions.url,
       status,
       ms: Math.round(reply.elapsedTime * 10) / 10,
+      // Where there is a span, all lines of the request have it.
+      ...(traceId !== null && !span && { traceId }),
       ...(caller && whoIs(caller)),
       ...(turn && tellTurn(turn))
     }, 'request')
   })
-}, { name: 'request-log', dependencies: ['answered', 'auth'] })
+}, { name: 'request-log', dependencies: ['answered', 'tracing', 'auth'] })

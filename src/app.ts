@@ -40,6 +40,7 @@ import secrets from '../plugins/secrets.ts'
 import services from '../plugins/services.ts'
 import shutdown from '../plugins/shutdown.ts'
 import { buildSerializer } from '../plugins/serialization.ts'
+import tracing from '../plugins/tracing.ts'
 import usage from '../plugins/usage.ts'
 import { buildValidator } from '../plugins/validation.ts'
 import visitorLimits from '../plugins/visitor-limits.ts'
@@ -137,6 +138,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(answered)
+  await app.register(tracing, { config, version })
   await app.register(metrics, { certificate: tls?.cert as Buffer | undefined })
   await app.register(mongo, { config })
   await app.register(secrets, { config })

@@ -58,6 +58,8 @@ export const Environment = Type.Object({
   LOG_LEVEL: Type.Union(logLevels.map((level) => Type.Literal(level)), {
     default: 'info', description: 'The least severe level written: trace, debug, info, warn, error, fatal or silent.'
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Type.String({ format: 'http-url', description: 'Where traces go, by OTLP over HTTP. Unset: there are none.' })),
+  OTEL_SERVICE_NAME: Type.String({ minLength: 1, maxLength: 100, default: 'parley', description: 'What traces call this server.' }),
   DATA_DIR: Type.String({ default: '.data', description: 'Folder of the embedded store and the first-run key.' }),
   MONGODB_URI: Type.Optional(Type.String({ pattern: '^mongodb(\\+srv)?://[^/]', description: 'Unset: the embedded store.' })),
   MONGODB_DATABASE: Type.String({ pattern: '^[^/\\\\. "$*<>:|?\\x00]{1,63}$', default: 'parley', description: 'Name of the database.' }),

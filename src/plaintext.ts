@@ -1,7 +1,7 @@
 import { isLoopback } from './loopback.ts'
 
 /** Connections that may be plaintext, as `ALLOW_PLAINTEXT` names them. */
-export const plaintextNames = ['database', 'redis', 'smtp', 'model'] as const
+export const plaintextNames = ['database', 'redis', 'smtp', 'model', 'traces'] as const
 
 type PlaintextName = typeof plaintextNames[number]
 
@@ -26,12 +26,14 @@ export function plaintextConnections (env: {
   readonly REDIS_URL?: string
   readonly MISTRAL_API_KEY?: string
   readonly MISTRAL_BASE_URL: string
+  readonly OTEL_EXPORTER_OTLP_ENDPOINT?: string
 }): Array<readonly [variable: string, name: PlaintextName]> {
-  const { MONGODB_URI, REDIS_URL, MISTRAL_API_KEY, MISTRAL_BASE_URL } = env
+  const { MONGODB_URI, REDIS_URL, MISTRAL_API_KEY, MISTRAL_BASE_URL, OTEL_EXPORTER_OTLP_ENDPOINT: traces } = env
   return [
     ...(MONGODB_URI !== undefined && isPlainDatabase(MONGODB_URI) ? [['MONGODB_URI', 'database'] as const] : []),
     ...(REDIS_URL !== undefined && leadsAway(REDIS_URL, 'redis') ? [['REDIS_URL', 'redis'] as const] : []),
     // Without a key nobody is asked.
-    ...(MISTRAL_API_KEY !== undefined && leadsAway(MISTRAL_BASE_URL, 'http') ? [['MISTRAL_BASE_URL', 'model'] as const] : [])
+    ...(MISTRAL_API_KEY !== undefined && leadsAway(MISTRAL_BASE_URL, 'http') ? [['MISTRAL_BASE_URL', 'model'] as const] : []),
+    ...(traces !== undefined && leadsAway(traces, 'http') ? [['OTEL_EXPORTER_OTLP_ENDPOINT', 'traces'] as const] : [])
   ]
 }

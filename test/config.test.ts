@@ -33,6 +33,7 @@ t.test('an empty environment is a good one', async (t) => {
     RATE_LIMIT_PROVIDER_LOGIN_IP: 100,
     RATE_LIMIT_REGISTRATION_IP: 50,
     PLATFORM_ADMINS: '',
+    OTEL_SERVICE_NAME: 'parley',
     MAIL_FROM: 'Parley <parley@localhost>',
     OAUTH_GITHUB_URL: 'https://github.com',
     OAUTH_MICROSOFT_TENANT: 'common',
@@ -63,6 +64,8 @@ const good: Record<string, Array<[string, unknown?]>> = {
   TRUST_PROXY: [['0'], ['1'], ['32'], ['loopback'], ['10.0.0.0/8, 192.168.1.1'], ['::1,fc00::/7,uniquelocal'], ['::/1']],
   NODE_ENV: [['production'], ['test']],
   LOG_LEVEL: [['trace'], ['silent']],
+  OTEL_EXPORTER_OTLP_ENDPOINT: [['http://127.0.0.1:4318'], ['https://collector.example/otlp']],
+  OTEL_SERVICE_NAME: [['parley-eu']],
   DATA_DIR: [['/var/lib/parley'], ['C:\\parley data']],
   MONGODB_URI: [['mongodb://localhost'], ['mongodb://u:p%40@a:1,b:2/db?replicaSet=rs0'],
     ['mongodb+srv://cluster.example/']],
@@ -127,6 +130,8 @@ const bad: Record<string, string[]> = {
     ',', '1,loopback', '::ffff:0:0/96'],
   ALLOW_PLAINTEXT: ['hunter2', 'all', 'database,', 'true', '*', 'Database'],
   LOG_LEVEL: ['verbose', 'INFO', 'warning'],
+  OTEL_EXPORTER_OTLP_ENDPOINT: ['collector:4318', 'grpc://collector', 'hunter2'],
+  OTEL_SERVICE_NAME: ['x'.repeat(101)],
   MONGODB_URI: ['localhost:27017', 'http://localhost', 'mongodb:/hunter2', 'mongodb://', 'mongodb:///db',
     ' mongodb://localhost'],
   MONGODB_DATABASE: ['a b', 'a/b', 'a.b', '$a', 'a'.repeat(64), 'a\0'],
@@ -242,7 +247,8 @@ t.test('production sends nothing over a network as it is, unless that was said t
       'mongodb://localhost@db.example', 'mongodb+srv://db.example/?tls=false', 'mongodb://[fe80::1]:27017'
     ].map((MONGODB_URI) => ({ MONGODB_URI })),
     redis: ['redis://cache.example', 'redis://:hunter2@10.0.0.8:6379/1', 'redis://127.0.0.1@cache.example'].map((REDIS_URL) => ({ REDIS_URL })),
-    model: ['http://model.example', 'http://10.0.0.9:8000/v1', 'http://127.0.0.1.example'].map((MISTRAL_BASE_URL) => ({ MISTRAL_BASE_URL, ...key }))
+    model: ['http://model.example', 'http://10.0.0.9:8000/v1', 'http://127.0.0.1.example'].map((MISTRAL_BASE_URL) => ({ MISTRAL_BASE_URL, ...key })),
+    traces: ['http://collector.example:4318'].map((OTEL_EXPORTER_OTLP_ENDPOINT) => ({ OTEL_EXPORTER_OTLP_ENDPOINT }))
   }
   for (const [name, cases] of Object.entries(plain)) {
     for (const env of cases) {

@@ -30,6 +30,8 @@ export interface AttemptOptions<T> {
   readonly path: string
   /** The type of answer that is wanted. */
   readonly accept: string
+  /** Besides those of all calls. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly body: string
   readonly read: ReadAnswer<T>
   /** Released when the attempt holds no connection any more. */
@@ -64,13 +66,13 @@ export class Attempt<T> implements HttpListener, AnswerListener<T> {
   /** Sends the request and resolves when it has been answered, has failed or was aborted. */
   async run (): Promise<Outcome<T>> {
     const { pool, headers } = this.#upstream
-    const { path, accept, body, signal, permit } = this.#options
+    const { path, accept, body, signal, permit, headers: own } = this.#options
     if (signal.aborted) {
       permit.release()
       return { type: 'aborted' }
     }
     signal.addEventListener('abort', this.#abort)
-    this.#call.post(pool, { path, headers: { ...headers, accept }, body })
+    this.#call.post(pool, { path, headers: { ...headers, ...own, accept }, body })
     const outcome = await this.#outcome.promise
     signal.removeEventListener('abort', this.#abort)
     return outcome

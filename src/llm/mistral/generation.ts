@@ -1,5 +1,6 @@
 import { type EventEmitter } from 'node:events'
 import { ApiError } from '../../errors.ts'
+import { type CallTrace, type TraceCall } from '../call-trace.ts'
 import { type GenerationEvent, type GenerationOptions, type GenerationRequest } from '../provider.ts'
 import { estimateTokens, mostPromptTokens, NO_USAGE } from '../usage.ts'
 import { type Admission, type Permit } from './admission/admission.ts'
@@ -23,6 +24,8 @@ export interface GenerationContext {
   readonly admission: Admission
   readonly retry: RetryTerms
   readonly attempts: EventEmitter<{ attempt: [AttemptReport] }>
+  /** Follows each call, where somebody wants that. */
+  readonly traceCall: TraceCall | undefined
   /** Milliseconds for all of a generation: waiting, attempts and what is between them. */
   readonly timeoutMs: number
   readonly dialect: Dialect
@@ -109,11 +112,14 @@ class Generation {
 
   async #attempt (permit: Permit, number: number): Promise<Attempted<Completion>> {
     this.#reply = ''
+    const { temperature, topP, maxTokens } = this.#request.model
+    const trace = this.#context.traceCall?.({ model: this.#model, temperature, topP, maxTokens })
     const attempt = new Attempt(this.#context.upstream, {
       path: this.#context.path,
       ...(this.#stream
         ? { accept: 'text/event-stream', read: readStreamedCompletion }
         : { accept: 'application/json', read: readWholeCompletion }),
+      ...(trace && { headers: trace.headers }),
       body: this.#body,
       permit,
       signal: this.#life.signal,
@@ -123,7 +129,7 @@ class Generation {
       }
     })
     const outcome = await attempt.run()
-    this.#report(attempt, outcome, number)
+    this.#report(attempt, outcome, number, trace)
     if (outcome.type === 'completed') {
       if (this.#request.format && this.#withoutSchema) this.#state.refusesSchemas = true
       return { value: outcome.value }
@@ -168,7 +174,7 @@ class Generation {
     return this.#body !== sent
   }
 
-  #report (attempt: Attempt<Completion>, outcome: Outcome<Completion>, number: number): void {
+  #report (attempt: Attempt<Completion>, outcome: Outcome<Completion>, number: number, trace: CallTrace | undefined): void {
     const { attempts } = this.#context
     const result = outcome.type === 'failed' ? outcome.failure.error.code : outcome.type
     const { model = this.#model, usage: reported } = outcome.type === 'completed' ? outcome.value : {}
@@ -178,6 +184,8 @@ class Generation {
     this.#spent += usage.totalTokens
     const measures = attempt.measures()
     this.#options.onAttempt?.({ model, outcome: result, usage, attempt: number, ms: measures.msTotal })
+    const finishReason = outcome.type === 'completed' ? outcome.value.finishReason : undefined
+    trace?.end({ model, outcome: result, status: measures.status, finishReason, usage })
     if (attempts.listenerCount('attempt') === 0) return
     attempts.emit('attempt', {
       model: this.#model,

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { Pool } from 'undici'
 import { windowOf } from '../models.ts'
+import { type TraceCall } from '../call-trace.ts'
 import { type ChatProvider } from '../provider.ts'
 import { Admission, type ModelLoad } from './admission/admission.ts'
 import { BREAKER_LIMITS, type BreakerLimits } from './admission/breaker.ts'
@@ -29,6 +30,8 @@ export interface MistralOptions extends DeadlineLimits {
   readonly retry?: Partial<RetryTerms>
   readonly breaker?: Partial<BreakerLimits>
   readonly logger: WarnLogger
+  /** Follows each call of a chat completion. */
+  readonly traceCall?: TraceCall | undefined
   /** Is told how long each call has waited for its leave. */
   readonly onAdmitted?: (waitedMs: number) => void
 }
@@ -60,6 +63,7 @@ export function createMistralProvider (options: MistralOptions): MistralProvider
     path: apiPath(url, 'chat/completions'),
     admission: new Admission(maxConcurrency, { breaker: { ...BREAKER_LIMITS, ...options.breaker }, gate: retry }, options.onAdmitted),
     retry,
+    traceCall: options.traceCall,
     attempts: new EventEmitter<{ attempt: [AttemptReport] }>(),
     timeoutMs,
     dialect,
