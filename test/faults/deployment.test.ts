@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { access, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
@@ -62,6 +62,17 @@ t.test('nginx asks another replica for exactly what takes an Idempotency-Key, an
       t.equal(repeatable.test(`${line} key`), takesKey(operation), line)
       t.notOk(repeatable.test(`${line} `), `${line} without a key`)
     }
+  }
+})
+
+t.test('the guides name nothing that is not there', async (t) => {
+  for (const guide of ['SECURITY.md', 'docs/operations.md', 'docs/scaling.md', 'docs/upgrade.md', 'docs/disaster-recovery.md', 'docs/threat-model.md', 'docs/security.md']) {
+    const text = await read(guide)
+    const links = [...text.matchAll(/\]\(([\w./-]+)\)/g)].map(([, path]) => join(dirname(guide), path!))
+    const named = [...text.matchAll(/`((?:test|deploy|docs|bench|\.ci|\.github)\/[\w./-]*)`/g)].map(([, path]) => path!)
+    for (const path of new Set([...links, ...named])) await t.resolves(access(root + path), `${guide}: ${path}`)
+    const variables = [...text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(([, name]) => name!)
+    t.strictSame(foreign(variables), [], guide)
   }
 })
 
