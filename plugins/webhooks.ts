@@ -21,7 +21,7 @@ declare module 'fastify' {
 
 // A tenant has 50 endpoints: if all of them hang, each with the two places of one that is doubted, there is still room.
 const PLACES = {
-  atOnce: 128, atOncePerOwner: 32, atOncePerGroup: 8, slow: { afterMs: 250, atOnce: 1024, atOncePerOwner: 128 }
+  atOnce: 128, atOncePerOwner: 32, atOncePerGroup: 16, slow: { afterMs: 250, atOnce: 1024, atOncePerOwner: 128 }
 }
 
 export interface WebhooksOptions {
