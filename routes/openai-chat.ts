@@ -25,10 +25,14 @@ const openAiChat: FastifyPluginAsyncTypebox = async (fastify) => {
         ...openAiProblems(400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504)
       }
     }
-  }, async ({ principal, body, headers }, reply) => {
+  }, async (request, reply) => {
+    const { principal, body, headers } = request
     const { 'x-session-id': sessionId, 'idempotency-key': idempotencyKey } = headers
     const options = {
-      signal: reply.abandoned(), ...(sessionId !== undefined && { sessionId }), ...(idempotencyKey !== undefined && { idempotencyKey })
+      signal: reply.abandoned(),
+      onReply: (turn: NonNullable<typeof request.turn>) => { request.turn = turn },
+      ...(sessionId !== undefined && { sessionId }),
+      ...(idempotencyKey !== undefined && { idempotencyKey })
     }
     if (body.stream) return reply.streamTelling(await completions.stream(principal, body, options))
     return await completions.complete(principal, body, options)

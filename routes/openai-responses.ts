@@ -33,10 +33,11 @@ const openAiResponses: FastifyPluginAsyncTypebox = async (fastify) => {
       body: Ref(ResponseInput),
       response: { ...response, ...openAiProblems(409, 413, 415, 502, 504) }
     }
-  }, async ({ principal, body }, reply) => {
-    const signal = reply.abandoned()
-    if (body.stream) return reply.streamTelling(await responses.stream(principal, body, signal))
-    return await responses.create(principal, body, signal)
+  }, async (request, reply) => {
+    const { principal, body } = request
+    const options = { signal: reply.abandoned(), onReply: (turn: NonNullable<typeof request.turn>) => { request.turn = turn } }
+    if (body.stream) return reply.streamTelling(await responses.stream(principal, body, options))
+    return await responses.create(principal, body, options)
   })
 
   fastify.get('/v1/responses/:id', {

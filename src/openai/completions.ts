@@ -31,6 +31,8 @@ export interface CompletionOptions {
   readonly idempotencyKey?: string
   /** Aborted when the client has left: an answer that is not stored is not written any further. */
   readonly signal: AbortSignal
+  /** Is told of the reply, where it is one of a session. */
+  readonly onReply: (reply: FollowedMessage) => void
 }
 
 /** An answer on its way, wherever it is kept. */
@@ -105,17 +107,18 @@ export class Completions {
   /** Sends the last message of the user to a session. */
   async #send (
     principal: Principal, { id: configId }: Chatbot, model: string, { messages, sampling, format }: ChatRequest,
-    { sessionId, idempotencyKey }: CompletionOptions & { sessionId: string }, stream: boolean
+    { sessionId, idempotencyKey, onReply }: CompletionOptions & { sessionId: string }, stream: boolean
   ): Promise<Answer> {
     const { chat, sayable } = this.#deps
     const message = sayable.require(messages.findLast(({ role }) => role === 'user')!.content, 'messages')
     const system = messages.filter(({ role }) => role === 'system').map(({ content }) => content)
-    const { reply } = await chat.send(principal, sessionId, { message }, {
+    const { reply, replayed } = await chat.send(principal, sessionId, { message }, {
       ...(idempotencyKey !== undefined && { idempotencyKey }),
       onBusy: 'queue',
       stream,
       wish: { configId, system, sampling, ...(format && { format }) }
     })
+    if (!replayed) onReply(reply)
     if (stream) await untilBegun(reply, chat.closing)
     else await untilEnd(reply, chat.closing)
     const { id, timestamp } = reply.botMessage

@@ -43,6 +43,13 @@ interface Order {
   readonly stream: boolean
 }
 
+export interface ResponseOptions {
+  /** Aborted when the client has left: a response that is not stored is not written any further. */
+  readonly signal: AbortSignal
+  /** Is told of the reply, where it is stored. */
+  readonly onReply: (reply: FollowedMessage) => void
+}
+
 const systemOf = ({ instructions, carried, system }: Asked) => [...(instructions === null ? [] : [instructions]), ...carried, ...system]
 
 /** New responses: turns of sessions, or, where nothing is to be stored, replies of the moment. */
@@ -54,18 +61,22 @@ export class Responses {
   }
 
   /** The response when it has ended, or, in the background, when it has begun. Throws what the model failed with. */
-  async create (principal: Principal, input: ResponseInput, signal: AbortSignal): Promise<OpenAiResponse> {
+  async create (principal: Principal, input: ResponseInput, { signal, onReply }: ResponseOptions): Promise<OpenAiResponse> {
     const order = await this.#order(principal, input)
     if (input.store === false) return presentResponse((await this.#write(order, signal)).state())
     const reply = await this.#send(order)
+    onReply(reply)
     if (!order.asked.background) requireNoError(await untilEnd(reply, this.#deps.chat.closing), reply.cause)
     return presentResponse(toldOf(reply, order.asked).state())
   }
 
   /** The response as it is written. */
-  async stream (principal: Principal, input: ResponseInput, signal: AbortSignal): Promise<Telling> {
+  async stream (principal: Principal, input: ResponseInput, { signal, onReply }: ResponseOptions): Promise<Telling> {
     const order = await this.#order(principal, input)
-    return new ResponseTelling(input.store === false ? await this.#write(order, signal) : toldOf(await this.#send(order), order.asked))
+    if (input.store === false) return new ResponseTelling(await this.#write(order, signal))
+    const reply = await this.#send(order)
+    onReply(reply)
+    return new ResponseTelling(toldOf(reply, order.asked))
   }
 
   async #order (principal: Principal, input: ResponseInput): Promise<Order> {

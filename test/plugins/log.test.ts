@@ -74,7 +74,19 @@ t.test('that of a turn says what the model took', async (t) => {
   sim.script([{ fault: { status: { code: 503 } } }])
   await client.ask(path, { body: { message: 'Three?' }, headers: { 'x-request-id': 'again' } })
   t.match(await lineOf('again'), { ...turn, attempts: 2 })
+  const id = await client.createConfig()
+  const session = await client.createSession(id)
+  const messages = [{ role: 'user', content: 'Four?' }]
+  const asOpenAi = { 'x-request-id': 'completion', 'x-session-id': session, 'idempotency-key': 'a' }
+  await client.ask('/v1/chat/completions', { body: { model: id, messages }, headers: asOpenAi })
+  t.match(await lineOf('completion'), { ...turn, attempts: 1 })
+  await client.ask('/v1/chat/completions', { body: { model: id, messages }, headers: { ...asOpenAi, 'x-request-id': 'completion-again' } })
+  await client.ask('/v1/responses', { body: { model: id, input: 'Five?' }, headers: { 'x-request-id': 'response' } })
+  t.match(await lineOf('response'), { ...turn, attempts: 1 })
+  await (await client.fetch('/v1/responses', { body: { model: id, input: 'Six?', stream: true }, headers: { 'x-request-id': 'response-stream' } })).text()
+  t.match(await lineOf('response-stream'), { ...turn, attempts: 1 })
   await client.ask(path, { body: { message: 'One?' }, headers: { 'x-request-id': 'replayed', 'idempotency-key': 'a' } })
+  t.equal((await lineOf('completion-again'))['turn'], undefined)
   t.equal((await lineOf('replayed'))['turn'], undefined, 'one that is only answered again is none')
 })
 
