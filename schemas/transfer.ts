@@ -70,6 +70,12 @@ const SummaryRecord = Type.Object({
   createdAt: Timestamp
 }, closed)
 
+/** Somebody on an external channel, so that what is said to them finds its way back. */
+const external = {
+  integrationId: orNull(Id),
+  userId: Text({ maxLength: 200, description: 'What the channel calls them.' })
+}
+
 export const SessionRecord = Type.Object({
   type: Type.Literal('session'),
   id: Id,
@@ -77,6 +83,7 @@ export const SessionRecord = Type.Object({
   configVersion: orNull(number(1)),
   userId: orNull(UserId),
   channel: orNull(short),
+  external: Type.Optional(Type.Object(external, closed)),
   title: orNull(short),
   titleFrom: Type.Array(number(1), { maxItems: 100 }),
   metadata: Metadata,
@@ -113,6 +120,7 @@ export const MessageRecord = Type.Object({
   endedAt: Type.Optional(Timestamp),
   editOf: Type.Optional(Id),
   replyTo: Type.Optional(Id),
+  external: Type.Optional(Type.Object({ ...external, messageId: Type.Optional(short) }, closed)),
   configVersion: Type.Optional(number(1)),
   model: Type.Optional(short),
   fallback: Type.Optional(Type.Literal(true)),

@@ -4,8 +4,10 @@ import { MongoNetworkError, ObjectId } from 'mongodb'
 import t from 'tap'
 import { isProblem, nobody } from '../edge.ts'
 import { startApp, storeUri, type Client } from '../helper.ts'
+import { said, signers } from '../integrations/signers.ts'
 import { checkLedger } from '../ledger.ts'
 import { content, countsOf, exported, imports, linesOf, none, populate, send, type Line } from '../transfers.ts'
+import { listen } from '../webhooks/told.ts'
 
 const here = await startApp(t)
 
@@ -38,6 +40,25 @@ t.test('what is exported is imported elsewhere to an equal export', async (t) =>
   t.strictSame((await there.client.ask('/api/messages/search?q=parcel')).body['data'] instanceof Array, true)
   t.equal((await there.client.ask(`/api/sessions/${rich}/messages`, { body: { message: 'And now?' } })).status, 200, 'it goes on there')
   t.strictSame(await checkLedger(await storeUri(), there.db.databaseName), [])
+})
+
+t.test('who writes from elsewhere is still known as that, and told of', async (t) => {
+  const client = await here.clientFor('integrated', 'admin')
+  const configId = await client.createConfig()
+  const { body: { url, secret, id } } = await client.ask<{ url: string, secret: string, id: string }>('/api/integrations', { body: { name: 'Help desk', configId } })
+  const { headers, body } = signers['standard']!(secret, said('Where is my parcel?', { externalMessageId: 'm-17' }))
+  const { body: { sessionId } } = await client.with({}).ask<{ sessionId: string }>(`${url}?wait=true`, { method: 'POST', headers, body })
+  const file = await exported(client)
+  const external = { integrationId: id, userId: 'customer-17' }
+  t.match(linesOf(file).filter(({ external }) => external), [{ type: 'session', external }, { type: 'message', role: 'bot', external: { ...external, messageId: 'm-17' } }])
+
+  const there = await startApp(t)
+  t.match(await imports(there.client, file), { status: 200 })
+  t.equal(content(await exported(there.client)), content(file))
+  t.match((await there.client.ask(`/api/sessions/${sessionId}`)).body, { channel: 'helpdesk', external })
+  const listener = await listen(there, ['message.completed'])
+  await send(there.client, sessionId, 'It is on its way.')
+  t.match(await listener.next(), [{ body: { data: { externalUserId: 'customer-17', integrationId: id } } }])
 })
 
 t.test('a file that does not fit is refused with the number of its line, and what came before stays', async (t) => {

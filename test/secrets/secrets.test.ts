@@ -75,6 +75,15 @@ t.test('keys are changed without a break, and the old ones are not needed after 
   t.equal(await reencrypt(during, field(Infinity)), 0)
   const after = withKeys(keys.new)
   for (const { _id, secret } of await collection.find().toArray()) t.equal(after.open(secret, contextOf(_id)), `secret ${_id}`)
+
+  const broken = '007'
+  const swapped = before.seal('secret', contextOf('elsewhere'))
+  await collection.updateOne({ _id: broken }, { $set: { secret: swapped } })
+  await collection.updateOne({ _id: '150' }, { $set: { secret: before.seal('secret 150', contextOf('150')) } })
+  await t.rejects(reencrypt(during, field(Infinity)), SecretError, 'one that does not open is told of')
+  const { secret } = (await collection.findOne({ _id: '150' }))!
+  t.equal(after.open(secret, contextOf('150')), 'secret 150', 'after all others are sealed')
+  t.equal((await collection.findOne({ _id: broken }))!.secret, swapped, 'and left as it is')
 })
 
 t.test('the key of one purpose is never that of another', async (t) => {
