@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { EmailVerification, PasswordReset, PasswordResetRequest } from '../schemas/account.ts'
-import { NoBody, guarded, problems } from '../schemas/responses.ts'
+import { NoBody, guarded, open, problems } from '../schemas/responses.ts'
 import { Ref } from '../schemas/type.ts'
 
 const tags = ['accounts']
@@ -17,7 +17,7 @@ const accountMail: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'Confirm an e-mail address',
       tags,
       body: Ref(EmailVerification),
-      response: { 204: NoBody('Confirmed.'), ...guarded(), ...problems(404, 413, 415) }
+      response: { 204: NoBody('Confirmed.'), ...open(), ...problems(404, 413, 415) }
     }
   }, async (request, reply) => {
     const id = await registration.verifyEmail(request.body.token)
@@ -47,7 +47,7 @@ const accountMail: FastifyPluginAsyncTypebox = async (fastify) => {
       description: 'Whether there is an account with this address is not told.',
       tags,
       body: Ref(PasswordResetRequest),
-      response: { 202: NoBody('If there is an account, a mail is on its way.'), ...guarded(), ...problems(404, 413, 415) }
+      response: { 202: NoBody('If there is an account, a mail is on its way.'), ...open(), ...problems(404, 413, 415) }
     }
   }, async ({ body, ip }, reply) => {
     await recovery.request(body.email, ip)
@@ -62,7 +62,7 @@ const accountMail: FastifyPluginAsyncTypebox = async (fastify) => {
       description: 'Ends all sign-ins of the account. The token is good for an hour and for one use.',
       tags,
       body: Ref(PasswordReset),
-      response: { 204: NoBody('Set.'), ...guarded(), ...problems(404, 409, 413, 415) }
+      response: { 204: NoBody('Set.'), ...open(), ...problems(404, 409, 413, 415) }
     }
   }, async (request, reply) => {
     const { token, password } = request.body

@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LoginInput, LogoutInput, RefreshInput, Registered, RegistrationInput, SignIn } from '../schemas/account.ts'
 import { CookieHeaders, CsrfToken } from '../schemas/refresh-cookie.ts'
-import { NoBody, guarded, problems } from '../schemas/responses.ts'
+import { guarded, NoBody, open, problems } from '../schemas/responses.ts'
 import { Ref } from '../schemas/type.ts'
 import { ApiError } from '../src/errors.ts'
 
@@ -23,7 +23,7 @@ const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
         'account is told as 409.',
       tags,
       body: Ref(RegistrationInput),
-      response: { 201: Ref(Registered), ...guarded(), ...problems(404, 409, 413, 415) }
+      response: { 201: Ref(Registered), ...open(), ...problems(403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => {
     const registered = await registration.register(request.body, request.ip)
@@ -93,7 +93,7 @@ const authRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       tags,
       headers: CookieHeaders,
       body: Ref(LogoutInput),
-      response: { 204: NoBody('Ended.'), ...guarded(), ...problems(404, 413, 415) }
+      response: { 204: NoBody('Ended.'), ...open(), ...problems(403, 404, 413, 415) }
     }
   }, async (request, reply) => {
     const { refreshToken } = request.body

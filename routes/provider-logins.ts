@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ProviderCallbackQuery, ProviderLoginQuery, ProviderPath } from '../schemas/provider-login.ts'
 import { SignIn } from '../schemas/account.ts'
-import { NoBody, guarded, problems } from '../schemas/responses.ts'
+import { NoBody, open, problems } from '../schemas/responses.ts'
 import { Ref } from '../schemas/type.ts'
 
 const tags = ['accounts']
@@ -22,7 +22,7 @@ const providerLoginRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       tags,
       params: ProviderPath,
       querystring: ProviderLoginQuery,
-      response: { 302: NoBody('To the provider.'), ...guarded(), ...problems(404, 502), ...problems('default') }
+      response: { 302: NoBody('To the provider.'), ...open(), ...problems(404, 502), ...problems('default') }
     }
   }, async ({ params, query, ip }, reply) => {
     const { location, browserKey } = await providerLogins.begin(params.provider, ip, query)
@@ -40,7 +40,7 @@ const providerLoginRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       tags,
       params: ProviderPath,
       querystring: ProviderCallbackQuery,
-      response: { 200: Ref(SignIn), 302: NoBody('To `returnTo`.'), ...guarded(), ...problems(404, 409, 502) }
+      response: { 200: Ref(SignIn), 302: NoBody('To `returnTo`.'), ...open(), ...problems(403, 404, 409, 502) }
     }
   }, async (request, reply) => {
     const { params, query, ip, loginKey } = request

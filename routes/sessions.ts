@@ -57,7 +57,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       tags,
       params,
       body: Ref(SessionPatch),
-      response: { 200: Ref(Session), ...guarded(), ...problems(404, 413, 415) }
+      response: { 200: Ref(Session), ...guarded(), ...problems(404, 409, 413, 415) }
     }
   }, async ({ principal, params, body }) => await sessions.change(principal, params.id, body))
 

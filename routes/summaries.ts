@@ -20,7 +20,7 @@ const summaryRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
         'nothing was said has none: 409.',
       tags,
       params,
-      response: { 200: Ref(Summary), ...guarded(), ...problems(404, 409, 413, 415, 502, 504) }
+      response: { 200: Ref(Summary), ...guarded(), ...problems(402, 404, 409, 413, 415, 502, 504) }
     }
   }, async ({ principal, params }) => await summaries.make(principal, params.id))
 

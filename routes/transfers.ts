@@ -80,7 +80,7 @@ const transferRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       consumes: [NDJSON],
       querystring: ImportQuery,
       body: { content: { [NDJSON]: { schema: Ref(TransferLines) } } },
-      response: { 200: Ref(ImportReport), ...guarded(), ...problems(409, 413, 415) }
+      response: { 200: Ref(ImportReport), ...guarded(), ...problems(409, 415) }
     }
   }, async ({ principal, body, query }, reply) => {
     try {

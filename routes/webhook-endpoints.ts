@@ -64,6 +64,7 @@ const webhookEndpointRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       tags,
       params,
       body: Ref(WebhookEndpointPatch),
+      consumes: ['application/json', 'application/merge-patch+json'],
       response: { 200: Ref(WebhookEndpoint), ...guarded(), ...problems(404, 413, 415) }
     }
   }, async ({ principal, params, body }) => await webhookEndpoints.change(principal.tenantId, params.id, body))

@@ -4,6 +4,7 @@ import { Type } from './type.ts'
 export const responseHeaders = {
   'x-request-id': {
     description: 'Names this request in logs and problems. A valid one of the caller\'s own is kept.',
+    required: true,
     schema: Type.String({ pattern: '^[A-Za-z0-9._~-]{1,128}$' })
   },
   'ratelimit-limit': {

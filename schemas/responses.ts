@@ -40,8 +40,11 @@ export function openAiProblems<S extends keyof typeof descriptions> (...statuses
   }])) as unknown as Record<S, ReturnType<typeof Ref<typeof OpenAiError>>>
 }
 
+/** What every operation may answer that needs no credential. */
+export const open = () => problems(400, 429, 500, 503)
+
 /** What every operation behind a credential may answer. */
-export const guarded = () => problems(400, 401, 403, 429, 500, 503)
+export const guarded = () => ({ ...open(), ...problems(401, 403) })
 
 /** A response without a body. */
 export function NoBody (description: string) {

@@ -12,6 +12,7 @@ import { ensureFirstKey } from '../src/auth/first-key.ts'
 import { type Scope } from '../src/auth/principal.ts'
 import { loadConfig } from '../src/config.ts'
 import { startEmbeddedStore } from '../src/embedded-mongo/index.ts'
+import { record } from './traffic/recorder.ts'
 
 /** A folder that is gone after the test. */
 export async function temporaryFolder (test: Test): Promise<string> {
@@ -154,6 +155,8 @@ export async function startApp (test: Test, env: Record<string, string> = {}, ov
     ...env
   })
   const app = await buildApp(config, overrides)
+  // With another limit, an app has another document.
+  if (env['MAX_MESSAGE_CHARS'] === undefined) record(app)
   await ensureFirstKey(config, app.store.apiKeys)
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const mongo = new MongoClient(uri)
