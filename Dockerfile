@@ -15,9 +15,11 @@ COPY src src
 FROM ${NODE_IMAGE} AS install
 WORKDIR /app
 COPY package.json package-lock.json ./
-# The image brings its own Node, so the one from the dev dependencies stays out. A library lists a TypeScript that it never loads.
+# The image brings its own Node, so the one from the dev dependencies stays out. A library lists a TypeScript that it never loads, and
+# maps and declarations are for those who write programs.
 RUN npm ci --omit=dev --no-audit --no-fund \
   && rm -rf node_modules/@apiture/openapi-down-convert/node_modules/typescript \
+  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \
   && npm sbom --sbom-format cyclonedx --omit dev --package-lock-only > sbom.cdx.json \
   && mkdir /data
 

@@ -46,18 +46,34 @@ t.test('behind nginx, events come as they are made, and a reader goes on at any 
   await reader.return?.(undefined)
 
   // One after the other, nginx asks all three.
-  const resumed = await Promise.all(ports.map(async () => await client.events(`${path}/${id}/stream`, { headers: { 'last-event-id': read.at(-1)!.id! } })))
+  const own = `${path}/${id}/stream`
+  const upstreams = async (asked: string) => (await nginx.log()).filter(({ path }) => path === asked).map(({ upstream }) => upstream!)
+  const follow = async (lastId: string) => (await client.events(own, { headers: { 'last-event-id': lastId } })).events
+  const followers = await Promise.all(ports.map(async () => await follow(read.at(-1)!.id!)))
+  let moved = 0
+  const readRest = async (events: AsyncIterable<SentEvent>): Promise<SentEvent[]> => {
+    const seen = await allOf(events)
+    if (seen.at(-1)!.event !== 'stream.reconnect') return seen
+    moved++
+    const lastId = seen.findLast((event) => event.id !== undefined)?.id ?? read.at(-1)!.id!
+    return [...seen.slice(0, -1), ...await readRest(await follow(lastId))]
+  }
+  const rests = followers.map(readRest)
+
+  // The first line of a reader that left is there when its connection has been closed.
+  let writers: string[] = []
+  while (writers.length === 0) writers = await upstreams(path)
+  const leaving = ports.findIndex((port) => !writers[0]!.endsWith(`:${port}`))
+  t.match(await replicas[leaving]!.end(), { code: 0, stderr: '' })
   clock.run()
   const seen = textOf(read)
-  for (const { events } of resumed) {
-    const rest = await allOf(events)
+  for (const rest of await Promise.all(rests)) {
     t.equal(rest.at(-1)!.event, 'message.completed')
-    const whole = (rest.at(-1)!.data['botMessage'] as MessageView).content
-    t.equal(seen + textOf(rest, seen.length), whole)
+    t.equal(seen + textOf(rest, seen.length), (rest.at(-1)!.data['botMessage'] as MessageView).content)
   }
-  let asked = new Set<string>()
-  while (asked.size < 3) asked = new Set((await nginx.log()).filter(({ path }) => path!.endsWith('/stream')).map(({ upstream }) => upstream!))
-  t.equal(asked.size, 3)
+  // More often, when it was sent to the one that leaves again.
+  t.ok(moved > 0, 'the reader at the replica that left went on at another')
+  while (new Set(await upstreams(own)).size < 3) await delay(5)
 
   const named = await client.ask('/health', { headers: { 'x-request-id': 'my-own_id.1' } })
   t.equal(named.headers.get('x-request-id'), 'my-own_id.1')
@@ -168,7 +184,6 @@ t.test('three replicas are restarted in turn under load, and no request fails', 
   t.comment(JSON.stringify({ ...counts, asked: log.length, askedTwice: log.filter(({ upstream }) => upstream!.includes(',')).length }))
   t.strictSame(failures, [])
   t.ok(counts.sends > 3 && counts.streams > 3 && counts.reads > 3, 'there was load')
-  t.ok(counts.reconnects > 0, 'readers were sent to another replica')
   await Promise.all(replicas.map(async (replica) => await replica.end()))
   t.strictSame(await ledger(), [])
 })
