@@ -73,6 +73,10 @@ const isForOpenAi = (url: string) => url.startsWith('/v1/')
 export function sendError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const apiError = toApiError(error)
   if (apiError.kind.status >= 500) request.log.error({ err: apiError.cause ?? apiError, code: apiError.code }, 'request failed')
+  if (apiError.code === 'internal') {
+    const { routeOptions, id, traceId } = request
+    request.server.errorTracker?.report(apiError.cause ?? apiError, { route: routeOptions.url, requestId: id, traceId: traceId ?? undefined })
+  }
   // Said again for failures that come before any hook, such as a path that does not decode.
   reply.headers({ ...request.server.fixedHeaders, 'x-request-id': request.id })
   // The framework closes after a body that it could not read. Where that has come whole, nothing is left to be taken for a request,
@@ -98,4 +102,4 @@ export default fp(async (fastify) => {
   fastify.setNotFoundHandler(() => {
     throw new ApiError('not_found', { detail: 'There is no such resource.' })
   })
-}, { name: 'errors', dependencies: ['request-id'] })
+}, { name: 'errors', dependencies: ['request-id', 'error-tracking'] })

@@ -12,6 +12,7 @@ import bodyTime from '../plugins/body-time.ts'
 import bus from '../plugins/bus.ts'
 import connectionLimits from '../plugins/connection-limits.ts'
 import cors from '../plugins/cors.ts'
+import errorTracking from '../plugins/error-tracking.ts'
 import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import fixedHeaders from '../plugins/fixed-headers.ts'
@@ -139,6 +140,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
 
   await app.register(answered)
   await app.register(tracing, { config, version })
+  await app.register(errorTracking, { config, version })
   await app.register(metrics, { certificate: tls?.cert as Buffer | undefined })
   await app.register(mongo, { config })
   await app.register(secrets, { config })

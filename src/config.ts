@@ -34,6 +34,11 @@ FormatRegistry.Set('https-url', (value) => {
   const { protocol, hostname, search, hash, username } = new URL(value)
   return (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) && search + hash + username === ''
 })
+FormatRegistry.Set('https://key@host/project', (value) => {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname, username, pathname } = new URL(value)
+  return (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) && /^\w+$/.test(username) && /\/\d+$/.test(pathname)
+})
 FormatRegistry.Set('smtp-url', (value) => URL.canParse(value) && /^smtps?:\/\/[^/?#]+\/?$/.test(value))
 FormatRegistry.Set('redis-url', (value) => /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value))
 FormatRegistry.Set('id:base64-of-32-bytes', (value) => parseKeyRing(value) !== undefined)
@@ -60,6 +65,9 @@ export const Environment = Type.Object({
   }),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Type.String({ format: 'http-url', description: 'Where traces go, by OTLP over HTTP. Unset: there are none.' })),
   OTEL_SERVICE_NAME: Type.String({ minLength: 1, maxLength: 100, default: 'parley', description: 'What traces call this server.' }),
+  SENTRY_DSN: Type.Optional(Type.String({
+    format: 'https://key@host/project', description: 'Where errors that nobody has expected are reported, by the protocol of Sentry. Unset: they are in the log only.'
+  })),
   DATA_DIR: Type.String({ default: '.data', description: 'Folder of the embedded store and the first-run key.' }),
   MONGODB_URI: Type.Optional(Type.String({ pattern: '^mongodb(\\+srv)?://[^/]', description: 'Unset: the embedded store.' })),
   MONGODB_DATABASE: Type.String({ pattern: '^[^/\\\\. "$*<>:|?\\x00]{1,63}$', default: 'parley', description: 'Name of the database.' }),

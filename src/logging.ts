@@ -4,7 +4,7 @@ import { stdTimeFunctions } from 'pino'
 const MAX_CAUSES = 3
 
 /** What the log has of an error: nothing of what it carries along, which may be documents, bodies and commands with all that people wrote. */
-interface LoggedError extends Record<string, unknown> {
+export interface LoggedError extends Record<string, unknown> {
   readonly type: string
   readonly message: string
   readonly code?: string | number

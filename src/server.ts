@@ -30,7 +30,10 @@ async function serve (config: Config): Promise<void> {
     onTimeout: () => giveUp(`not closed after ${SHUTDOWN_MS} ms`),
     onSecondSignal: (signal) => giveUp(`a second ${signal}`)
   }, async ({ err, signal }) => {
-    if (err) app.log.fatal({ err }, 'closing after an error')
+    if (err) {
+      app.log.fatal({ err }, 'closing after an error')
+      app.errorTracker?.report(err, {})
+    }
     // Somebody who presses Ctrl-C wants it to end now.
     await (signal === 'SIGTERM' ? app.retire() : app.close())
   })
