@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { type Config } from '../src/config.ts'
 import { ApiError } from '../src/errors.ts'
+import { Idempotency } from '../src/idempotency/idempotency.ts'
 import { Completions } from '../src/openai/completions.ts'
 import { Earlier } from '../src/openai/earlier.ts'
 import { Embeddings } from '../src/openai/embeddings.ts'
@@ -38,7 +39,16 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     models,
     completions: new Completions({ models, chat, provider, writer, sayable }),
     responses: new Responses({
-      models, chat, sessions, messages: store.messages, provider, writer, stored, earlier: new Earlier(store.transfers), sayable
+      models,
+      chat,
+      sessions,
+      messages: store.messages,
+      provider,
+      writer,
+      stored,
+      earlier: new Earlier(store.transfers),
+      sayable,
+      idempotency: new Idempotency(store.idempotency)
     }),
     storedResponses: stored,
     embeddings: new Embeddings({ embedder, quotas, ledger })

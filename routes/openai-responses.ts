@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
-  DeletedResponse, InputItemsQuery, OpenAiResponse, ResponseEvent, ResponseInput, ResponseInputItems, ResponseQuery
+  DeletedResponse, InputItemsQuery, OpenAiResponse, ResponseEvent, ResponseHeaders, ResponseInput, ResponseInputItems, ResponseQuery
 } from '../schemas/openai-response.ts'
 import { openAiProblems } from '../schemas/responses.ts'
 import { Ref, Type } from '../schemas/type.ts'
@@ -30,12 +30,17 @@ const openAiResponses: FastifyPluginAsyncTypebox = async (fastify) => {
       description: 'By the Open Responses specification. Each response is a turn of a session, a new one unless it goes on from another response; ' +
         'with `store: false` nothing is stored. A reader that leaves does not cancel what is stored.',
       tags,
+      headers: ResponseHeaders,
       body: Ref(ResponseInput),
-      response: { ...response, ...openAiProblems(409, 413, 415, 502, 504) }
+      response: { ...response, ...openAiProblems(409, 413, 415, 422, 502, 504) }
     }
   }, async (request, reply) => {
-    const { principal, body } = request
-    const options = { signal: reply.abandoned(), onReply: (turn: NonNullable<typeof request.turn>) => { request.turn = turn } }
+    const { principal, body, headers: { 'idempotency-key': idempotencyKey } } = request
+    const options = {
+      signal: reply.abandoned(),
+      onReply: (turn: NonNullable<typeof request.turn>) => { request.turn = turn },
+      ...(idempotencyKey !== undefined && { idempotencyKey })
+    }
     if (body.stream) return reply.streamTelling(await responses.stream(principal, body, options))
     return await responses.create(principal, body, options)
   })

@@ -7,6 +7,12 @@ const tokens = (description: string) => Type.Integer({ minimum: 0, description }
 const orNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 const numberOrNull = (description: string) => Type.Union([Type.Integer(), Type.Null()], { description })
 
+export const ResponseHeaders = Type.Object({
+  'idempotency-key': Type.Optional(Type.String({
+    pattern: '^[\\x21-\\x7e]{1,255}$', description: 'Makes a response that is stored safe to ask for again. With `store: false` ignored.', examples: ['order-17-question-1']
+  }))
+})
+
 /** Open, as OpenAI's are: its clients send members that mean nothing here. */
 export const ResponseInput = Type.Object({
   model: Type.String({ minLength: 1, maxLength: 200, description: 'A configuration, by its id or its name.' }),

@@ -13,7 +13,7 @@ export class Earlier {
     this.#transfers = transfers
   }
 
-  /** Puts messages into a session that nobody else knows yet. */
+  /** Puts messages into a session, unless something is in it. */
   async put ({ tenantId }: Principal, session: SessionView, said: readonly Said[]): Promise<void> {
     if (said.length === 0) return
     const timestamp = new Date()
@@ -21,7 +21,6 @@ export class Earlier {
       { id: newId(), role: role === 'user' ? 'user' : 'bot', content, timestamp }
     )))
     // The numbers first: whatever happens then, no turn takes one that is borne by a message.
-    await this.#transfers.advance(session.id, behind(messages))
-    await this.#transfers.insertMessages(messages)
+    if (await this.#transfers.advance(session.id, behind(messages))) await this.#transfers.insertMessages(messages)
   }
 }

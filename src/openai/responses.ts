@@ -4,6 +4,7 @@ import { type Chat } from '../chat/chat.ts'
 import { type FollowedMessage, untilEnd } from '../chat/followed-message.ts'
 import { wasSaid } from '../chat/prompt.ts'
 import { type Telling } from '../chat/telling.ts'
+import { type Idempotency } from '../idempotency/idempotency.ts'
 import { type ChatProvider, type PromptMessage } from '../llm/provider.ts'
 import { type Sessions } from '../sessions/sessions.ts'
 import { type Chatbot } from '../store/chatbots.ts'
@@ -31,6 +32,7 @@ interface Dependencies {
   readonly stored: ResponseStore
   readonly earlier: Earlier
   readonly sayable: Sayable
+  readonly idempotency: Idempotency
 }
 
 /** A request with all that was found out about it. */
@@ -44,6 +46,8 @@ interface Order {
 }
 
 export interface ResponseOptions {
+  /** Makes what is stored safe to ask for again. */
+  readonly idempotencyKey?: string
   /** Aborted when the client has left: a response that is not stored is not written any further. */
   readonly signal: AbortSignal
   /** Is told of the reply, where it is stored. */
@@ -61,20 +65,20 @@ export class Responses {
   }
 
   /** The response when it has ended, or, in the background, when it has begun. Throws what the model failed with. */
-  async create (principal: Principal, input: ResponseInput, { signal, onReply }: ResponseOptions): Promise<OpenAiResponse> {
+  async create (principal: Principal, input: ResponseInput, { signal, onReply, idempotencyKey }: ResponseOptions): Promise<OpenAiResponse> {
     const order = await this.#order(principal, input)
     if (input.store === false) return presentResponse((await this.#write(order, signal)).state())
-    const reply = await this.#send(order)
+    const reply = await this.#send(order, input, idempotencyKey)
     onReply(reply)
     if (!order.asked.background) requireNoError(await untilEnd(reply, this.#deps.chat.closing), reply.cause)
     return presentResponse(toldOf(reply, order.asked).state())
   }
 
   /** The response as it is written. */
-  async stream (principal: Principal, input: ResponseInput, { signal, onReply }: ResponseOptions): Promise<Telling> {
+  async stream (principal: Principal, input: ResponseInput, { signal, onReply, idempotencyKey }: ResponseOptions): Promise<Telling> {
     const order = await this.#order(principal, input)
     if (input.store === false) return new ResponseTelling(await this.#write(order, signal))
-    const reply = await this.#send(order)
+    const reply = await this.#send(order, input, idempotencyKey)
     onReply(reply)
     return new ResponseTelling(toldOf(reply, order.asked))
   }
@@ -115,10 +119,11 @@ export class Responses {
   }
 
   /** Begins a turn: in a session of its own, or behind the response that it goes on from. */
-  async #send (order: Order): Promise<FollowedMessage> {
-    const { chat, sessions, sayable, earlier } = this.#deps
+  async #send (order: Order, input: ResponseInput, key: string | undefined): Promise<FollowedMessage> {
+    const { chat, sessions, sayable, earlier, idempotency } = this.#deps
     const { principal, chatbot: { id: configId }, request: { turns, sampling, format }, previous, asked, stream } = order
-    const options = { onBusy: 'queue', stream, wish: { configId, system: systemOf(asked), sampling, ...(format && { format }), asked } } as const
+    const wish = { configId, system: systemOf(asked), sampling, ...(format && { format }), asked }
+    const options = { onBusy: 'queue', stream, wish, ...(key !== undefined && { idempotencyKey: key }) } as const
     if (previous) {
       if (turns.some(({ role }) => role !== 'user')) throw refusal('input', 'What goes on from a response is said by the user.', 'unsupported_item')
       const message = sayable.require(turns.map(({ content }) => content).join('\n\n'), 'input')
@@ -128,7 +133,9 @@ export class Responses {
     const before = turns.slice(0, -1)
     before.forEach(({ content }) => sayable.storable(content, 'input'))
     const mayName = covers(principal, 'sessions:write') && principal.userId === null && asked.user !== null && asked.user.trim() !== ''
-    const session = await sessions.create(principal, { configId, ...(mayName && { userId: asked.user }) })
+    const { tenantId, userId } = principal
+    const claim = key === undefined ? undefined : await idempotency.claim({ key, tenantId, userId, operation: ['createResponse'], body: input })
+    const session = await sessions.create(principal, { configId, ...(mayName && { userId: asked.user }) }, claim?.record.resourceId)
     await earlier.put(principal, session, before)
     return (await chat.send(principal, session.id, { message }, options)).reply
   }

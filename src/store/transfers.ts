@@ -113,9 +113,10 @@ export class TransferRepository {
     )))
   }
 
-  /** Leaves room in a session that nothing was said in yet for messages that come from elsewhere. */
-  async advance (sessionId: string, { tipId, ...counters }: Pick<Session, 'nextSeq' | 'rev' | 'tipId'>): Promise<void> {
-    await this.#sessions.updateOne({ _id: parseId(sessionId)! }, { $set: { ...counters, tipId: orNull(tipId) } })
+  /** Leaves room for messages that come from elsewhere. False: something was said in the session already. */
+  async advance (sessionId: string, { tipId, ...counters }: Pick<Session, 'nextSeq' | 'rev' | 'tipId'>): Promise<boolean> {
+    const { matchedCount } = await this.#sessions.updateOne({ _id: parseId(sessionId)!, nextSeq: 1 }, { $set: { ...counters, tipId: orNull(tipId) } })
+    return matchedCount === 1
   }
 
   /** Takes messages back. */

@@ -52,6 +52,32 @@ t.test('a response is a turn of a session, read again by its id', async (t) => {
   t.match(items.data, [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Where is my parcel?' }] }])
 })
 
+t.test('a library that asks again after its connection was cut gets the response that is there', async (t) => {
+  let cuts = 0
+  /** The answer to every first request is lost on its way. */
+  const cutting: typeof fetch = async (url, init) => {
+    const answered = await fetch(url, init)
+    if (cuts++ % 2 === 1) return answered
+    await answered.text()
+    return new Response('{}', { status: 502, headers: { 'retry-after-ms': '1' } })
+  }
+  const patient = new OpenAI({ apiKey: adminKey, baseURL: `${client.url}/v1`, maxRetries: 1, fetch: cutting })
+  const key = (name: string) => ({ headers: { 'idempotency-key': name } })
+  const asked = sim.requests().length
+  const input = [{ role: 'user', content: 'One' }, { role: 'assistant', content: 'Uno' }, { role: 'user', content: 'Two' }] as const
+  const first = await patient.responses.create({ model, input: [...input] }, key('a'))
+  const next = await patient.responses.create({ model, input: 'Three', previous_response_id: first.id }, key('b'))
+  t.equal(cuts, 4)
+  t.equal(sim.requests().length - asked, 2, 'each is a turn once')
+  t.strictSame((await messagesOf(next.id)).map(({ role, content }) => `${role}: ${content.replace(/^sim:\S+ /, '')}`), [
+    'user: One', 'bot: Uno', 'user: Two', 'bot: Two', 'user: Three', 'bot: Three'
+  ])
+  t.strictSame(await openai.responses.create({ model, input: [...input] }, key('a')), first)
+  const events = await Array.fromAsync(await openai.responses.create({ model, input: 'Four', previous_response_id: next.id, stream: true }, key('c')))
+  t.strictSame(await Array.fromAsync(await openai.responses.create({ model, input: 'Four', previous_response_id: next.id, stream: true }, key('c'))), events)
+  await t.rejects(openai.responses.create({ model, input: 'Something else' }, key('a')), { status: 422, code: 'idempotency_conflict' })
+})
+
 t.test('it goes on from the last response, and from an older one on a branch', async (t) => {
   const first = await openai.responses.create({
     model, input: [{ role: 'system', content: 'Speak plainly.' }, { role: 'user', content: 'One' }, { role: 'assistant', content: 'Uno' }, { role: 'user', content: 'Two' }]
