@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type FastifyReply } from 'fastify'
 import { CreationHeaders } from '../schemas/idempotency.ts'
-import { guarded, problems } from '../schemas/responses.ts'
+import { guarded, open, problems } from '../schemas/responses.ts'
 import { Id } from '../schemas/text.ts'
 import { Ref, Type } from '../schemas/type.ts'
 import { WebhookHandshakeQuery, WebhookMessage, WebhookOutcome, WebhookQuery, WebhookReceipt } from '../schemas/webhook.ts'
@@ -9,7 +9,7 @@ import { WebhookHandshakeQuery, WebhookMessage, WebhookOutcome, WebhookQuery, We
 const tags = ['webhooks in']
 const ofIntegration = Type.Object({ integrationId: { ...Id, description: 'The integration.' } })
 
-const response = { 200: Ref(WebhookOutcome), 202: Ref(WebhookReceipt), ...guarded(), ...problems(402, 404, 409, 413, 415, 422, 502, 504) }
+const response = { 200: Ref(WebhookOutcome), 202: Ref(WebhookReceipt), ...guarded(), ...problems(402, 404, 409, 413, 415, 502, 504) }
 
 const repeats = 'A delivery that comes again is answered as before, with `idempotency-replayed`, and does nothing more; deliveries are told apart ' +
   'for 30 days. Messages of one user are answered in the order in which they came, in a session that goes on until it is ended or idle for long. '
@@ -62,7 +62,7 @@ const webhookRoutes: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = as
       tags,
       headers: CreationHeaders,
       querystring: WebhookQuery,
-      response
+      response: { ...response, ...problems(422) }
     }
   }, async ({ caller, query, headers, body, ip }, reply) => {
     const bytes = bytesOf(body)
@@ -83,8 +83,8 @@ const webhookRoutes: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = as
       querystring: WebhookHandshakeQuery,
       response: {
         200: { description: 'The challenge.', content: { 'text/plain': { schema: Type.String({ description: 'The challenge.' }) } } },
-        ...guarded(),
-        ...problems(404)
+        ...open(),
+        ...problems(401, 404)
       }
     }
   }, async ({ params, query, ip }, reply) => {

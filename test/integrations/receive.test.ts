@@ -192,6 +192,7 @@ t.test('the handshakes of Slack, Meta and GitHub', async (t) => {
   for (const [to, token, mode] of [[meta, 'the-verify-tokem'], [meta, ''], [meta, 'the-verify-token', 'unsubscribe'], [github, ''], [{ url: `/api/webhook/${'0'.repeat(24)}` }, 'x']] as const) {
     t.equal((await shake(to, token, mode)).status, 401)
   }
+  t.equal((await shake({ url: '/api/webhook/none' }, 'x')).status, 404)
 })
 
 t.test('bodies that are no messages are refused, in a way that tells why', async (t) => {

@@ -191,6 +191,13 @@ t.test('logins are counted by address', async (t) => {
   t.match(refused.body, { limit: 'provider-login-ip' })
 })
 
+t.test('a provider that is away from the start is told as away', async (t) => {
+  const { client } = await startApp(t, {
+    JWT_SECRET, PUBLIC_URL: publicUrl, OIDC_ISSUER: 'http://127.0.0.1:9', OIDC_CLIENT_ID: clientId, OIDC_CLIENT_SECRET: clientSecret
+  }, { loginCallMs: 1000 })
+  isProblem(t, await client.ask('/api/auth/oauth/oidc'), 'upstream_failed')
+})
+
 t.test('a server that cannot sign in anybody has no logins', async (t) => {
   const { client } = await startApp(t, { ...gitHub, NODE_ENV: 'production' })
   for (const path of [begun, `${begun}/callback?state=x&code=y`]) isProblem(t, await client.ask(path), 'not_found', path)

@@ -71,6 +71,7 @@ t.test('in a session, the last message of the user is a message like any other',
   const again = { 'idempotency-key': 'two' }
   const [second, repeated] = [await send('Two', {}, again), await send('Two', {}, again)]
   t.strictSame(repeated, second)
+  await t.rejects(send('Not two', {}, again), { status: 422, code: 'idempotency_conflict' })
   const chunks = await Array.fromAsync(await openai.chat.completions.create({ model, stream: true, messages: [user('Three')] }, { headers: { 'x-session-id': session } }))
   t.match(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join(''), /Three$/)
   const { body } = await client.ask<{ data: Array<{ id: string, content: string }> }>(`/api/sessions/${session}/messages`)

@@ -164,6 +164,7 @@ t.test('what is deleted is gone, with what it was given to', async (t) => {
   await openai.responses.delete(first.id)
   t.equal((await openai.responses.retrieve(second.id)).output_text, second.output_text)
   await t.rejects(openai.responses.create({ model, input: 'x', previous_response_id: first.id }), { status: 400, code: 'previous_response_not_found' })
+  await t.rejects(openai.responses.create({ model: 'Nobody', input: 'x' }), { status: 404, code: 'model_not_found' })
   await client.ask(`/api/sessions/${first.id.slice(5, 29)}/messages/${second.id.slice(29)}`, { method: 'DELETE' })
   await t.rejects(openai.responses.retrieve(second.id), { status: 404, code: 'response_not_found' }, 'whoever has deleted it')
 })

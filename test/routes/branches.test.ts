@@ -117,6 +117,7 @@ t.test('edits and regenerations can be repeated, streamed and left to run', asyn
   const twin = await regenerate(botMessage.id, { 'idempotency-key': 'k2' })
   t.equal(twin.headers.get('idempotency-replayed'), 'true')
   t.same(twin.body, regenerated.body)
+  t.match(await client.ask(`${path}/${botMessage.id}/regenerate`, { body: {}, headers: { 'idempotency-key': 'k1' } }), { status: 422 })
   t.equal((await branches()).length, 3)
   t.equal(sim.requests().length, 3)
 
@@ -127,6 +128,9 @@ t.test('edits and regenerations can be repeated, streamed and left to run', asyn
   t.equal(all.at(-1)!.event, 'message.completed')
   const accepted = await edit(userMessage.id, 'later', { prefer: 'respond-async' })
   t.match(accepted, { status: 202, body: { userMessage: { content: 'later' } } })
+  await client.ask(`${path}?limit=1`)
+  await sim.idle()
+  t.match(await client.ask(`${path}/${botMessage.id}/regenerate?onBusy=queue`, { method: 'POST', headers: { prefer: 'respond-async' } }), { status: 202 })
   await client.ask(`${path}?limit=1`)
   await sim.idle()
   t.same(await checkLedger(await storeUri(), db.databaseName, { live: true }), [])

@@ -89,6 +89,7 @@ t.test('end users and keys have quotas of their own, which their tenant sets', a
   t.match(await send(other, anna), refused('tenant', 'messagesPerDay'))
   await set({ perUser: {}, perKey: {} })
   await set({ tenant: {} }, operator, '/api/tenants/default/quota')
+  t.match(await set({ tenant: {} }, operator, '/api/tenants/no%20tenant/quota'), { status: 404 }, 'what cannot be a tenant')
   t.match(await send(client, anna), { status: 200 })
   t.same(await settled(app), [])
 })
