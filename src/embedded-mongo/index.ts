@@ -49,7 +49,11 @@ export async function startEmbeddedStore (
     isClosing = true
     onError(error)
   }
-  worker.once('message', start)
+  // Known at once: who was busy meanwhile hears in one go that the thread is ready and that it has failed.
+  worker.once('message', (message: WorkerMessage) => {
+    isReady = message.kind === 'ready'
+    start(message)
+  })
   worker.on('error', (error) => fail(error instanceof Error ? error : new Error(String(error))))
   worker.once('exit', (code) => fail(new Error(`the embedded store's thread ended with code ${code}`)))
 
@@ -59,7 +63,6 @@ export async function startEmbeddedStore (
     await worker.terminate()
     throw new Error(message.kind === 'refused' ? message.message : 'the embedded store did not start')
   }
-  isReady = true
   const close = async () => {
     if (isClosing) {
       await exited

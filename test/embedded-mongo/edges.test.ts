@@ -1,6 +1,8 @@
 import { Decimal128, Double, Long, MongoClient, ObjectId, Timestamp, type Document } from 'mongodb'
 import { once } from 'node:events'
-import t from 'tap'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
 import { CommandError, errorReply, toCommandError } from '../../src/embedded-mongo/errors.ts'
 import { Cursors } from '../../src/embedded-mongo/query/cursors.ts'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
@@ -8,6 +10,7 @@ import { lockDirectory } from '../../src/embedded-mongo/storage/lock.ts'
 import { recordKey } from '../../src/embedded-mongo/storage/catalog.ts'
 import { openStore, StoreServer } from '../../src/embedded-mongo/wire/server.ts'
 import { Sorter } from '../../src/embedded-mongo/query/sorting.ts'
+import { temporaryFolder } from '../helper.ts'
 import { codeOf, openTestStore } from './helper.ts'
 
 /** A document or filter with an _id of any type. */
@@ -56,8 +59,9 @@ t.test('indexes of every kind work after a restart, an unfinished one is gone', 
   lockDirectory(directory).release()
 })
 
-t.test('a failure in the background ends the store, and its owner is told', async (t) => {
-  const dataDir = t.testdir()
+/** Data whose expired document is none: the first sweep fails. */
+async function spoiltData (t: Test): Promise<string> {
+  const dataDir = await temporaryFolder(t)
   const store = openStore(dataDir)
   const collection = await store.storage.write(() => store.catalog.ensure('db', 'things'))
   await store.indexes.build(
@@ -69,8 +73,32 @@ t.test('a failure in the background ends the store, and its owner is told', asyn
     store.storage.put(recordKey(collection.id, 1), bytes('no BSON'))
   })
   await store.storage.close()
+  return dataDir
+}
+
+t.test('a failure in the background ends the store, and its owner is told', async (t) => {
   const { promise, resolve } = Promise.withResolvers<Error>()
-  const running = await startEmbeddedStore({ dataDir, sweepIntervalMs: 5, onError: resolve })
+  const running = await startEmbeddedStore({ dataDir: await spoiltData(t), sweepIntervalMs: 5, onError: resolve })
+  t.match((await promise).message, /invalid BSON/)
+  await running.close()
+})
+
+t.test('an owner that is busy until the store has ended is told, too', async (t) => {
+  const dataDir = await spoiltData(t)
+  const { promise, resolve } = Promise.withResolvers<Error>()
+  const starting = startEmbeddedStore({ dataDir, sweepIntervalMs: 5, onError: resolve })
+  const isLocked = () => {
+    try {
+      lockDirectory(dataDir).release()
+      return false
+    } catch {
+      return true
+    }
+  }
+  // Nothing that the store's thread says is heard meanwhile.
+  while (!existsSync(join(dataDir, 'mongodb.sock')));
+  while (isLocked());
+  const running = await starting
   t.match((await promise).message, /invalid BSON/)
   await running.close()
 })
