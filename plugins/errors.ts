@@ -93,13 +93,10 @@ export function sendError (error: FastifyError, request: FastifyRequest, reply: 
     .send(problemOf(apiError, occurrenceOf(request)))
 }
 
-/** Every failure is told as a problem document, those of the framework and of unknown paths included. */
+/** Every failure is told as a problem document, those of the framework included. */
 export default fp(async (fastify) => {
   fastify.decorateRequest('occurrence', function (this: FastifyRequest) {
     return occurrenceOf(this)
   })
   fastify.setErrorHandler<FastifyError>(sendError)
-  fastify.setNotFoundHandler(() => {
-    throw new ApiError('not_found', { detail: 'There is no such resource.' })
-  })
 }, { name: 'errors', dependencies: ['request-id', 'error-tracking'] })

@@ -23,10 +23,10 @@ import jwks from '../plugins/jwks.ts'
 import limits from '../plugins/limits.ts'
 import logLevel from '../plugins/log-level.ts'
 import mail from '../plugins/mail.ts'
-import methodNotAllowed from '../plugins/method-not-allowed.ts'
 import metrics from '../plugins/metrics.ts'
 import model from '../plugins/model.ts'
 import mongo from '../plugins/mongo.ts'
+import notFound from '../plugins/not-found.ts'
 import openai from '../plugins/openai.ts'
 import openapi from '../plugins/openapi.ts'
 import outgoing from '../plugins/outgoing.ts'
@@ -119,6 +119,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   const tls = readTls(config)
   // How often Node looks for requests that are late.
   const connectionsCheckingInterval = Math.min(bodyMs, 5000)
+  const maxParamLength = 600
   const app = fastify({
     logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -135,7 +136,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
     keepAliveTimeout: 5000,
     // What comes while the server closes is answered like anything else; what it cannot do any more says so itself.
     return503OnClosing: false,
-    routerOptions: { maxParamLength: 600 }
+    routerOptions: { maxParamLength }
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(answered)
@@ -222,6 +223,6 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(webhookDeliveries)
   await app.register(logLevelRoutes)
   await app.register(operations, { version })
-  await app.register(methodNotAllowed, { methodsByUrl: new Map(methodsByUrl) })
+  await app.register(notFound, { methodsByUrl: new Map(methodsByUrl), maxParamLength })
   return app
 }
