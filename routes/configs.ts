@@ -21,7 +21,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'Configure a chatbot',
       tags,
       body: Ref(ChatbotConfigInput),
-      response: { 201: Ref(ChatbotConfig), ...guarded(), ...problems(413, 415) }
+      response: { 201: Ref(ChatbotConfig), ...guarded(), ...problems(404, 413, 415) }
     }
   }, async ({ principal, body, resourceId }, reply) => {
     await specifications.expect(principal.tenantId, body.specificationId)

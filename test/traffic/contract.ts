@@ -55,8 +55,8 @@ export class Contract {
     const { method, path, status } = exchange
     const operation = path === undefined ? undefined : this.#document.paths[path]?.[method.toLowerCase()]
     if (!operation) {
-      // The pages for people are no part of the API.
-      const isOutside = status === 404 || status === 405 || path?.startsWith('/docs')
+      // The pages for people are no part of the API, nor is what browsers ask before they ask.
+      const isOutside = method === 'OPTIONS' || status === 404 || status === 405 || path?.startsWith('/docs')
       if (isOutside) this.outside++
       return isOutside ? [] : [`${method} ${path}: ${status}, and the document does not know it`]
     }
