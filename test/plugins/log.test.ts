@@ -177,7 +177,6 @@ t.test('whatever happens, nothing secret and nothing of what people say is writt
 })
 
 t.test('an error is told without what it carries along and quotes', async (t) => {
-  const { db } = await startApp(t)
   const collection = db.collection<{ _id: string, said: string }>('log')
   await collection.insertOne({ _id: canary('id'), said: canary('document') })
   const twice = await collection.insertOne({ _id: canary('id'), said: canary('document') }).catch((error: unknown) => error)

@@ -30,6 +30,7 @@ const inputs: Readonly<Record<string, (place: Place) => Input>> = {
   logOut: ({ account }) => ({ body: { refreshToken: account.refreshTokens[1] } }),
   patchMember: () => ({ body: { role: 'owner' } }),
   patchTenant: () => ({ body: { name: 'Another name' } }),
+  setLogLevel: () => ({ body: { level: 'trace' } }),
   refreshSignIn: ({ account }) => ({ body: { refreshToken: account.refreshTokens[0] } }),
   createVisitorToken: ({ config }) => ({ body: { configId: config, visitorId: 'a visitor' } }),
   grantToken: () => ({ body: { grant_type: 'client_credentials' } }),
