@@ -45,8 +45,8 @@ import { type TSchema } from '../schemas/type.ts'
 import { Usage } from '../schemas/usage.ts'
 import { WebhookDelivery, WebhookMessage, WebhookOutcome, WebhookReceipt, WebhookTrial, WebhookTrialResult } from '../schemas/webhook.ts'
 import { ImportReport, SessionExport, TransferLines } from '../schemas/transfer.ts'
-import { webhookEvents } from '../schemas/webhook-event.ts'
-import { webhookOperations } from '../schemas/webhook-operations.ts'
+import { WebhookEvent, webhookEvents } from '../schemas/webhook-event.ts'
+import { webhookCallbacks, webhookOperations } from '../schemas/webhook-operations.ts'
 import {
   IssuedWebhookEndpoint, EndpointAttempt, EndpointDelivery, EndpointDeliveryPage, WebhookEndpoint, WebhookEndpointInput, WebhookEndpointPage,
   WebhookEndpointPatch, WebhookRedeliveries, WebhookRedelivery, WebhookSecretRotation
@@ -90,7 +90,7 @@ const components = [
   Member, MemberPage, MemberPatch, Invitation, InvitationInput, InvitationPage, InvitationAcceptance, Tenant, TenantPage, TenantPatch,
   ApiKey, ApiKeyInput, ApiKeyPage, ApiKeyRotation, IssuedApiKey,
   Usage, Quotas, QuotasInput, TenantQuota,
-  ...webhookEvents,
+  ...webhookEvents, WebhookEvent,
   TokenRequest, GrantedToken, VisitorTokenInput, VisitorToken, PublishedKeys,
   Integration, IntegrationInput, IntegrationPage, IntegrationPatch, IntegrationRotation, IssuedIntegration,
   WebhookDelivery, WebhookOutcome, WebhookReceipt, WebhookTrial, WebhookTrialResult,
@@ -105,8 +105,11 @@ const description = `
 Configure chatbots, open sessions, exchange messages: whole replies as JSON, or as they are written as server-sent events.
 
 Every failure is a problem document (RFC 9457) with a \`code\`. Lists answer \`{ data, nextCursor }\` to \`?limit=\` and
-\`?cursor=\`. Enums in answers are open to growth: be ready for values that you do not know. A path that knows other methods
-than the one asked for answers 405 with \`allow\`.
+\`?cursor=\`. A path that knows other methods than the one asked for answers 405 with \`allow\`.
+
+Words in answers are open to growth: \`x-extensible-enum\` lists those of today, and others may come without a new version, so be ready
+for words that you do not know. An \`enum\` is closed. Of an event stream, \`x-event-schemas\` tells by the name of an event which schema its
+\`data\` has.
 `.trim()
 
 /** Says in the document what a route needs and what is noted of it, from the same declarations that see to it. */
@@ -201,6 +204,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
           tellBehaviour(operation, { method, repeatable: repeatables.has(operation.operationId) })
         }
       }
+      document.paths['/api/webhook-endpoints']!['post']!.callbacks = webhookCallbacks
       tellLinks(document)
       shareResponses(document)
       return openapiObject

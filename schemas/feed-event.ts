@@ -1,15 +1,10 @@
+import { EventData, all } from './event-stream.ts'
 import { begunReply, botMessageId, ended, feedback, sessionId, userMessage } from './examples.ts'
 import { Feedback } from './feedback.ts'
-import { MessageDelta, MessageEnded } from './message-event.ts'
+import { MessageDelta, MessageEnded, ends } from './message-event.ts'
 import { Message } from './message.ts'
 import { Id, StoredMetadata, Timestamp, UserId } from './text.ts'
 import { OpenWord, OrNull, Ref, Type, closed, type Static } from './type.ts'
-
-const ends = ['message.completed', 'message.stopped', 'message.failed', 'message.interrupted']
-const changes = ['message.deleted', 'message.feedback', 'session.updated', 'session.cleared', 'session.deleted']
-// What a list of types may name; the order is that of the life of a session.
-const eventTypes = ['message.started', ...ends, ...changes]
-const quoted = (names: string[]) => names.map((name) => `\`${name}\``).join(', ')
 
 const place = { sessionId: Id, at: Timestamp }
 const there = { sessionId, at: ended }
@@ -74,26 +69,25 @@ export const SessionDeleted = Type.Object(place, {
 const reconnecting = '`stream.reconnect` (data `{}`) asks you to come back with `Last-Event-ID`. A comment line every 15 s keeps ' +
   'the connection open. Open to growth: pass over events that you do not know.'
 
-/** What the feed of a session carries; the `event` field says which. */
-export const SessionEvent = Type.Union([
-  Ref(FeedStarted), Ref(TurnStarted), Ref(MessageDelta), Ref(MessageEnded), Ref(MessageDeleted), Ref(MessageRated),
-  Ref(SessionUpdated), Ref(SessionCleared), Ref(SessionDeleted)
-], {
-  $id: 'SessionEvent',
-  description: `The \`data\` of one server-sent event. \`event\` names it: \`feed.started\`, \`message.started\`, \`message.delta\`, ${
-    quoted([...ends, ...changes])}. ${reconnecting}`,
-  examples: [...FeedStarted.examples as unknown[], ...TurnStarted.examples as unknown[], ...MessageDelta.examples as unknown[], ...SessionUpdated.examples as unknown[]]
-})
+const changes = {
+  'message.deleted': MessageDeleted,
+  'message.feedback': MessageRated,
+  'session.updated': SessionUpdated,
+  'session.cleared': SessionCleared,
+  'session.deleted': SessionDeleted
+}
 
-/** What the feed of a tenant carries; the `event` field says which. */
-export const TenantEvent = Type.Union([
-  Ref(FeedStarted), Ref(TurnStarted), Ref(MessageEnded), Ref(MessageDeleted), Ref(MessageRated),
-  Ref(SessionUpdated), Ref(SessionCleared), Ref(SessionDeleted)
-], {
-  $id: 'TenantEvent',
-  description: `The \`data\` of one server-sent event. \`event\` names it: \`feed.started\`, ${quoted(eventTypes)}. ${reconnecting}`,
-  examples: [...FeedStarted.examples as unknown[], ...TurnStarted.examples as unknown[], ...MessageEnded.examples as unknown[], ...MessageRated.examples as unknown[]]
-})
+/** What the feed of a session carries. */
+export const SessionEvent = EventData('SessionEvent', {
+  'feed.started': FeedStarted, 'message.started': TurnStarted, 'message.delta': MessageDelta, ...all(ends, MessageEnded), ...changes
+}, reconnecting)
+
+// What a list of types may name; the order is that of the life of a session.
+const turnsAndChanges = { 'message.started': TurnStarted, ...all(ends, MessageEnded), ...changes }
+const eventTypes = Object.keys(turnsAndChanges)
+
+/** What the feed of a tenant carries. */
+export const TenantEvent = EventData('TenantEvent', { 'feed.started': FeedStarted, ...turnsAndChanges }, reconnecting)
 
 const cursor = Type.Optional(Type.String({
   maxLength: 200, description: 'Go on after this: the `id` of an event, or the `cursor` of `feed.started`. `Last-Event-ID` comes before it.'
@@ -106,7 +100,7 @@ export const TenantEventsQuery = Type.Object({
   userId: Type.Optional(UserId),
   types: Type.Optional(Type.String({
     pattern: `^(${eventTypes.join('|')})(,(${eventTypes.join('|')}))*$`.replaceAll('.', '\\.'),
-    description: `Only these events, separated by commas: ${quoted(eventTypes)}.`
+    description: `Only these events, separated by commas: ${eventTypes.map((name) => `\`${name}\``).join(', ')}.`
   })),
   cursor
 }, closed)

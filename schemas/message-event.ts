@@ -1,3 +1,4 @@
+import { EventData, all } from './event-stream.ts'
 import { begunReply, botMessage, botMessageId, userMessage } from './examples.ts'
 import { Message } from './message.ts'
 import { Problem } from './problem.ts'
@@ -35,11 +36,11 @@ export const MessageEnded = Type.Object({
 })
 export type MessageEnded = Static<typeof MessageEnded>
 
-/** What an event stream of one message carries; the `event` field says which. `stream.reconnect` has the data `{}`. */
-export const MessageEvent = Type.Union([Ref(MessageStarted), Ref(MessageDelta), Ref(MessageEnded)], {
-  $id: 'MessageEvent',
-  description: 'The `data` of one server-sent event. `event` names it: `message.started`, `message.delta`, then one of ' +
-    '`message.completed`, `message.stopped`, `message.failed`, `message.interrupted`, `message.deleted`. `stream.reconnect` (data ' +
-    '`{}`) asks you to come back with `Last-Event-ID`: the server is going away. A comment line every 15 s keeps the connection open.',
-  examples: [...MessageStarted.examples as unknown[], ...MessageDelta.examples as unknown[], ...MessageEnded.examples as unknown[]]
-})
+/** The events that end a message. */
+export const ends = ['message.completed', 'message.stopped', 'message.failed', 'message.interrupted'] as const
+
+/** What an event stream of one message carries. */
+export const MessageEvent = EventData('MessageEvent', {
+  'message.started': MessageStarted, 'message.delta': MessageDelta, ...all([...ends, 'message.deleted'], MessageEnded)
+}, 'One of the last five ends the stream. `stream.reconnect` (data `{}`) asks you to come back with `Last-Event-ID`: the server is going away. A ' +
+  'comment line every 15 s keeps the connection open.')

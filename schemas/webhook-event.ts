@@ -169,5 +169,6 @@ export const WebhookEvent = Type.Unsafe<WebhookEventBody>({
   discriminator: {
     propertyName: 'type',
     mapping: Object.fromEntries(webhookEvents.map(({ $id, properties }) => [properties.type.const, `#/components/schemas/${$id}`]))
-  }
+  },
+  examples: webhookEvents.flatMap(({ examples }) => examples as unknown[])
 })

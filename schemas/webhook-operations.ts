@@ -1,4 +1,4 @@
-import { webhookEvents } from './webhook-event.ts'
+import { WebhookEvent, webhookEvents } from './webhook-event.ts'
 
 const header = (name: string, description: string, example: string | number) => ({
   name,
@@ -29,16 +29,36 @@ const responses = {
 
 const nameOf = (type: string) => `on${type.split('.').map((word) => word[0]!.toUpperCase() + word.slice(1)).join('')}`
 
+const sent = {
+  tags: ['webhooks'],
+  security: [],
+  parameters,
+  responses
+}
+const bodyOf = ({ $id }: { $id?: string }) => ({ required: true, content: { 'application/json': { schema: { $ref: `#/components/schemas/${$id}` } } } })
+
 /** The section `webhooks` of the document: what Parley sends, an operation per kind of event. */
-export const webhookOperations = Object.fromEntries(webhookEvents.map(({ $id, description, properties: { type } }) => [type.const, {
+export const webhookOperations = Object.fromEntries(webhookEvents.map((event) => [event.properties.type.const, {
   post: {
-    operationId: nameOf(type.const),
-    summary: `\`${type.const}\``,
-    description: `${description}\n\nSent to each webhook endpoint of the tenant that is enabled and wants this type; at least once, in no certain order.`,
-    tags: ['webhooks'],
-    security: [],
-    parameters,
-    requestBody: { required: true, content: { 'application/json': { schema: { $ref: `#/components/schemas/${$id}` } } } },
-    responses
+    operationId: nameOf(event.properties.type.const),
+    summary: `\`${event.properties.type.const}\``,
+    description: `${event.description}\n\nSent to each webhook endpoint of the tenant that is enabled and wants this type; at least once, in no certain order.`,
+    ...sent,
+    requestBody: bodyOf(event)
   }
 }]))
+
+/** The same as seen from the operation that asks for it, which is where OpenAPI 3.0 has a place for it. */
+export const webhookCallbacks = {
+  event: {
+    '{$request.body#/url}': {
+      post: {
+        operationId: 'onEvent',
+        summary: 'An event, of any kind',
+        description: 'Sent to the endpoint while it is enabled, where it wants this type; at least once, in no certain order.',
+        ...sent,
+        requestBody: bodyOf(WebhookEvent)
+      }
+    }
+  }
+}

@@ -12,6 +12,7 @@ export interface Operation {
   parameters?: Parameter[]
   readonly requestBody?: { readonly required?: boolean, readonly content: Content }
   responses: Record<string, Response>
+  callbacks?: object
 }
 
 export interface Parameter {

@@ -14,14 +14,22 @@ interface Schema {
   oneOf?: Schema[]
   allOf?: Schema[]
   additionalProperties?: Schema | boolean
+  discriminator?: object
   'x-extensible-enum'?: string[]
+  'x-event-schemas'?: Record<string, string>
+}
+
+interface Body {
+  content: Record<string, { schema: Schema }>
 }
 
 interface Operation {
   operationId: string
   summary?: string
   description?: string
-  requestBody?: { content: Record<string, { schema: Schema }> }
+  requestBody?: Body
+  responses: Record<string, Partial<Body>>
+  callbacks?: Record<string, Record<string, { post: Operation }>>
 }
 
 interface Document {
@@ -61,7 +69,7 @@ t.test('what the document says of its schemas', async (t) => {
 
   t.test('every component and every property is described, and every component has examples that fit it', async (t) => {
     const ajv = new Ajv2020({ allErrors: true })
-    ajv.addVocabulary(['example', 'discriminator', 'x-maxJsonBytes', 'components', 'paths', 'webhooks', 'info', 'openapi', 'servers', 'tags', 'security'])
+    ajv.addVocabulary(['example', 'discriminator', 'x-maxJsonBytes', 'x-event-schemas', 'components', 'paths', 'webhooks', 'info', 'openapi', 'servers', 'tags', 'security'])
     // An example has words of today.
     ajv.addKeyword({ keyword: 'x-extensible-enum', type: 'string', validate: (words: string[], word: string) => words.includes(word) })
     ajv.addFormat('date-time', (text) => new Date(text).toISOString() === text)
@@ -101,6 +109,28 @@ t.test('what the document says of its schemas', async (t) => {
     const sent = Object.values(document.paths).flatMap((path) => Object.values(path))
       .flatMap(({ requestBody }) => Object.values(requestBody?.content ?? {}).map(({ schema }) => schema))
     for (const schema of reached({ anyOf: sent })) t.notOk(schema['x-extensible-enum'], String(schema.description))
+  })
+
+  t.test('the events of each stream are one component, which tells what each brings', async (t) => {
+    const streams = new Set(operations.flatMap(({ responses }) => Object.values(responses))
+      .flatMap(({ content }) => content?.['text/event-stream'] ?? []).map(({ schema }) => named(schema)))
+    t.strictSame([...streams].sort(), ['ChatCompletionChunk', 'MessageEvent', 'ResponseEvent', 'SessionEvent', 'TenantEvent'])
+    for (const name of ['MessageEvent', 'SessionEvent', 'TenantEvent']) {
+      const { anyOf, 'x-event-schemas': told } = schemas[name]!
+      t.strictSame([...new Set(Object.values(told!))], anyOf!.map(({ $ref }) => $ref), name)
+    }
+  })
+
+  t.test('whoever asks for webhooks is told of all events, in the document for older generators as well', async (t) => {
+    const { body: older } = await client.ask<Document>('/openapi-3.0.json')
+    for (const { paths, components } of [document, older]) {
+      const { post } = paths['/api/webhook-endpoints']!['post']!.callbacks!['event']!['{$request.body#/url}']!
+      t.equal(named(post.requestBody!.content['application/json']!.schema), 'WebhookEvent')
+      const kinds = Object.values(document.webhooks).map(({ post }) => named(post!.requestBody!.content['application/json']!.schema))
+      t.strictSame(components.schemas['WebhookEvent']!.oneOf!.map(named), kinds)
+    }
+    t.ok(schemas['WebhookEvent']!.discriminator)
+    t.notOk(older.components.schemas['WebhookEvent']!.discriminator)
   })
 
   t.test('knows the error codes that there are', async (t) => {

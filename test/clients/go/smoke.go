@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log"
 	"os"
@@ -48,4 +49,8 @@ func main() {
 	must(errors.As(err, &failure), "no error", err)
 	problem, isProblem := failure.Model().(parley.Problem)
 	must(isProblem && problem.Code == "not_found" && problem.RequestId != "", "not a problem that one can read", failure)
+
+	var event parley.MessageFailedEvent
+	err = json.Unmarshal([]byte(os.Getenv("PARLEY_EVENT")), &event)
+	must(err == nil && event.Data.Message.Status == "failed", "not an event that one can read", err)
 }

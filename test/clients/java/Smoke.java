@@ -49,5 +49,8 @@ public class Smoke {
             Problem problem = Problem.fromJson(error.getResponseBody());
             must(error.getCode() == 404 && problem.getCode().equals("not_found"), "not a problem that one can read", problem);
         }
+
+        Object event = WebhookEvent.fromJson(System.getenv("PARLEY_EVENT")).getActualInstance();
+        must(event instanceof MessageFailedEvent, "not an event that one can read", event);
     }
 }

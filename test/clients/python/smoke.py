@@ -30,3 +30,6 @@ with parley.ApiClient(configuration) as client:
         raise AssertionError("there is no such session")
     except parley.exceptions.NotFoundException as error:
         assert error.data.code == "not_found" and error.data.request_id, error
+
+event = parley.WebhookEvent.from_json(os.environ["PARLEY_EVENT"]).actual_instance
+assert isinstance(event, parley.MessageFailedEvent) and event.data.message.status == "failed", event

@@ -1,9 +1,9 @@
 // A conversation by the generated client.
 import {
-  Configuration, ConfigurationsApi, MessagesApi, ProblemFromJSON, ResponseError, SessionsApi
+  Configuration, ConfigurationsApi, MessageFailedEventFromJSON, MessagesApi, ProblemFromJSON, ResponseError, SessionsApi
 } from './client'
 
-declare const process: { env: { PARLEY_URL: string, PARLEY_KEY: string } }
+declare const process: { env: { PARLEY_URL: string, PARLEY_KEY: string, PARLEY_EVENT: string } }
 
 function must (holds: boolean, what: string, value?: unknown): void {
   if (!holds) throw new Error(`${what}: ${JSON.stringify(value)}`)
@@ -37,6 +37,9 @@ async function converse (): Promise<void> {
   if (!(failure instanceof ResponseError)) throw new Error('there is no such session')
   const problem = ProblemFromJSON(await failure.response.json())
   must(problem.code === 'not_found' && problem.requestId !== '', 'not a problem that one can read', problem)
+
+  const event = MessageFailedEventFromJSON(JSON.parse(process.env.PARLEY_EVENT))
+  must(event.data.message.status === 'failed', 'not an event that one can read', event)
 }
 
 void converse()
