@@ -285,8 +285,15 @@ t.test('where the model fails, the message is tried again or has failed', async 
   await inbound.updateOne({ status: 'queued' }, { $set: { 'job.dueAt': new Date(1000) } })
   t.match(await send(passing), { status: 200, body: { status: 'completed' } })
   t.match((await client.ask(`/api/webhook/deliveries/${String(id)}`)).body, { attempts: 2, error: null })
+  const sendByKey = async (text: string) => await client.ask('/api/webhook?wait=true', { body: { ...JSON.parse(said(text)) as object, configId } })
+  sim.script([{ fault: { status: { code: 400 } } }])
+  isProblem(t, await sendByKey('Three.'), 'upstream_rejected', 'with a credential, too')
+  await client.ask('/api/tenants/default/quota', { method: 'PUT', body: { tenant: { messagesPerDay: 1 } } })
+  while ((await sendByKey('Four.')).status === 200) { /* until it is used up */ }
+  isProblem(t, await send(sign(made, said('Six.'))), 'quota_exceeded')
+  isProblem(t, await sendByKey('Five.'), 'quota_exceeded')
   await client.ask(`/api/integrations/${made.id}`, { method: 'DELETE' })
-  t.equal(await inbound.countDocuments({}), 0)
+  t.equal(await inbound.countDocuments({ integrationId: made.id }), 0)
 })
 
 t.test('a tenant that is suspended takes no messages', async (t) => {

@@ -7,6 +7,25 @@ import { furnish, signedUp } from './place.ts'
 import { assembled, validParts } from './requests.ts'
 import { Wire } from './wire.ts'
 
+t.test('each operation that waits for a model says when that took too long', async (t) => {
+  const { app, client, adminKey, sim } = await startAppWithSim(t, {}, { JWT_SECRET, MISTRAL_TIMEOUT_MS: '300', OUTGOING_ALLOWED_NETWORKS: '127.0.0.0/8' })
+  const description = new Description(app)
+  const place = await furnish(client, await signedUp(client, 'models'), 'models', 'somebody')
+  const wire = new Wire(client.url)
+  t.teardown(async () => await wire.close())
+  const asked = description.operations.filter(({ responses, path }) => '504' in responses && !path.includes('webhook'))
+  const wrong = await each(asked, async (operation) => {
+    // Something to summarise, and a model that answers before it fails again: one that only fails is not asked any more.
+    sim.reset()
+    await client.ask(`/api/sessions/${place.session}/messages`, { body: { message: 'And on Tuesdays?' } })
+    sim.script([{ times: 'always', fault: { hang: true } }])
+    const request = assembled(operation, validParts(description, operation, place))
+    const heard = await wire.ask({ ...request, headers: { 'x-api-key': adminKey, ...request.headers } })
+    return heard.status === 504 ? [] : [`${operation.id}: ${heard.status} ${heard.text.slice(0, 300)}`]
+  }, 1)
+  t.strictSame(wrong.flat(), [])
+})
+
 t.test('each operation that asks a model says how that went wrong', async (t) => {
   const { app, client, adminKey, sim } = await startAppWithSim(t, {}, { JWT_SECRET, OUTGOING_ALLOWED_NETWORKS: '127.0.0.0/8' })
   const description = new Description(app)

@@ -117,13 +117,13 @@ class Recorder {
   }
 }
 
-let recorder: Recorder | undefined
+const recorders = new Map<string, Recorder>()
 
-/** Where `CONTRACT_TRAFFIC` names a folder, keeps the traffic of this app in it, for `npm run check:traffic`. */
-export function record (app: FastifyInstance): void {
-  const folder = process.env['CONTRACT_TRAFFIC']
+/** Keeps the traffic of this app in a folder, that which `CONTRACT_TRAFFIC` names, for `npm run check:traffic`. */
+export function record (app: FastifyInstance, folder = process.env['CONTRACT_TRAFFIC']): void {
   if (!folder) return
-  recorder ??= new Recorder(folder)
+  const recorder = recorders.get(folder) ?? new Recorder(folder)
+  recorders.set(folder, recorder)
   const { tap } = recorder
   // What is refused early has the second alone, and what is streamed the first.
   app.addHook('preHandler', (request, reply, done) => {

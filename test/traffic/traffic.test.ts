@@ -97,7 +97,6 @@ t.test('what is documented and never seen is found, unless it is an exception', 
 
 t.test('what an app takes and answers is recorded, each form once, and held against the document', async (t) => {
   const folder = await temporaryFolder(t)
-  t.intercept(process, 'env', { value: { ...process.env, CONTRACT_TRAFFIC: folder } })
   const app = fastify()
   app.put('/things/:id', { schema: { params: { type: 'object', properties: { id: { type: 'integer' } } } } }, async ({ params, query }, reply) => {
     const { id } = params as { id: number }
@@ -113,7 +112,7 @@ t.test('what an app takes and answers is recorded, each form once, and held agai
     reply.raw.write('data: {"id":1}\n\n')
     reply.raw.end('data: {"id":2}\n\n')
   })
-  record(app)
+  record(app, folder)
   await app.listen({ port: 0 })
   t.teardown(async () => await app.close())
   const { port } = app.server.address() as { port: number }
