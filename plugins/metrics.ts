@@ -15,13 +15,16 @@ declare module 'fastify' {
   }
 }
 
+// What watches the process never ends, so there is one of it, however many servers are in the process.
+const ofProcess = new Registry()
+collectDefaultMetrics({ register: ofProcess })
+
 /**
  * Prometheus metrics of this process and of its HTTP requests, by route pattern, so that paths cannot multiply them. What else
  * is counted is counted by the plugin that knows of it.
  */
 export default fp<{ certificate?: Buffer | string | undefined }>(async (fastify, { certificate }) => {
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
+  const registry = Registry.merge([ofProcess])
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Duration of HTTP requests; of event streams, until they have begun.',

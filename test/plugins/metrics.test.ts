@@ -98,3 +98,11 @@ t.test('what strangers make up is no label', async (t) => {
   const text = JSON.stringify(metrics)
   for (const word of ['made-up', '/nothing', 'made=', session, 'default']) t.notMatch(text, word)
 })
+
+t.test('the process is watched once, however many servers are in it', async (t) => {
+  const { app: other } = await startApp(t)
+  const watched = (server: typeof app) => server.metrics.getSingleMetric('nodejs_eventloop_lag_seconds')
+  t.ok(watched(app))
+  t.equal(watched(other), watched(app))
+  t.not(other.metrics.getSingleMetric('http_request_duration_seconds'), app.metrics.getSingleMetric('http_request_duration_seconds'))
+})
