@@ -80,9 +80,3 @@ t.test('the embedded store and the simulator could be taken elsewhere', async (t
 t.test('our client stands alone', async (t) => {
   t.same(await trespasses('sdk/*/src/*.ts', (imported, file) => imported === 'eventsource-parser' || imported.startsWith(`${dirname(file)}/`)), [])
 })
-
-t.test('every room of tests is in one of the processes that npm test starts', async (t) => {
-  const rooms = await Array.fromAsync(glob(['test/*.test.ts', 'test/!(faults|clients|lanes)/all.test.ts'], { cwd: root }))
-  const imports = await allImports('test/lanes/*.test.ts')
-  t.same(imports.map(({ imported }) => imported).sort(), rooms.sort())
-})

@@ -1,6 +1,0 @@
-await import('../chat/all.test.ts')
-await import('../webhooks/all.test.ts')
-await import('../security/all.test.ts')
-await import('../usage/all.test.ts')
-await import('../integrations/all.test.ts')
-await import('../jobs/all.test.ts')
