@@ -1,5 +1,5 @@
 import {
-  type FastifyRequest, type onResponseAsyncHookHandler, type onSendAsyncHookHandler, type preHandlerAsyncHookHandler,
+  type FastifyRequest, type onSendAsyncHookHandler, type preHandlerAsyncHookHandler,
   type preSerializationAsyncHookHandler, type RouteOptions
 } from 'fastify'
 import fp from 'fastify-plugin'
@@ -121,8 +121,8 @@ export default fp(async (fastify) => {
     return payload
   }
   const beforeAnswer: onSendAsyncHookHandler = async (request, reply) => { await end(request, reply.statusCode) }
-  // A stream of events never comes to the hook above.
-  const afterAnswer: onResponseAsyncHookHandler = async (request, reply) => { await end(request, reply.statusCode) }
+  // A stream of events never comes to the hook above. What has no answer yet may still get one, though its client has left.
+  fastify.onAnswered((request, reply) => { if (reply.raw.headersSent) void end(request, reply.statusCode) })
 
   fastify.decorate('auditLog', log)
   fastify.decorateRequest('trail', null)
@@ -140,9 +140,8 @@ export default fp(async (fastify) => {
     route.preHandler = [beginning(audit), ...[route.preHandler ?? []].flat()]
     route.preSerialization = [...[route.preSerialization ?? []].flat(), keepValue(audit.only)]
     route.onSend = [beforeAnswer, ...[route.onSend ?? []].flat()]
-    route.onResponse = [afterAnswer, ...[route.onResponse ?? []].flat()]
   })
-}, { name: 'audit', dependencies: ['mongo', 'auth'] })
+}, { name: 'audit', dependencies: ['mongo', 'auth', 'answered'] })
 
 function unlessUnknown (error: unknown): undefined {
   if (error instanceof ApiError && error.code === 'not_found') return undefined

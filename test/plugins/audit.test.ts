@@ -180,6 +180,9 @@ t.test('other ways of reading are noted, too', async (t) => {
   const found = await entries({ actorId: 'reader' })
   t.same(actions(found).sort(), ['events.followed', 'feedback.listed', 'messages.searched', 'session.exported', 'session.read', 'sessions.listed'])
   t.match(found.find(({ action }) => action === 'session.read'), { target: { id: session } })
+  const followed = async () => (await entries({ actorId: 'reader' })).find(({ action }) => action === 'events.followed')
+  while ((await followed())!.status === null) { /* the server hears soon that the reader has left */ }
+  t.equal((await followed())!.status, 200)
 })
 
 t.test('who removes what others said is noted, and of what was said nothing is', async (t) => {
