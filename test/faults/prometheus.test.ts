@@ -32,11 +32,14 @@ async function startPrometheus (t: Test, target: string): Promise<string> {
     `--config.file=${file}`, `--storage.tsdb.path=${join(folder, 'data')}`, '--web.listen-address=127.0.0.1:0', '--log.level=info'
   ], { stdio: ['ignore', 'ignore', 'pipe'] })
   t.teardown(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, 'exit')
     child.kill()
-    if (child.exitCode === null) await once(child, 'exit')
+    await gone
   })
   let said = ''
-  for await (const chunk of child.stderr) {
+  // Closed, its log would end it with the next line.
+  for await (const chunk of child.stderr.iterator({ destroyOnReturn: false })) {
     said += String(chunk)
     const [, address] = /msg="Listening on" address=(\S+)/.exec(said) ?? []
     if (address !== undefined && said.includes('Server is ready to receive web requests')) {
