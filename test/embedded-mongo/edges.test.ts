@@ -76,17 +76,27 @@ async function spoiltData (t: Test): Promise<string> {
   return dataDir
 }
 
+/** How the owner of a store is told that it has failed: by the start where it was not ready yet, else by `onError`. */
+async function failureOf (dataDir: string, meanwhile = () => {}): Promise<Error> {
+  const { promise: failed, resolve } = Promise.withResolvers<Error>()
+  const starting = startEmbeddedStore({ dataDir, sweepIntervalMs: 5, onError: resolve })
+  meanwhile()
+  try {
+    const running = await starting
+    await failed
+    await running.close()
+    return await failed
+  } catch (error) {
+    return error as Error
+  }
+}
+
 t.test('a failure in the background ends the store, and its owner is told', async (t) => {
-  const { promise, resolve } = Promise.withResolvers<Error>()
-  const running = await startEmbeddedStore({ dataDir: await spoiltData(t), sweepIntervalMs: 5, onError: resolve })
-  t.match((await promise).message, /invalid BSON/)
-  await running.close()
+  t.match((await failureOf(await spoiltData(t))).message, /invalid BSON/)
 })
 
 t.test('an owner that is busy until the store has ended is told, too', async (t) => {
   const dataDir = await spoiltData(t)
-  const { promise, resolve } = Promise.withResolvers<Error>()
-  const starting = startEmbeddedStore({ dataDir, sweepIntervalMs: 5, onError: resolve })
   const isLocked = () => {
     try {
       lockDirectory(dataDir).release()
@@ -95,12 +105,12 @@ t.test('an owner that is busy until the store has ended is told, too', async (t)
       return true
     }
   }
-  // Nothing that the store's thread says is heard meanwhile.
-  while (!existsSync(join(dataDir, 'mongodb.sock')));
-  while (isLocked());
-  const running = await starting
-  t.match((await promise).message, /invalid BSON/)
-  await running.close()
+  const failure = await failureOf(dataDir, () => {
+    // Nothing that the store's thread says is heard meanwhile.
+    while (!existsSync(join(dataDir, 'mongodb.sock')));
+    while (isLocked());
+  })
+  t.match(failure.message, /invalid BSON/)
 })
 
 t.test('a collection that is dropped while an index is built stays dropped', async (t) => {
