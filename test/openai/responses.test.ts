@@ -5,7 +5,7 @@ import { nobody } from '../edge.ts'
 import { startApp } from '../helper.ts'
 import { startAppWithSim, promptOf } from '../sim.ts'
 
-const { client, sim, adminKey, clientFor, db } = await startAppWithSim(t)
+const { app, client, sim, adminKey, clientFor, db } = await startAppWithSim(t)
 // Another replica.
 const elsewhere = await startApp(t, { MONGODB_DATABASE: db.databaseName, BOOTSTRAP_API_KEY: adminKey })
 const openai = new OpenAI({ apiKey: adminKey, baseURL: `${client.url}/v1`, maxRetries: 0 })
@@ -50,6 +50,17 @@ t.test('a response is a turn of a session, read again by its id', async (t) => {
   t.match((await client.ask(`/api/sessions/${made.id.slice(5, 29)}`)).body, { userId: 'ann', configId: model })
   const items = await openai.responses.inputItems.list(made.id)
   t.match(items.data, [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Where is my parcel?' }] }])
+})
+
+t.test('what was said before is whole, though the first attempt broke off while it was put in', async (t) => {
+  const headers = { 'idempotency-key': 'broken-off' }
+  const input = [{ role: 'user', content: 'One' }, { role: 'assistant', content: 'Uno' }, { role: 'user', content: 'Two' }] as const
+  const wish = { model, input: [...input] }
+  const { restore } = t.intercept(app.store.transfers, 'insertMessages', { value: async () => { throw new Error('broken off') } })
+  await t.rejects(openai.responses.create(wish, { headers, maxRetries: 0 }), { message: /^500 / })
+  restore()
+  const { id } = await openai.responses.create(wish, { headers })
+  t.strictSame((await messagesOf(id)).map(({ role, content }) => `${role}: ${content.replace(/^sim:\S+ /, '')}`), ['user: One', 'bot: Uno', 'user: Two', 'bot: Two'])
 })
 
 t.test('a library that asks again after its connection was cut gets the response that is there', async (t) => {
