@@ -67,6 +67,22 @@ export const ResponseItem = Type.Object({
 }, { $id: 'ResponseItem', description: 'A message of a response, or of its input.', examples: [item] })
 export type ResponseItem = Static<typeof ResponseItem>
 
+/** What the specification has and nobody can ask for here. */
+export const sameForAll = {
+  truncation: 'auto',
+  tools: [],
+  tool_choice: 'none',
+  parallel_tool_calls: false,
+  max_tool_calls: null,
+  presence_penalty: 0,
+  frequency_penalty: 0,
+  top_logprobs: 0,
+  reasoning: null,
+  service_tier: 'default',
+  safety_identifier: null,
+  prompt_cache_key: null
+}
+
 const response = {
   id,
   object: 'response',
@@ -94,18 +110,7 @@ const response = {
   temperature: 0.3,
   top_p: 1,
   text: { format: { type: 'text' } },
-  truncation: 'auto',
-  tools: [],
-  tool_choice: 'none',
-  parallel_tool_calls: false,
-  max_tool_calls: null,
-  presence_penalty: 0,
-  frequency_penalty: 0,
-  top_logprobs: 0,
-  reasoning: null,
-  service_tier: 'default',
-  safety_identifier: null,
-  prompt_cache_key: null
+  ...sameForAll
 }
 
 export const OpenAiResponse = Type.Object({

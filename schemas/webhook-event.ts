@@ -1,4 +1,5 @@
 import { ErrorCode } from './error-code.ts'
+import { botMessage as message, configId, ended as timestamp, session, sessionId } from './examples.ts'
 import { Message } from './message.ts'
 import { quotaNames, quotaSubjects } from './quota.ts'
 import { Session } from './session.ts'
@@ -7,38 +8,7 @@ import { Long, OpenWord, OrNull, Ref, Type, type Static, type TSchema } from './
 
 const textOrNull = (description: string) => OrNull(Type.String(), description)
 
-const sessionId = '6650a1f2c3d4e5f601234568'
-const configId = '6650a1f2c3d4e5f601234567'
 const integrationId = '6650a1f2c3d4e5f60123456d'
-const timestamp = '2026-03-02T09:30:00.000Z'
-
-const message = {
-  id: '6650a1f2c3d4e5f60123456a',
-  sessionId,
-  seq: 2,
-  parentId: '6650a1f2c3d4e5f601234569',
-  branchId: sessionId,
-  role: 'bot',
-  content: 'Your order arrives tomorrow.',
-  timestamp: '2026-03-02T09:29:58.400Z',
-  status: 'completed',
-  replyTo: '6650a1f2c3d4e5f601234569'
-}
-const session = {
-  id: sessionId,
-  sessionId,
-  configId,
-  configVersion: null,
-  userId: 'customer-17',
-  channel: 'web',
-  title: null,
-  metadata: {},
-  status: 'active',
-  branchId: sessionId,
-  messageCount: 0,
-  startedAt: timestamp,
-  lastActivity: timestamp
-}
 const route = { sessionId, configId, userId: 'customer-17', channel: 'web' }
 const quota = {
   quota: 'tokensPerMonth',

@@ -1,4 +1,4 @@
-import { type OpenAiResponse, type ResponseItem } from '../../schemas/openai-response.ts'
+import { sameForAll, type OpenAiResponse, type ResponseItem } from '../../schemas/openai-response.ts'
 import { type Usage } from '../llm/provider.ts'
 import { type Asked } from '../store/asked.ts'
 import { type Message } from '../store/messages.ts'
@@ -98,17 +98,6 @@ export function presentResponse (state: ResponseState): OpenAiResponse {
     temperature: asked.temperature,
     top_p: asked.topP,
     text: { format: JSON.parse(asked.format) as unknown },
-    truncation: 'auto',
-    tools: [],
-    tool_choice: 'none',
-    parallel_tool_calls: false,
-    max_tool_calls: null,
-    presence_penalty: 0,
-    frequency_penalty: 0,
-    top_logprobs: 0,
-    reasoning: null,
-    service_tier: 'default',
-    safety_identifier: null,
-    prompt_cache_key: null
+    ...sameForAll
   }
 }

@@ -3,17 +3,11 @@ import { type Problem } from './generated/types.gen.js'
 /** After these, the same request may succeed. */
 const passing = [429, 502, 503, 504]
 
-interface Failure {
-  readonly code: string
-  readonly retryable: boolean
-  readonly status?: number
-  readonly retryAfter?: number
-  readonly problem?: Problem
-  readonly body?: unknown
-}
+/** What is told of it besides the message. */
+type Failure = Omit<ParleyError, keyof Error>
 
 /** A request that failed, as data. */
-export class ParleyError extends Error implements Failure {
+export class ParleyError extends Error {
   override readonly name = 'ParleyError'
   /** The kind of failure, such as `not_found`; `connection_failed` where there was no whole answer. Open to growth. */
   readonly code: string

@@ -25,8 +25,9 @@ export interface Following<E extends { readonly event: string }> {
   readonly reconnection: Required<Reconnection>
 }
 
-function pause (ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+async function pause (ms: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  await new Promise<void>((resolve, reject) => {
     const end = () => {
       clearTimeout(timer)
       reject(signal.reason as Error)
