@@ -25,6 +25,7 @@ import { tellLiveText } from './live-text.ts'
 import { presentMessage } from './present.ts'
 import { Purger } from './purger.ts'
 import { Reaper } from './reaper.ts'
+import { RecentLines } from './recent-lines.ts'
 import { Sender, type SendOptions as SenderOptions } from './sender.ts'
 import { SessionRemoval } from './session-removal.ts'
 import { Stopper } from './stopper.ts'
@@ -69,6 +70,7 @@ export class Chat {
   readonly #options: ChatOptions
   readonly #live = new LiveMessages()
   readonly #line: WaitingLine
+  readonly #lines = new RecentLines()
   readonly #stopper: Stopper
   readonly #sender: Sender
   readonly #reaper: Reaper
@@ -85,7 +87,17 @@ export class Chat {
     const runner = new TurnRunner({ messages, endings, turns, provider, ledger, log, leaseMs, flushMs })
     const followers = new Followers(bus, live, messages, flushMs)
     const starter = new TurnStarter({
-      messages, context: new ContextReader(chatbots, messages, endings), turns, runner, live, followers, watch, provider, quotas, onEnd
+      messages,
+      context: new ContextReader(chatbots, messages, endings, this.#lines),
+      lines: this.#lines,
+      turns,
+      runner,
+      live,
+      followers,
+      watch,
+      provider,
+      quotas,
+      onEnd
     })
     const stopper = new Stopper(bus, live, messages, endings, turns)
     this.#options = options
@@ -214,6 +226,7 @@ export class Chat {
 
   /** Ends what crashed processes left behind. */
   async reap (): Promise<void> {
+    this.#lines.purge()
     await this.#reaper.pass((id) => this.#live.get(id) !== undefined)
     await this.#options.changes.settleAll()
     this.#options.onRound('reaper')

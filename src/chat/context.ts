@@ -4,6 +4,7 @@ import { type Chatbot } from '../store/chatbots.ts'
 import { type Message, type MessageRepository } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
 import { type Endings } from './endings.ts'
+import { type RecentLines } from './recent-lines.ts'
 import { interruption } from './turn-taking.ts'
 
 // A reply whose end is still on its way to the store is waited for this long.
@@ -23,11 +24,13 @@ export class ContextReader {
   readonly #chatbots: Chatbots
   readonly #messages: MessageRepository
   readonly #endings: Endings
+  readonly #lines: RecentLines
 
-  constructor (chatbots: Chatbots, messages: MessageRepository, endings: Endings) {
+  constructor (chatbots: Chatbots, messages: MessageRepository, endings: Endings, lines: RecentLines) {
     this.#chatbots = chatbots
     this.#messages = messages
     this.#endings = endings
+    this.#lines = lines
   }
 
   /** The chatbot, and what was said before `userMessage` on its line: the last `historyLimit` of it. */
@@ -43,13 +46,15 @@ export class ContextReader {
     }
   }
 
-  /** One command at most, except for the first turns of a version that a session keeps to. */
-  async #read ({ seq, parentId }: Message, session: Session): Promise<Context> {
+  /** One command at most, except for the first turns of a version that a session keeps to. None, where all is in memory. */
+  async #read (userMessage: Message, session: Session): Promise<Context> {
+    const { seq, parentId } = userMessage
     const [chatbots, messages] = [this.#chatbots, this.#messages]
     const readAt = performance.now()
     const { tenantId, configId, configVersion } = session
     const recent = chatbots.recent(tenantId, configId, configVersion)
-    if (parentId === null) return { chatbot: recent ?? await chatbots.find(tenantId, configId, configVersion), history: [] }
+    const known = parentId === null ? [] : this.#lines.before(userMessage, session, recent?.historyLimit ?? MAX_HISTORY)
+    if (known) return { chatbot: recent ?? await chatbots.find(tenantId, configId, configVersion), history: known }
     if (recent) return { chatbot: recent, history: await messages.history(session, { limit: recent.historyLimit, before: seq }) }
     if (configVersion !== null) {
       const [chatbot, history] = await Promise.all([

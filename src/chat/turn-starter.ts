@@ -16,6 +16,7 @@ import { type Followers } from './followers.ts'
 import { type EarlierSend, findEarlierSend, replyThatCounts, type SendKey } from './idempotency.ts'
 import { LiveMessage } from './live-message.ts'
 import { type LiveMessages } from './live-messages.ts'
+import { type RecentLines } from './recent-lines.ts'
 import { branchBehind, requireRoom } from './branching.ts'
 import { buildPrompt } from './prompt.ts'
 import { type RunOptions, type TurnRunner } from './turn-runner.ts'
@@ -32,6 +33,7 @@ export interface Sent {
 interface Dependencies {
   readonly messages: MessageRepository
   readonly context: ContextReader
+  readonly lines: RecentLines
   readonly turns: TurnTaking
   readonly runner: TurnRunner
   readonly live: LiveMessages
@@ -193,7 +195,7 @@ export class TurnStarter {
    * with the key or the numbers was there already; the turn is still ours.
    */
   async #begin ({ session, userMessage, fresh, replyKey, how }: Beginning): Promise<Sent | undefined> {
-    const { runner, live, watch, onEnd } = this.#deps
+    const { runner, live, lines, watch, onEnd } = this.#deps
     const { tenantId, id: sessionId } = session
     const botMessage: Message = {
       ...place(session),
@@ -219,7 +221,11 @@ export class TurnStarter {
       tenantId, sessionId, messages: prompt, model: bounded, ...(format && { format }), fallback, instructions, language
     }
     void live.during(reply, runner.run(reply, request, { ...how, grant }))
-      .then(() => onEnd({ session, chatbot, history, userMessage, reply: reply.botMessage, keyId: how.keyId, attempts: reply.attempts }))
+      .then(() => {
+        const turn = { session, chatbot, history, userMessage, reply: reply.botMessage, keyId: how.keyId, attempts: reply.attempts }
+        lines.keep(turn)
+        onEnd(turn)
+      })
     watch.ring(sessionId)
     return { userMessage, reply, replayed: false }
   }
