@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { lockDirectory } from './storage/lock.ts'
+import { refuseUnfinishedReplacement } from './storage/copies.ts'
 import { openStore, StoreServer } from './wire/server.ts'
 import { socketPlace } from './storage/socket-path.ts'
 import { type WorkerMessage, type WorkerOptions } from './worker-messages.ts'
@@ -12,6 +13,7 @@ function send (message: WorkerMessage): void {
 
 async function run (): Promise<void> {
   const lock = lockDirectory(dataDir)
+  refuseUnfinishedReplacement(dataDir)
   const place = socketPlace(dataDir)
   const server = new StoreServer(openStore(dataDir))
   await server.start(sweepIntervalMs)

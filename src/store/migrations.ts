@@ -18,6 +18,11 @@ interface MigrationDocument {
   doneAt: Date
 }
 
+/** Those of some migrations that this version does not know: they were made by a newer one. */
+export function unknownMigrations (names: readonly string[]): string[] {
+  return names.filter((name) => !migrations.some(([known]) => known === name))
+}
+
 /** Brings the data up to what this version expects. */
 export async function migrate (db: Db): Promise<void> {
   const done: Collection<MigrationDocument> = db.collection('migrations')

@@ -4,6 +4,7 @@ import {
 } from 'mongodb'
 import { ApiKeyRepository } from './api-keys.ts'
 import { AuditLogRepository } from './audit-log.ts'
+import { refuseUnfinishedRestore } from './backup/unfinished.ts'
 import { ChangeRepository } from './changes.ts'
 import { ChatbotRepository } from './chatbots.ts'
 import { ConversationRepository } from './conversations.ts'
@@ -81,6 +82,7 @@ export interface Store {
 
 /** Makes the indexes, where they are missing, brings old data up to date, and hands out the repositories. */
 export async function openStore (db: Db): Promise<Store> {
+  await refuseUnfinishedRestore(db)
   const apiKeys = new ApiKeyRepository(db)
   const auditLog = new AuditLogRepository(db)
   const tenants = new TenantRepository(db)

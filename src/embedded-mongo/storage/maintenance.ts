@@ -29,6 +29,7 @@ export class Maintenance {
     this.work = this.work.then(async () => {
       if (this.isStopped) return
       this.cursors.expire()
+      this.storage.forgetDeadReaders()
       await this.expireDocuments()
     })
     return this.work

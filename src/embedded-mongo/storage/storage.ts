@@ -9,6 +9,19 @@ const FORMAT_KEY = Buffer.from([0x00, 0x76])
 const MAP_BYTES = 2 ** 36
 const EMPTY = Buffer.alloc(0)
 
+/** The file that has all data of a directory. */
+export const DATA_FILE = 'store.mdb'
+
+/** How the data of a directory are opened. */
+export const environmentOptions = (directory: string) => ({
+  path: join(directory, DATA_FILE),
+  encoding: 'binary',
+  keyEncoding: 'binary',
+  overlappingSync: false,
+  mapSize: MAP_BYTES,
+  maxDbs: 1
+} as const)
+
 interface Pending {
   run: () => unknown
   resolve: (value: unknown) => void
@@ -43,14 +56,7 @@ export class Storage {
 
   /** Opens the environment in `directory`. Throws when its format is newer than this code. */
   constructor (directory: string) {
-    this.db = open<Buffer, Buffer>({
-      path: join(directory, 'store.mdb'),
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      overlappingSync: false,
-      mapSize: MAP_BYTES,
-      maxDbs: 1
-    })
+    this.db = open<Buffer, Buffer>(environmentOptions(directory))
     const stored = this.get(FORMAT_KEY)?.readUInt32BE(0)
     if (stored === undefined) {
       const version = Buffer.alloc(4)
@@ -101,6 +107,11 @@ export class Storage {
   get fileBytes (): number {
     const stats = this.db.getStats() as { pageSize?: number, lastPageNumber?: number }
     return (stats.pageSize ?? 4096) * ((stats.lastPageNumber ?? 0) + 1)
+  }
+
+  /** Forgets readers whose process has died: what they read would be kept for ever. */
+  forgetDeadReaders (): void {
+    this.db.readerCheck()
   }
 
   /**
