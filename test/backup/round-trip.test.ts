@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { Binary, BSONRegExp, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp, UUID } from 'mongodb'
 import t from 'tap'
+import { runCommand } from '../../src/backup/command.ts'
 import { verifyBackup } from '../../src/backup/restore.ts'
 import { temporaryFolder } from '../helper.ts'
 import { backUp, embeddedPlace, hexOf, restore, serverPlace, stored, whileRunning } from './places.ts'
@@ -59,29 +58,27 @@ t.test('what is stored goes from a server to an embedded store and back, byte fo
   await restore(join(folder, 'second'), other)
   t.same(await stored(restored, 'everything'), [hexOf(everyType)])
   t.same(await stored(restored, 'things'), before)
-})
 
-t.test('a store that does not run can be copied, too, and one that is not there cannot', async (t) => {
-  const [embedded, folder] = await Promise.all([embeddedPlace(t), temporaryFolder(t)])
-  await t.rejects(backUp(embedded, join(folder, 'none')), { message: /no embedded store in/ })
-  await whileRunning(embedded, async (db) => await db.collection('things').insertOne({}))
-  t.match(await backUp(embedded, join(folder, 'one')), { collections: [{ name: 'things', documents: 1 }] })
-  await t.rejects(backUp({ ...embedded, MONGODB_DATABASE: 'other' }, join(folder, 'other')), { message: /nothing in the database/ })
-  await t.rejects(backUp(embedded, join(folder, 'one')), { message: /is there already/ })
-  t.same(await readdir(folder), ['one'])
+  // It does not run any more.
+  const unlike = { ...embedded, MONGODB_DATABASE: 'other' }
+  await t.rejects(backUp(unlike, join(folder, 'third')), { name: 'BackupError', message: /nothing in the database/ })
+  await t.rejects(backUp({ ...embedded, DATA_DIR: folder }, join(folder, 'third')), { message: /no embedded store in/ })
+  await t.rejects(backUp(server, join(folder, 'second')), { name: 'BackupError', message: /is there already/ })
+  t.same(await readdir(folder), ['first', 'second'])
 })
 
 t.test('the commands say what they have done, and end with a code', async (t) => {
   const [{ place, db }, folder] = await Promise.all([serverPlace(t), temporaryFolder(t)])
   await db.collection('things').insertOne({})
-  const run = async (...args: string[]) => await promisify(execFile)(process.execPath, ['src/backup/main.ts', ...args], { env: { ...process.env, ...place } })
-    .catch((error: unknown) => error as { code: number, stdout: string, stderr: string })
+  const run = async (...args: string[]) => await runCommand(args, { ...place })
   const to = join(folder, 'copy')
-  t.match(await run('backup', '--to', to), { stdout: /copy was made: 1 documents of 1 collections/, stderr: '' })
-  const [verified, refused, twice, nothing, odd] = await Promise.all([
-    run('backup', '--verify', to), run('restore', '--from', to), run('backup', '--to', to, '--verify', to), run('restore'), run('backup', '--fast')
-  ])
-  t.match(verified, { stdout: /copy is whole/ })
-  t.match(refused, { code: 1, stdout: '', stderr: /^the database \S+ is not empty; --replace removes what is in it\n$/ })
-  for (const wrong of [twice, nothing, odd]) t.match(wrong, { code: 2, stdout: '', stderr: /npm run backup -- --to <folder>/ })
+  t.match(await run('backup', '--to', to), { code: 0, stdout: /copy was made: 1 documents of 1 collections \(0\.0 MB, 0\.0 MB compressed\)/, stderr: '' })
+  t.match(await run('backup', '--verify', to), { code: 0, stdout: /copy is whole: 1 doc/ })
+  t.match(await run('restore', '--from', to), { code: 1, stdout: '', stderr: /^the database \S+ is not empty; --replace removes what is in it\n$/ })
+  await db.dropDatabase()
+  t.match(await run('restore', '--from', to, '--replace'), { code: 0, stdout: /copy was restored: 1 doc/ })
+  for (const wrong of [['backup', '--to', to, '--verify', to], ['backup'], ['restore'], ['backup', '--fast']]) {
+    t.match(await run(...wrong), { code: 2, stdout: '', stderr: /\n\nnpm run backup -- --to <folder>/ }, wrong.join(' '))
+  }
+  t.match(await runCommand(['backup', '--to', join(folder, 'other')], { MONGODB_URI: 'here' }), { code: 1, stderr: /^MONGODB_URI cannot be used/ })
 })

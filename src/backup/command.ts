@@ -1,0 +1,68 @@
+import { parseArgs } from 'node:util'
+import { loadConfig } from '../config.ts'
+import { startFailure } from '../start-failure.ts'
+import { makeBackup } from './backup.ts'
+import { BackupError, type Manifest } from './manifest.ts'
+import { restoreBackup, verifyBackup } from './restore.ts'
+import { sourceOf, targetOf } from './stores.ts'
+
+const usage = `npm run backup -- --to <folder>              makes a backup; the folder must not be there yet
+npm run backup -- --verify <folder>          reads a backup and checks it
+npm run restore -- --from <folder>           restores it to an empty store
+npm run restore -- --from <folder> --replace the same, in the place of what is there
+
+The store is that of the server: MONGODB_URI and MONGODB_DATABASE, or DATA_DIR.
+`
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+interface Task {
+  readonly done: string
+  readonly folder: string
+  readonly run: () => Promise<Manifest>
+}
+
+/** What a command has to say, and the code that it ends with. */
+export interface Outcome {
+  readonly code: 0 | 1 | 2
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** What is asked for. Throws a `TypeError` where nothing is, or too much. */
+function taskOf ([command, ...args]: string[], env: Environment): Task {
+  const text = { type: 'string' } as const
+  if (command === 'backup') {
+    const { to, verify } = parseArgs({ args, options: { to: text, verify: text } }).values
+    if (verify && to === undefined) return { done: 'is whole', folder: verify, run: async () => await verifyBackup(verify) }
+    if (to && verify === undefined) return { done: 'was made', folder: to, run: async () => await makeBackup(sourceOf(loadConfig(env)), to) }
+    throw new TypeError('Either --to or --verify is needed.')
+  }
+  const { from, replace = false } = parseArgs({ args, options: { from: text, replace: { type: 'boolean' } } }).values
+  if (!from) throw new TypeError('--from is needed.')
+  return { done: 'was restored', folder: from, run: async () => await restoreBackup(from, targetOf(loadConfig(env), { replace })) }
+}
+
+function summary ({ done, folder }: Task, { collections, startedAt }: Manifest, ms: number): string {
+  const sum = (count: (entry: Manifest['collections'][number]) => number) => collections.reduce((total, entry) => total + count(entry), 0)
+  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
+  const size = `${megabytes(sum(({ bytes }) => bytes))}, ${megabytes(sum(({ fileBytes }) => fileBytes))} compressed`
+  return `${folder} ${done}: ${sum(({ documents }) => documents)} documents of ${collections.length} collections (${size}), as of ${startedAt}, in ${(ms / 1000).toFixed(1)} s`
+}
+
+/** Does what `npm run backup` and `npm run restore` are asked for. */
+export async function runCommand (args: string[], env: Environment): Promise<Outcome> {
+  let task: Task
+  try {
+    task = taskOf(args, env)
+  } catch (error) {
+    return { code: 2, stdout: '', stderr: `${(error as Error).message}\n\n${usage}` }
+  }
+  const begin = performance.now()
+  try {
+    const manifest = await task.run()
+    return { code: 0, stdout: `${summary(task, manifest, performance.now() - begin)}\n`, stderr: '' }
+  } catch (error) {
+    return { code: 1, stdout: '', stderr: `${error instanceof BackupError ? error.message : startFailure(error)}\n` }
+  }
+}
