@@ -19,6 +19,7 @@ import {
   FeedStarted, MessageDeleted, MessageRated, SessionCleared, SessionDeleted, SessionEvent, SessionUpdated, TenantEvent, TurnStarted
 } from '../schemas/feed-event.ts'
 import { Health, Liveness } from '../schemas/health.ts'
+import { LegalHold, LegalHoldInput, LegalHoldPage } from '../schemas/legal-hold.ts'
 import { LogLevel } from '../schemas/log-level.ts'
 import { Integration, IntegrationInput, IntegrationPage, IntegrationPatch, IntegrationRotation, IssuedIntegration } from '../schemas/integration.ts'
 import { Invitation, InvitationAcceptance, InvitationInput, InvitationPage, Member, MemberPage, MemberPatch } from '../schemas/member.ts'
@@ -35,6 +36,7 @@ import {
 import { Problem } from '../schemas/problem.ts'
 import { CsrfToken } from '../schemas/refresh-cookie.ts'
 import { headersOf, responseHeaders } from '../schemas/response-headers.ts'
+import { Retention, RetentionInput } from '../schemas/retention.ts'
 import { SearchHit, SearchPage } from '../schemas/search.ts'
 import { Session, SessionInput, SessionPage, SessionPatch } from '../schemas/session.ts'
 import { Quotas, QuotasInput, TenantQuota } from '../schemas/quota.ts'
@@ -79,7 +81,7 @@ declare module 'fastify' {
 const components = [
   ChatbotConfig, ChatbotConfigInput, ChatbotConfigReplacement, ChatbotConfigPatch, ChatbotConfigPage, ChatbotSettings,
   ConfigVersion, ConfigVersionHead, ConfigVersionPage, ConfigDiff, RollbackInput, ConfigExport, ConfigImport,
-  Erasure, ErasurePage, SessionExport, TransferLines, ImportReport,
+  Erasure, ErasurePage, Retention, RetentionInput, LegalHold, LegalHoldInput, LegalHoldPage, SessionExport, TransferLines, ImportReport,
   Session, SessionInput, SessionPatch, SessionPage,
   Message, Exchange, Accepted, History, MessageStarted, MessageDelta, MessageEnded, MessageEvent,
   Branch, BranchPage, MessagePage, Feedback, FeedbackInput, RatedMessage, RatedMessagePage, SearchHit, SearchPage,
@@ -167,6 +169,7 @@ export default fp<{ config: Config, version: string }>(async (fastify, { config,
         { name: 'events', description: 'What happens in conversations, as it happens.' },
         { name: 'transfers', description: 'Taking conversations from one place to another.' },
         { name: 'end users', description: 'Erasing what is kept of them.' },
+        { name: 'retention', description: 'For how long what is kept, and what must be.' },
         { name: 'accounts', description: 'Registering, signing in, and one\'s own account.' },
         { name: 'members', description: 'Who is in the tenant, and asking people in.' },
         { name: 'tenants', description: 'The tenants themselves.' },

@@ -12,6 +12,7 @@ import { Erasures } from '../src/portability/erasures.ts'
 import { Exporter } from '../src/portability/export.ts'
 import { Importer } from '../src/portability/import.ts'
 import { SessionExporter } from '../src/portability/session-export.ts'
+import { RemovalGuard } from '../src/retention/removal-guard.ts'
 import { Search } from '../src/search/search.ts'
 import { ChangeLog } from '../src/sessions/change-log.ts'
 import { SessionWatch } from '../src/sessions/session-watch.ts'
@@ -30,6 +31,8 @@ declare module 'fastify' {
     feeds: Feeds
     specifications: Specifications
     erasures: Erasures
+    removalGuard: RemovalGuard
+    sessionChanges: ChangeLog
     exporter: Exporter
     sessionExporter: SessionExporter
     importer: Importer
@@ -45,6 +48,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const search = new Search(store, fastify.log)
   const watch = new SessionWatch(store.sessions)
   const changes = new ChangeLog(store, search, watch)
+  const guard = new RemovalGuard(store)
   const specifications = new Specifications(store.specifications, fastify.model, fastify.meter)
   const sessions = new Sessions(store.sessions, store.messages, changes, chatbots, fastify.webhookRelay)
   const summaries = new Summaries({ sessions, store, provider: fastify.model, meter: fastify.meter })
@@ -59,6 +63,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     sessions,
     changes,
     search,
+    guard,
     watch,
     provider: fastify.model,
     quotas: fastify.quotas,
@@ -80,9 +85,11 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('chat', chat)
   fastify.decorate('feeds', new Feeds({ store, sessions, watch, followers: chat.followers }))
   fastify.decorate('specifications', specifications)
-  const erasures = new Erasures({ store, removal: chat.removal, log: fastify.log })
+  const erasures = new Erasures({ store, removal: chat.removal, guard, log: fastify.log })
   fastify.decorate('erasures', erasures)
   const exporter = new Exporter({ store, changes, chat })
+  fastify.decorate('removalGuard', guard)
+  fastify.decorate('sessionChanges', changes)
   fastify.decorate('exporter', exporter)
   fastify.decorate('sessionExporter', new SessionExporter(sessions, exporter))
   fastify.decorate('importer', new Importer(store, compileBody))

@@ -100,7 +100,7 @@ const configs: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'Delete a chatbot with its sessions and messages',
       tags,
       params,
-      response: { 204: NoBody('Deleted.'), ...guarded(), ...problems(404, 413, 415) }
+      response: { 204: NoBody('Deleted.'), ...guarded(), ...problems(404, 409, 413, 415) }
     }
   }, async ({ principal, params }, reply) => {
     await chat.deleteChatbot(principal, params.id)

@@ -21,7 +21,7 @@ const erasureRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
         'user who is not known, nothing is removed.',
       tags,
       params: EndUserPath,
-      response: { 202: Ref(Erasure), ...guarded(), ...problems(404, 413, 415) }
+      response: { 202: Ref(Erasure), ...guarded(), ...problems(404, 409, 413, 415) }
     }
   }, async ({ principal, params }, reply) => {
     const erasure = await erasures.erase(principal, params.userId)

@@ -95,7 +95,7 @@ const openAiResponses: FastifyPluginAsyncTypebox = async (fastify) => {
       description: 'Where nothing else was said in its session, the session goes with it.',
       tags,
       params: ofResponse,
-      response: { 200: Ref(DeletedResponse), ...openAiProblems(400, 401, 403, 404, 413, 415, 429, 500, 503) }
+      response: { 200: Ref(DeletedResponse), ...openAiProblems(400, 401, 403, 404, 409, 413, 415, 429, 500, 503) }
     }
   }, async ({ principal, params }) => await storedResponses.delete(principal, params.id))
 }

@@ -68,7 +68,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       summary: 'Delete a session with its messages; a running reply is aborted',
       tags,
       params,
-      response: { 204: NoBody('Deleted.'), ...guarded(), ...problems(404, 413, 415) }
+      response: { 204: NoBody('Deleted.'), ...guarded(), ...problems(404, 409, 413, 415) }
     }
   }, async ({ principal, params }, reply) => {
     await chat.deleteSession(principal, params.id)

@@ -86,7 +86,7 @@ const transcriptRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
       description: 'Its place stays: the message is `deleted`, without its text, metadata and feedback. A running reply is stopped first.',
       tags,
       params: ofMessage,
-      response: { 204: NoBody('Erased.'), ...guarded(), ...problems(404, 413, 415) }
+      response: { 204: NoBody('Erased.'), ...guarded(), ...problems(404, 409, 413, 415) }
     }
   }, async ({ principal, params }, reply) => {
     await transcript.erase(principal, params.id, params.messageId)

@@ -3,7 +3,7 @@ import { OpenWord } from './type.ts'
 /** The catalogue of src/errors.ts. */
 export const errorCodes = [
   'validation_failed', 'malformed_json', 'unauthenticated', 'quota_exceeded', 'forbidden', 'not_found', 'method_not_allowed', 'session_busy',
-  'session_ended', 'conflict', 'version_mismatch', 'payload_too_large', 'unsupported_media_type', 'idempotency_conflict', 'rate_limited',
+  'session_ended', 'legal_hold', 'conflict', 'version_mismatch', 'payload_too_large', 'unsupported_media_type', 'idempotency_conflict', 'rate_limited',
   'internal', 'upstream_failed', 'upstream_rejected', 'overloaded', 'store_unavailable', 'upstream_rate_limited', 'upstream_unavailable',
   'upstream_timeout'
 ] as const

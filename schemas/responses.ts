@@ -9,7 +9,7 @@ const descriptions = {
   402: 'Too little is left of a quota (`quota_exceeded`); `quota` says of which.',
   403: 'The credential does not cover this (`forbidden`).',
   404: 'No such resource, or not yours (`not_found`).',
-  409: 'The state does not allow it (`session_busy`, `session_ended`, `conflict`).',
+  409: 'The state does not allow it (`session_busy`, `session_ended`, `legal_hold`, `conflict`).',
   412: 'The resource has another version (`version_mismatch`).',
   413: 'The body is too large (`payload_too_large`).',
   415: 'The body is of an unsupported type (`unsupported_media_type`).',

@@ -37,6 +37,7 @@ import readiness from '../plugins/readiness.ts'
 import refreshCookie from '../plugins/refresh-cookie.ts'
 import requestIds, { requestId } from '../plugins/request-id.ts'
 import requestLog from '../plugins/request-log.ts'
+import retention from '../plugins/retention.ts'
 import secrets from '../plugins/secrets.ts'
 import services from '../plugins/services.ts'
 import shutdown from '../plugins/shutdown.ts'
@@ -57,6 +58,7 @@ import erasures from '../routes/erasures.ts'
 import events from '../routes/events.ts'
 import feedback from '../routes/feedback.ts'
 import integrationRoutes from '../routes/integrations.ts'
+import legalHolds from '../routes/legal-holds.ts'
 import logLevelRoutes from '../routes/log-level.ts'
 import invitations from '../routes/invitations.ts'
 import members from '../routes/members.ts'
@@ -67,6 +69,7 @@ import openAiModels from '../routes/openai-models.ts'
 import openAiResponses from '../routes/openai-responses.ts'
 import operations from '../routes/operations.ts'
 import providerLoginRoutes from '../routes/provider-logins.ts'
+import retentionRoutes from '../routes/retention.ts'
 import search from '../routes/search.ts'
 import profile from '../routes/profile.ts'
 import sessions from '../routes/sessions.ts'
@@ -153,6 +156,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(webhookRelay)
   await app.register(usage, { config })
   await app.register(services, { config })
+  await app.register(retention)
   await app.register(bodyTime, { arrivalMs: bodyMs })
   await app.register(requestIds)
   await app.register(fixedHeaders, { endsTls: tls !== undefined })
@@ -199,6 +203,8 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(feedback)
   await app.register(events)
   await app.register(erasures)
+  await app.register(retentionRoutes)
+  await app.register(legalHolds)
   await app.register(transfers)
   await app.register(search)
   await app.register(authRoutes)

@@ -16,6 +16,7 @@ export const errorKinds = {
   method_not_allowed: { status: 405, title: 'The resource does not know this method', retryable: false },
   session_busy: { status: 409, title: 'The session is answering another message', retryable: true },
   session_ended: { status: 409, title: 'The session has ended', retryable: false },
+  legal_hold: { status: 409, title: 'A legal hold forbids to remove this', retryable: false },
   conflict: { status: 409, title: 'The request contradicts the current state', retryable: false },
   version_mismatch: { status: 412, title: 'The resource has changed since it was read', retryable: false },
   payload_too_large: { status: 413, title: 'The body is too large', retryable: false },

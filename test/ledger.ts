@@ -91,6 +91,8 @@ function checkMessage (message: StoredMessage, report: Report): void {
 
 /** What a reply must be to the message it answers. */
 function checkReply (reply: StoredMessage, byId: ReadonlyMap<string, StoredMessage>, report: Report): void {
+  // What it answered was too old to be kept, and it begins its line since.
+  if (reply.replyTo === undefined && reply.parentId === null) return
   const answered = byId.get(hex(reply.replyTo))
   report(answered === undefined, 'it replies to no message of its session')
   if (!answered) return

@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client'
 
 /** What this process does again and again. */
-export type Work = 'reaper' | 'purger' | 'webhooks' | 'webhooks in'
+export type Work = 'reaper' | 'purger' | 'webhooks' | 'webhooks in' | 'retention'
 
 /** Notes when a work was last done, so that one that is not done any more is seen. */
 export function roundMetrics (registry: Registry): (work: Work) => void {

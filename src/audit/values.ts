@@ -3,8 +3,8 @@ const MASK = '***'
 const SECRET = /secret|passw|passphrase|token|hash|credential|cookie|signature|authorization|verifier|private|(^|[a-z])key$/i
 // Names that a secret is told apart by.
 const HARMLESS = /(id|prefix|at|type|name|scopes?)$/i
-// What was said, wherever it turns up: it belongs to whom it came from, and goes with them.
-const SAID = /^(content|message|messages|reply|text|snippet|comment|brief|title|summary|metadata|userMessage|botMessage)$/
+// What was said, and who the end user was, wherever it turns up: it belongs to whom it came from, and goes with them.
+const SAID = /^(content|message|messages|reply|text|snippet|comment|brief|title|summary|metadata|userMessage|botMessage|userId)$/
 const EMAIL = /^(.).*(@[^@]*)$/s
 
 const MAX_CHARS = 4000

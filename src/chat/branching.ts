@@ -43,8 +43,8 @@ export class Branching {
   async regenerate (scope: SessionScope, sessionId: string, messageId: string): Promise<TurnWork & { kind: 'regenerate' }> {
     const { session, message } = await this.#origin(scope, sessionId, messageId)
     if (message.role === 'bot' && message.replyTo === undefined) throw conflict('This reply answers nothing that was said.')
-    const answered = message.replyTo === undefined ? message : (await this.#messages.find(session.id, message.replyTo))!
-    if (answered.status === 'deleted') throw conflict('What was to be replied to has been deleted.')
+    const answered = message.replyTo === undefined ? message : await this.#messages.find(session.id, message.replyTo)
+    if (!answered || answered.status === 'deleted' || answered.seq <= session.clearedSeq) throw conflict('What was to be replied to has been deleted.')
     return { kind: 'regenerate', answered, branch: branchBehind(answered) }
   }
 

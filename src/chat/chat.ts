@@ -10,7 +10,8 @@ import { type ChangeLog } from '../sessions/change-log.ts'
 import { type SessionWatch } from '../sessions/session-watch.ts'
 import { type Sessions } from '../sessions/sessions.ts'
 import { type Message } from '../store/messages.ts'
-import { hidden } from '../store/sessions.ts'
+import { type RemovalGuard } from '../retention/removal-guard.ts'
+import { hidden, type Session } from '../store/sessions.ts'
 import { type Store } from '../store/store.ts'
 import { type UsageLedger } from '../usage/ledger.ts'
 import { type Quotas } from '../usage/quotas.ts'
@@ -48,6 +49,7 @@ export interface ChatOptions {
   readonly sessions: Sessions
   readonly changes: ChangeLog
   readonly search: Search
+  readonly guard: RemovalGuard
   readonly watch: SessionWatch
   readonly provider: ChatProvider
   readonly quotas: Quotas
@@ -105,6 +107,7 @@ export class Chat {
       sessions: options.sessions,
       messages,
       changes: options.changes,
+      guard: options.guard,
       stop: async (sessionId, messageId) => await stopper.stop(sessionId, messageId)
     })
     this.#branching = new Branching(options.sessions, messages)
@@ -206,20 +209,27 @@ export class Chat {
     return presentMessage((await sessions.requireMessage(scope, sessionId, messageId)).message)
   }
 
-  /** Deletes a session; a running turn is aborted. */
+  /** Deletes a session; a running turn is aborted. Throws `legal_hold`. */
   async deleteSession (principal: Principal, sessionId: string): Promise<void> {
     const scope = sessionScope(principal, 'sessions:write')
-    const { sessions, changes } = this.#options
-    await sessions.require(scope, sessionId)
-    await changes.make(scope, sessionId, { type: 'session.deleted', data: {}, set: hidden })
+    const { store, sessions, changes, guard } = this.#options
+    let session: Session | undefined = await sessions.require(scope, sessionId)
+    // Where the claim was contested, or somebody else was faster.
+    while (session) {
+      const leaving = await guard.claimSession(session)
+      const isDone = await changes.make(scope, sessionId, { type: 'session.deleted', data: {}, set: hidden, guard: { leaving } })
+      session = isDone ? undefined : await store.sessions.find(scope, sessionId)
+    }
     this.#stopper.abort({ sessionId })
     this.#line.dismiss(sessionId)
     this.#inBackground(this.purge())
   }
 
-  /** Deletes a chatbot and with it its sessions; running turns are aborted. */
+  /** Deletes a chatbot and with it its sessions; running turns are aborted. Throws `legal_hold`. */
   async deleteChatbot ({ tenantId }: Principal, configId: string): Promise<void> {
-    await this.#options.chatbots.delete(tenantId, configId)
+    const { chatbots, guard } = this.#options
+    await chatbots.require(tenantId, configId)
+    while (!await chatbots.delete(tenantId, configId, await guard.claimChatbot(tenantId, configId))) await chatbots.require(tenantId, configId)
     this.#stopper.abort({ configId })
     this.#inBackground(this.purge())
   }

@@ -3,6 +3,7 @@ import { type FeedbackInput, type FeedbackQuery } from '../../schemas/feedback.t
 import { type History, type HistoryQuery, type Message as MessageView, type RatedMessage } from '../../schemas/message.ts'
 import { type Principal } from '../auth/principal.ts'
 import { ApiError } from '../errors.ts'
+import { type RemovalGuard } from '../retention/removal-guard.ts'
 import { sessionScope } from '../sessions/access.ts'
 import { type ChangeLog } from '../sessions/change-log.ts'
 import { branchName, lineOf } from '../sessions/lines.ts'
@@ -19,6 +20,7 @@ interface Dependencies {
   readonly sessions: Sessions
   readonly messages: MessageRepository
   readonly changes: ChangeLog
+  readonly guard: RemovalGuard
   /** Ends a running reply, and waits for that. */
   readonly stop: (sessionId: string, messageId: string) => Promise<void>
 }
@@ -85,30 +87,37 @@ export class Transcript {
   /** Erases a message; its place stays. A running reply is stopped first. */
   async erase (principal: Principal, sessionId: string, messageId: string): Promise<void> {
     const scope = sessionScope(principal, 'sessions:write')
-    const { session: { titleFrom }, message } = await this.#deps.sessions.requireMessage(scope, sessionId, messageId)
+    const { session, message } = await this.#deps.sessions.requireMessage(scope, sessionId, messageId)
     if (message.status === 'deleted') return
+    const leaving = await this.#deps.guard.claimSession(session)
+    const { titleFrom } = session
     if (titleFrom.includes(message.seq)) {
       const set = { title: null, titleFrom: [] }
       await this.#deps.changes.make(scope, sessionId, { type: 'session.updated', data: { title: null }, set, guard: { titleFrom: message.seq } })
     }
     if (message.status === 'streaming') await this.#deps.stop(sessionId, messageId)
-    await this.#change(scope, message, { type: 'message.deleted', messageId, data: { seq: message.seq } })
+    const change = { type: 'message.deleted' as const, messageId, data: { seq: message.seq }, set: { leaving: null }, guard: { leaving } }
+    if (await this.#deps.changes.make(scope, sessionId, change)) return
+    // There is a hold since, or somebody else removes something here.
+    await this.erase(principal, sessionId, messageId)
   }
 
   /** Erases all that was said in a session, on all branches. A running reply is stopped first. */
   async clear (principal: Principal, sessionId: string): Promise<void> {
     const scope = sessionScope(principal, 'sessions:write')
-    const { sessions, changes, stop } = this.#deps
+    const { sessions, changes, guard, stop } = this.#deps
     for (let attempt = 0; attempt < MAX_CLEAR_ATTEMPTS; attempt++) {
-      const { turn, nextSeq, clearedSeq } = await sessions.require(scope, sessionId)
+      const session = await sessions.require(scope, sessionId)
+      const { turn, nextSeq, clearedSeq } = session
+      const leaving = await guard.claimSession(session)
       if (turn) await stop(sessionId, turn.messageId)
       if (nextSeq - 1 === clearedSeq) return
       const throughSeq = nextSeq - 1
       const cleared = await changes.make(scope, sessionId, {
         type: 'session.cleared',
         data: { throughSeq },
-        set: { clearedSeq: throughSeq, clearing: true, tipId: null, branchId: null, branches: [] },
-        guard: { turn: null, nextSeq }
+        set: { clearedSeq: throughSeq, clearing: true, tipId: null, branchId: null, branches: [], leaving: null },
+        guard: { turn: null, nextSeq, leaving }
       })
       if (cleared) return
     }
@@ -123,7 +132,7 @@ export class Transcript {
     if (message.role !== 'bot') throw new ApiError('conflict', { detail: 'Only replies are rated.' })
     if (message.status === 'deleted') throw new ApiError('conflict', { detail: 'The message has been deleted.' })
     const feedback = input && { ...input, tags: input.tags ?? [], at: new Date() }
-    await this.#change(scope, message, { type: 'message.feedback', messageId, data: { feedback } })
+    await this.#change(scope, message, { type: 'message.feedback', messageId, data: { feedback, seq: message.seq } })
     return presentMessage((await sessions.requireMessage(scope, sessionId, messageId)).message)
   }
 

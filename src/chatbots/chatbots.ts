@@ -96,12 +96,13 @@ export class Chatbots {
     })
   }
 
-  /** Hides a chatbot, and with it its sessions, from every reader. */
-  async delete (tenantId: string, id: string): Promise<void> {
+  /** Hides a chatbot, and with it its sessions, from every reader. False: it is gone, or the claim is not good any more. */
+  async delete (tenantId: string, id: string, claim: string): Promise<boolean> {
     const entry = this.#entry(tenantId, { configId: id, change: 'deleted' })
-    if (!await this.#repository.markDeleted(tenantId, id, new Date(), entry)) throw missing(id)
+    if (!await this.#repository.markDeleted(tenantId, id, claim, new Date(), entry)) return false
     this.#recent.tellDeleted(id)
     this.#tell({ id, tenantId }, entry)
+    return true
   }
 
   /**

@@ -46,6 +46,7 @@ function detailsOf (sessionId: string, change: Change): object {
       const { feedback } = change.data
       return { messageId: change.messageId, feedback: feedback && presentFeedback(feedback) }
     }
+    case 'session.cleared': return { throughSeq: change.data.throughSeq }
     case 'message.deleted': return { messageId: change.messageId, ...change.data }
     default: return change.data
   }

@@ -103,12 +103,12 @@ export class ResponseStore {
   }
 
   /** The messages that a response was given to, in order. */
-  async #given ({ message, asked }: StoredResponse): Promise<Message[]> {
+  async #given ({ session, message, asked }: StoredResponse): Promise<Message[]> {
     const { sessionId, replyTo } = message
     const answered = await this.#deps.messages.find(sessionId, replyTo!)
     if (!answered) return []
     const seqs = Array.from({ length: asked.earlier + 1 }, (_, i) => answered.seq - asked.earlier + i)
-    return (await this.#deps.messages.numbered(sessionId, seqs)).filter(({ status }) => status !== 'deleted')
+    return (await this.#deps.messages.numbered(sessionId, seqs)).filter(({ seq, status }) => seq > session.clearedSeq && status !== 'deleted')
   }
 
   async #require (principal: Principal, id: string, scope: 'sessions:read' | 'sessions:write'): Promise<StoredResponse> {

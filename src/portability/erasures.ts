@@ -3,6 +3,7 @@ import { type Principal } from '../auth/principal.ts'
 import { type SessionRemoval } from '../chat/session-removal.ts'
 import { type Log } from '../chat/turn-runner.ts'
 import { ApiError } from '../errors.ts'
+import { type RemovalGuard } from '../retention/removal-guard.ts'
 import { type Erasure, type Person } from '../store/erasures.ts'
 import { type PageOf, type PageRequest } from '../store/page.ts'
 import { type Store } from '../store/store.ts'
@@ -13,8 +14,9 @@ const INTERVAL_MS = 60_000
 const OTHERS_CHECK_MS = 200
 
 interface Dependencies {
-  readonly store: Pick<Store, 'erasures' | 'purges' | 'idempotency' | 'usagePeople' | 'inbound' | 'conversations' | 'webhookDeliveries'>
+  readonly store: Pick<Store, 'erasures' | 'purges' | 'idempotency' | 'usagePeople' | 'inbound' | 'conversations' | 'webhookDeliveries' | 'legalHolds'>
   readonly removal: SessionRemoval
+  readonly guard: RemovalGuard
   readonly log: Log
 }
 
@@ -49,14 +51,15 @@ export class Erasures {
     this.#inBackground(this.resume())
   }
 
-  /** Hides all that is kept of a user and begins to remove it. Of who has nothing, the erasure is completed at once. */
+  /** Hides all that is kept of a user and begins to remove it. Of who has nothing, the erasure is completed at once. Throws `legal_hold`. */
   async erase ({ tenantId }: Principal, userId: string): Promise<ErasureView> {
     const { erasures } = this.#deps.store
     const person = { tenantId, userId }
+    await this.#deps.guard.requireErasable(person)
     const erasure = await erasures.begin(person, subjectOf(person), new Date())
-    await this.#hide(person)
-    await this.#forget(erasure.subject, person)
-    if (erasure.batch || await erasures.anyGoing(person)) {
+    const isHidden = await this.#hide(person)
+    if (isHidden) await this.#forget(erasure.subject, person)
+    if (!isHidden || erasure.batch || await erasures.anyGoing(person)) {
       this.#inBackground(this.resume())
       return present(erasure)
     }
@@ -91,9 +94,9 @@ export class Erasures {
     const { store: { erasures }, removal: { pace } } = this.#deps
     while (this.#again && !pace.isClosed) {
       this.#again = false
-      let running: Erasure[]
+      let running: Erasure[] = []
       do {
-        running = await erasures.running(BATCH)
+        running = await erasures.running(BATCH, running.at(-1)?.id)
         for (const erasure of running) await this.#finish(erasure)
       } while (running.length === BATCH && !pace.isClosed)
       await this.#sweep()
@@ -102,9 +105,11 @@ export class Erasures {
 
   /** Goes on with one erasure until it is completed. */
   async #finish (erasure: Erasure): Promise<void> {
-    const { store: { erasures }, removal: { pace } } = this.#deps
+    const { store: { erasures }, removal: { pace }, guard } = this.#deps
     let current: Erasure | undefined = erasure
     while (current?.status === 'running' && !pace.isClosed) {
+      // It was asked for before the hold came, and goes on when that is lifted.
+      if (await guard.isHeld(personOf(current))) return
       current = await this.#step(current) ?? await erasures.find(erasure.tenantId, erasure.id)
     }
   }
@@ -122,7 +127,7 @@ export class Erasures {
       })
     }
     const person = personOf(erasure)
-    await this.#hide(person)
+    if (!await this.#hide(person)) return undefined
     const hidden = await erasures.hiddenOf(person, BATCH)
     const sessionIds = hidden.length > 0 ? await removal.quiet(hidden) : []
     if (sessionIds.length > 0) {
@@ -135,24 +140,29 @@ export class Erasures {
     return undefined
   }
 
-  async #hide (person: Person): Promise<void> {
-    const { store: { erasures }, removal } = this.#deps
-    let hidden: string[]
-    do {
-      hidden = await erasures.hide(person, BATCH)
-      if (hidden.length > 0) await removal.callOff(hidden)
-    } while (hidden.length === BATCH)
+  /** False: there is a hold. */
+  async #hide (person: Person): Promise<boolean> {
+    const { store: { erasures }, removal, guard } = this.#deps
+    for (;;) {
+      const found = await erasures.presentOf(person, BATCH)
+      if (found.length === 0) return true
+      const claim = await guard.claim(person.tenantId, found)
+      if (claim.ids.length === 0) return false
+      await erasures.hide(claim)
+      await removal.callOff(claim.ids)
+    }
   }
 
   /** What is kept of a person apart from their sessions. */
   async #forget (subject: string, person: Person): Promise<void> {
-    const { idempotency, usagePeople, inbound, conversations, webhookDeliveries } = this.#deps.store
+    const { idempotency, usagePeople, inbound, conversations, webhookDeliveries, legalHolds } = this.#deps.store
     await Promise.all([
       idempotency.erase(subject),
       usagePeople.forget(person),
       inbound.erase(person),
       conversations.erase(person),
-      webhookDeliveries.removeOfUser(person)
+      webhookDeliveries.removeOfUser(person),
+      legalHolds.forget(person)
     ])
   }
 

@@ -70,8 +70,10 @@ export class ChangeLog {
         webhookDeliveries.removeOfMessages([messageId])
       ])
     } else if (change.type === 'session.cleared') {
-      await upkeep.forgetThrough(sessionId, change.data.throughSeq)
-      await changes.forgetBefore(sessionId, rev)
+      const { throughSeq, heads } = change.data
+      await upkeep.forgetThrough(sessionId, throughSeq)
+      if (heads) await Promise.all([messages.detach(sessionId, heads), changes.forgetThrough(sessionId, throughSeq, rev)])
+      else await changes.forgetBefore(sessionId, rev)
     }
   }
 }

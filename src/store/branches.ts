@@ -34,6 +34,12 @@ export function toBranch ({ id, from, parentId, left, ...rest }: BranchDocument)
   return { id: id.toHexString(), from: hex(from), parentId: hex(parentId), left: hex(left), ...rest }
 }
 
+const orNull = (id: string | null) => id === null ? null : parseId(id)!
+
+export function toBranchDocument ({ id, from, parentId, left, ...rest }: Branch): BranchDocument {
+  return { ...rest, id: parseId(id)!, from: orNull(from), parentId: orNull(parentId), left: orNull(left) }
+}
+
 /** One line of a session, to be read: `branchId` says which. */
 export interface Line {
   readonly id: string

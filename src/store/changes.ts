@@ -23,13 +23,20 @@ export interface SessionUpdate {
   readonly branchId?: string | null
 }
 
+/** Messages that were removed from the beginning of a session, and how it begins since. */
+export interface Cleared {
+  readonly throughSeq: number
+  /** Messages that begin a line since, by `seq`. Absent: all that was said was removed. */
+  readonly heads?: readonly number[]
+}
+
 /** A change to what has been said before, or to the session. What is said is no change: messages speak for themselves. */
 export type Change =
   | { readonly type: 'session.updated', readonly data: SessionUpdate }
   | { readonly type: 'session.deleted', readonly data: Record<string, never> }
-  | { readonly type: 'session.cleared', readonly data: { readonly throughSeq: number } }
+  | { readonly type: 'session.cleared', readonly data: Cleared }
   | { readonly type: 'message.deleted', readonly messageId: string, readonly data: { readonly seq: number } }
-  | { readonly type: 'message.feedback', readonly messageId: string, readonly data: { readonly feedback: Feedback | null } }
+  | { readonly type: 'message.feedback', readonly messageId: string, readonly data: { readonly feedback: Feedback | null, readonly seq: number } }
 
 /** A change in its place. */
 export type LogEntry = Change & {
@@ -182,6 +189,16 @@ export class ChangeRepository {
     await Promise.all([
       this.#collection.updateMany({ ...before, type: 'message.feedback' }, erasedFeedback),
       this.#collection.updateMany({ ...before, 'data.titleFrom': { $exists: true } }, erasedTitle)
+    ])
+  }
+
+  /** The same of the messages up to a `seq`. */
+  async forgetThrough (sessionId: string, seq: number, rev: number): Promise<void> {
+    const before = { sessionId: parseId(sessionId)!, rev: { $lt: rev } }
+    await Promise.all([
+      // What was written before ratings knew the number of their message goes, too.
+      this.#collection.updateMany({ ...before, type: 'message.feedback', 'data.seq': { $not: { $gt: seq } } }, erasedFeedback),
+      this.#collection.updateMany({ ...before, 'data.titleFrom': { $lte: seq } }, erasedTitle)
     ])
   }
 

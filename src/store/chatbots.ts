@@ -38,6 +38,8 @@ export interface ChatbotDocument extends StoredSettings, WithOutbox {
   updatedAt: Date
   /** Set: deleted for every reader; its sessions are being purged. */
   deletedAt: Date | null
+  /** Somebody is about to delete it, and looks whether they may. */
+  leaving?: string | null
 }
 
 /** A chatbot as the core knows it. */
@@ -171,13 +173,11 @@ export class ChatbotRepository {
     return undefined
   }
 
-  /** Hides a chatbot from every reader. False: there is none. */
-  async markDeleted (tenantId: string, id: string, now: Date, entry?: OutboxEntry): Promise<boolean> {
-    const _id = parseId(id)
-    if (!_id) return false
+  /** Hides a chatbot from every reader. False: it is gone, or not `leaving` as it was. */
+  async markDeleted (tenantId: string, id: string, leaving: string, now: Date, entry?: OutboxEntry): Promise<boolean> {
     const { set, push } = addEntry(entry)
     const { matchedCount } = await this.#collection.updateOne(
-      { _id, tenantId, deletedAt: null }, { $set: { deletedAt: now, ...set }, ...push }
+      { _id: parseId(id)!, tenantId, deletedAt: null, leaving }, { $set: { deletedAt: now, leaving: null, ...set }, ...push }
     )
     return matchedCount === 1
   }

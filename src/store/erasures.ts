@@ -1,7 +1,9 @@
 import { type Collection, type Db, type Filter, type ObjectId } from 'mongodb'
 import { newId, parseId } from './ids.ts'
 import { insertNew } from './insert-new.ts'
+import { type HoldableSession } from './legal-holds.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
+import { type Claim } from './removal-claims.ts'
 import { hidden, present, type SessionDocument } from './sessions.ts'
 
 /** An end user of a tenant. */
@@ -97,8 +99,10 @@ export class ErasureRepository {
     return { data: data.map(toErasure), nextCursor }
   }
 
-  async running (limit: number): Promise<Erasure[]> {
-    return (await this.#erasures.find({ status: 'running' }).limit(limit).toArray()).map(toErasure)
+  /** Some that run, behind `after`. */
+  async running (limit: number, after?: string): Promise<Erasure[]> {
+    const filter: Filter<ErasureDocument> = { status: 'running', ...(after !== undefined && { _id: { $gt: parseId(after)! } }) }
+    return (await this.#erasures.find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(toErasure)
   }
 
   async isRunning (subject: string): Promise<boolean> {
@@ -113,13 +117,18 @@ export class ErasureRepository {
     return document ? toErasure(document) : undefined
   }
 
-  /** Hides up to `limit` sessions of a person from every reader. Answers which. */
-  async hide (person: Person, limit: number): Promise<string[]> {
-    const found = await this.#find({ ...person, status: present }, limit)
+  /** Some sessions of a person that readers see. */
+  async presentOf (person: Person, limit: number): Promise<HoldableSession[]> {
+    return (await this.#find({ ...person, status: present }, limit)).map(({ _id, configId }) => (
+      { ...person, id: _id.toHexString(), configId: configId.toHexString() }
+    ))
+  }
+
+  /** Hides sessions that are claimed from every reader. */
+  async hide ({ ids, leaving }: Claim): Promise<void> {
     await this.#sessions.updateMany(
-      { _id: { $in: found.map(({ _id }) => _id) }, status: present }, { $set: { ...hidden, erasing: true } }
+      { _id: { $in: ids.map((id) => parseId(id)!) }, status: present, leaving }, { $set: { ...hidden, erasing: true } }
     )
-    return found.map(hex)
   }
 
   /** Sessions of a person that are hidden and still there. */
@@ -148,7 +157,7 @@ export class ErasureRepository {
     await this.#sessions.updateMany({ ...person, status: 'deleted', erasing: true }, { $unset: { erasing: '' } })
   }
 
-  async #find (filter: Filter<SessionDocument>, limit: number): Promise<Array<{ _id: ObjectId }>> {
-    return await this.#sessions.find(filter).project<{ _id: ObjectId }>({ _id: 1 }).limit(limit).toArray()
+  async #find (filter: Filter<SessionDocument>, limit: number): Promise<Array<Pick<SessionDocument, '_id' | 'configId'>>> {
+    return await this.#sessions.find(filter).project<Pick<SessionDocument, '_id' | 'configId'>>({ configId: 1 }).limit(limit).toArray()
   }
 }

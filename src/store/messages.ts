@@ -357,6 +357,11 @@ export class MessageRepository {
     ])
   }
 
+  /** Has messages begin their lines: what they followed, and answered, is gone. */
+  async detach (sessionId: string, seqs: readonly number[]): Promise<void> {
+    await this.#collection.updateMany({ sessionId: parseId(sessionId)!, seq: { $in: [...seqs] } }, { $set: { parentId: null }, $unset: { replyTo: '' } })
+  }
+
   /** Rated messages, the newest rating first. */
   async rated ({ configId, from, to, rating, ...scope }: RatedFilter, request: PageRequest): Promise<PageOf<Message>> {
     const filter: Filter<MessageDocument> = {

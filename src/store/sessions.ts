@@ -116,6 +116,8 @@ export interface SessionDocument extends Stored, WithOutbox {
   clearing?: true
   /** Its user is being erased, which counts what goes. */
   erasing?: true
+  /** Somebody is about to remove it, and looks whether they may. Another value by then, or none: they have to look again. */
+  leaving?: string | null
   /** What was said in it is not yet all in the search index. */
   unindexed?: true
   /** Messages up to this `seq` are in it; below zero: all are to be looked at once more. */
@@ -129,7 +131,7 @@ export interface SessionDocument extends Stored, WithOutbox {
 export function toSession (document: SessionDocument): Session {
   const {
     _id, configId, configVersion = null, title, titleFrom = [], summary, removals = 0, clearedSeq = 0, rev = 0, branchId, branches = [], tipId, log = [], turn, tickets = [],
-    unsettledSince: _s, clearing: _c, erasing: _e, unindexed: _u, indexedSeq: _i,
+    unsettledSince: _s, clearing: _c, erasing: _e, leaving: _l, unindexed: _u, indexedSeq: _i,
     outbox: _o, outboxSince: _os, ...rest
   } = document
   return {
@@ -160,7 +162,7 @@ export const present = { $in: ['active', 'ended'] as SessionStatus[] }
  * What hides a session from every reader. Without its date, no list walks over it for as long as it is still there. What
  * was still to be told of it is not told any more.
  */
-export const hidden: Document = { status: 'deleted', lastActivity: null, outboxSince: null }
+export const hidden: Document = { status: 'deleted', lastActivity: null, outboxSince: null, leaving: null }
 
 /** The collection `sessions`. A session that is deleted is marked first and purged later. */
 export class SessionRepository {
@@ -297,6 +299,12 @@ export class SessionRepository {
   /** Whether sessions of a chatbot are still stored, marked ones included. */
   async anyOf (configId: string): Promise<boolean> {
     return (await this.#ids({ configId: parseId(configId)! }, 1)).length > 0
+  }
+
+  /** Whether readers see a session of a chatbot with one of these users. */
+  async anyWith (tenantId: string, configId: string, userIds: readonly string[]): Promise<boolean> {
+    if (userIds.length === 0) return false
+    return (await this.#ids({ tenantId, userId: { $in: [...userIds] }, configId: parseId(configId)!, status: present }, 1)).length > 0
   }
 
   async #ids (filter: Filter<SessionDocument>, limit: number): Promise<ObjectId[]> {

@@ -15,12 +15,16 @@ import { InboundMessageRepository } from './inbound-messages.ts'
 import { IntegrationRepository } from './integrations.ts'
 import { InvitationRepository } from './invitations.ts'
 import { LeaseRepository } from './leases.ts'
+import { LegalHoldRepository } from './legal-holds.ts'
 import { LoginFlowRepository } from './login-flows.ts'
 import { MessageRepository } from './messages.ts'
 import { migrate } from './migrations.ts'
 import { OneTimeTokenRepository } from './one-time-tokens.ts'
+import { OutdatedRepository } from './outdated.ts'
 import { PurgeRepository } from './purges.ts'
 import { RefreshFamilyRepository } from './refresh-families.ts'
+import { RemovalClaimRepository } from './removal-claims.ts'
+import { RetentionSettingsRepository } from './retention-settings.ts'
 import { QuotaCounterRepository } from './quota-counters.ts'
 import { QuotaSettingsRepository } from './quota-settings.ts'
 import { SearchSegmentRepository } from './search-segments.ts'
@@ -58,6 +62,10 @@ export interface Store {
   readonly counters: CounterRepository
   readonly purges: PurgeRepository
   readonly erasures: ErasureRepository
+  readonly outdated: OutdatedRepository
+  readonly retentionSettings: RetentionSettingsRepository
+  readonly legalHolds: LegalHoldRepository
+  readonly removalClaims: RemovalClaimRepository
   readonly transfers: TransferRepository
   readonly specifications: SpecificationRepository
   readonly upkeep: UpkeepRepository
@@ -96,6 +104,8 @@ export async function openStore (db: Db): Promise<Store> {
   const changes = new ChangeRepository(db)
   const idempotency = new IdempotencyRepository(db)
   const erasures = new ErasureRepository(db)
+  const legalHolds = new LegalHoldRepository(db)
+  const removalClaims = new RemovalClaimRepository(db)
   const transfers = new TransferRepository(db)
   const signals = new SignalRepository(db)
   const counters = new CounterRepository(db)
@@ -115,7 +125,7 @@ export async function openStore (db: Db): Promise<Store> {
   const webhookDeliveries = new WebhookDeliveryRepository(db, clock)
   await Promise.all([
     apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
-    idempotency, erasures, transfers, signals, specifications, searchSegments, searchSources,
+    idempotency, erasures, legalHolds, removalClaims, transfers, signals, specifications, searchSegments, searchSources,
     loginFlows,
     counters, usageEvents, usagePeople, quotaSettings, quotaCounters, webhookEndpoints, webhookDeliveries,
     integrations, conversations, inbound
@@ -139,6 +149,10 @@ export async function openStore (db: Db): Promise<Store> {
     counters,
     purges: new PurgeRepository(db),
     erasures,
+    outdated: new OutdatedRepository(db),
+    retentionSettings: new RetentionSettingsRepository(db),
+    legalHolds,
+    removalClaims,
     transfers,
     specifications,
     upkeep: new UpkeepRepository(db),

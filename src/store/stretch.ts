@@ -15,13 +15,15 @@ export interface Found<T> {
 
 /**
  * The documents of `collection` in a stretch of `timeField`, served by an index that ends in it. About `limit` of them: a
- * moment is never cut in two, so that whoever goes on after `through` misses nothing.
+ * moment is never cut in two, so that whoever goes on after `through` misses nothing. `fields`: these only, the time among them.
  */
 export async function findStretch<T extends Document> (
-  collection: Collection<T>, filter: Filter<T>, timeField: keyof T & string, { from, to, limit }: Stretch
+  collection: Collection<T>, filter: Filter<T>, timeField: keyof T & string, { from, to, limit }: Stretch,
+  fields: Document = {}
 ): Promise<Found<T>> {
   const within = async (range: object, most: number) => await collection
     .find({ ...filter, [timeField]: { $type: 'date', ...range } } as Filter<T>)
+    .project(fields)
     .sort({ [timeField]: 1 })
     .limit(most)
     .toArray() as T[]

@@ -1,4 +1,5 @@
 import { type Collection, type Db, type Document, type Filter, MongoBulkWriteError, type ObjectId } from 'mongodb'
+import { toBranchDocument } from './branches.ts'
 import { parseId } from './ids.ts'
 import { type Message, type MessageDocument, toDocument, toMessage } from './messages.ts'
 import { hidden, present, type Session, type SessionDocument, type SessionScope, toSession } from './sessions.ts'
@@ -30,9 +31,7 @@ function toSessionDocument (session: MovedSession): SessionDocument {
     ...rest,
     configId: parseId(configId)!,
     branchId: orNull(branchId),
-    branches: branches.map(({ id, from, parentId, left, ...branch }) => (
-      { ...branch, id: parseId(id)!, from: orNull(from), parentId: orNull(parentId), left: orNull(left) }
-    )),
+    branches: branches.map(toBranchDocument),
     tipId: orNull(tipId),
     titleFrom: [...titleFrom],
     ...(upkeep && { upkeep }),

@@ -2,10 +2,10 @@ import { type Collection, type Db, type Filter, MongoBulkWriteError, type Object
 import { type JobQueue } from '../jobs/job-queue.ts'
 import { type Backlog, DueJobs, type Held, type JobMark } from './due-jobs.ts'
 import { newId, parseId } from './ids.ts'
+import { ofSession, ofUser } from './legal-holds.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 import { type StoreClock } from './store-clock.ts'
 
-const KEPT_SECONDS = 30 * 86_400
 const KEPT_ATTEMPTS = 30
 
 export type DeliveryStatus = 'pending' | 'delivered' | 'failed' | 'cancelled'
@@ -78,15 +78,13 @@ interface DeliveryDocument extends Omit<Delivery, 'id' | 'endpointId' | 'nextAtt
 
 export const deliveryGroup = (tenantId: string, endpointId: string) => `${tenantId}/${endpointId}`
 
-const ofSession = (id: string) => `session:${id}`
 const ofMessage = (id: string) => `message:${id}`
-const ofUser = (id: string) => `user:${id}`
 
 function toDelivery ({ _id, endpointId, body: _body, about: _about, job, ...rest }: DeliveryDocument): Delivery {
   return { id: _id.toHexString(), endpointId: endpointId.toHexString(), ...rest, nextAttemptAt: job?.lease === null ? job.dueAt : null }
 }
 
-/** The collection `webhookDeliveries`: what is to be delivered, and the log of what was. Documents go by themselves after 30 days. */
+/** The collection `webhookDeliveries`: what is to be delivered, and the log of what was, for as long as its tenant keeps it. */
 export class WebhookDeliveryRepository implements JobQueue<TakenDelivery> {
   readonly #collection: Collection<DeliveryDocument>
   readonly #jobs: DueJobs<DeliveryDocument>
@@ -97,13 +95,15 @@ export class WebhookDeliveryRepository implements JobQueue<TakenDelivery> {
   }
 
   async createIndexes (): Promise<void> {
+    // Earlier, the store removed them by itself, whoever was to keep them.
+    await this.#collection.dropIndex('createdAt_1').catch(() => {})
     await this.#collection.createIndexes([
       DueJobs.index,
       { key: { endpointId: 1, eventId: 1 }, unique: true },
       { key: { endpointId: 1, createdAt: -1, _id: -1 } },
       { key: { endpointId: 1, status: 1, createdAt: -1, _id: -1 } },
       { key: { about: 1 } },
-      { key: { createdAt: 1 }, expireAfterSeconds: KEPT_SECONDS }
+      { key: { tenantId: 1, createdAt: 1 } }
     ])
   }
 
@@ -219,6 +219,30 @@ export class WebhookDeliveryRepository implements JobQueue<TakenDelivery> {
   /** Removes what holds data of an end user. */
   async removeOfUser ({ tenantId, userId }: { readonly tenantId: string, readonly userId: string }): Promise<void> {
     await this.#collection.deleteMany({ about: ofUser(userId), tenantId })
+  }
+
+  /** The first tenant behind `tenantId` that has deliveries, and when its oldest one was made. */
+  async nextTenant (tenantId: string): Promise<{ readonly tenantId: string, readonly oldest: Date } | undefined> {
+    const [first] = await this.#collection
+      .find({ tenantId: { $gt: tenantId } })
+      .project<Pick<Delivery, 'tenantId' | 'createdAt'>>({ tenantId: 1, createdAt: 1 })
+      .sort({ tenantId: 1, createdAt: 1 })
+      .limit(1)
+      .toArray()
+    return first && { tenantId: first.tenantId, oldest: first.createdAt }
+  }
+
+  /** Removes up to `limit` deliveries of a tenant that are over, were made before some moment and hold nothing of `kept`. Answers how many. */
+  async removeBefore (tenantId: string, moment: Date, kept: readonly string[], limit: number): Promise<number> {
+    const over: Filter<DeliveryDocument> = { job: { $exists: false } }
+    const found = await this.#collection
+      .find({ tenantId, createdAt: { $lt: moment }, ...over, about: { $nin: [...kept] } })
+      .project<{ _id: ObjectId }>({ _id: 1 })
+      .sort({ createdAt: 1 })
+      .limit(limit)
+      .toArray()
+    if (found.length === 0) return 0
+    return (await this.#collection.deleteMany({ _id: { $in: found.map(({ _id }) => _id) }, ...over })).deletedCount
   }
 
   /** Removes up to `limit` deliveries of an endpoint. True: that were all. */

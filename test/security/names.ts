@@ -1,7 +1,7 @@
 import { type Description, type Operation, type Schema } from './document.ts'
 
 /** What can be named in a request, and belongs to somebody. */
-export type Kind = 'branch' | 'config' | 'cursor' | 'delivery' | 'endpoint' | 'erasure' | 'inbound' | 'integration' | 'invitation' | 'key' | 'member' | 'message' | 'response' | 'session' | 'specification' | 'tenant' | 'user'
+export type Kind = 'branch' | 'config' | 'cursor' | 'delivery' | 'endpoint' | 'erasure' | 'hold' | 'inbound' | 'integration' | 'invitation' | 'key' | 'member' | 'message' | 'response' | 'session' | 'specification' | 'tenant' | 'user'
 
 /** What a name stands for; null: nothing that belongs to anybody. */
 type Meaning = Kind | null
@@ -12,6 +12,7 @@ const inPath: Readonly<Record<string, Meaning>> = {
   '/api/configs/{id}/versions/{version}': null,
   '/api/end-users/{userId}': 'user',
   '/api/erasures/{id}': 'erasure',
+  '/api/legal-holds/{id}': 'hold',
   '/api/auth/oauth/{provider}': null,
   '/api/integrations/{id}': 'integration',
   '/api/invitations/{id}': 'invitation',
@@ -60,6 +61,8 @@ const inBodies: Readonly<Record<string, Meaning>> = {
   'receiveWebhook/externalMessageId': null,
   'receiveWebhook/externalUserId': null,
   'receiveWebhook/integrationId': null,
+  'createLegalHold/sessionId': 'session',
+  'createLegalHold/userId': null,
   'createSession/configId': 'config',
   'createSession/userId': null,
   'createVisitorToken/configId': 'config',

@@ -8,6 +8,8 @@ export interface Place extends Readonly<Record<Exclude<Kind, 'cursor'>, string>>
   readonly mark: string
   /** The message of the user that `message` answers. */
   readonly said: string
+  /** Another session, with another chatbot. */
+  readonly otherSession: string
   /** The key that `key` is the identifier of. */
   readonly secret: string
   readonly account: SignedUp
@@ -87,6 +89,8 @@ export async function furnish (client: Client, account: SignedUp, mark: string, 
   const { id: invitation } = await ask('/api/invitations', { email: `b-${user}@example.org`, role: 'member' })
   await ask('/api/end-users/left-before', undefined, 'DELETE')
   const { id: erasure } = await ask('/api/end-users/left', undefined, 'DELETE')
+  await ask('/api/legal-holds', { scope: 'user', userId: 'held before', reason: mark })
+  const { id: hold } = await ask('/api/legal-holds', { scope: 'user', userId: 'held', reason: mark })
   return {
     mark,
     tenant: account.tenant,
@@ -103,8 +107,10 @@ export async function furnish (client: Client, account: SignedUp, mark: string, 
     specification,
     config,
     session,
+    otherSession: other,
     branch: branchId,
     erasure,
+    hold,
     key,
     secret,
     message: second.botMessage.id,

@@ -37,6 +37,7 @@ t.test('each refuses a query that it does not know', async (t) => {
 
 const others: Readonly<Record<string, (body: object) => object>> = {
   createInvitation: (body) => ({ ...body, email: 'another@example.org' }),
+  createLegalHold: (body) => ({ ...body, reason: 'Another' }),
   createSession: (body) => ({ ...body, title: 'Another' }),
   createSpecification: () => ({ brief: 'Another bot for parcels.' }),
   importConfig: (body) => ({ ...body, config: { ...(body as { config: object }).config, name: 'Another' } })

@@ -22,6 +22,7 @@ const said = { type: 'message', channel: 'elsewhere', externalUserId: 'somebody 
 // Where the first example of the document does not do, or there is more to say than names.
 const inputs: Readonly<Record<string, (place: Place) => Input>> = {
   createConfig: ({ specification }) => ({ body: { purpose: 'Help.', titles: false, summaries: false, specificationId: specification } }),
+  createLegalHold: ({ otherSession }) => ({ body: { scope: 'session', sessionId: otherSession, reason: 'A case' } }),
   createSession: ({ config, user }) => ({ body: { configId: config, userId: user } }),
   patchSession: ({ branch }) => ({ body: { branchId: branch } }),
   editMessage: ({ said }) => ({ params: { messageId: said } }),

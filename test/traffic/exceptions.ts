@@ -5,7 +5,7 @@ export const unseen: ReadonlySet<string> = new Set([
   // Its store is away when the login is on its way to the provider, or the counters of all replicas are.
   'beginProviderLogin 503', 'endProviderLogin 503', 'getCsrfToken 503',
   // Only when two do something to one thing at the same moment.
-  'clearMessages 409', 'confirmPasswordReset 409', 'createChatCompletion 409', 'createResponse 409', 'endProviderLogin 409', 'explainWebhook 409',
+  'confirmPasswordReset 409', 'createChatCompletion 409', 'createResponse 409', 'endProviderLogin 409', 'explainWebhook 409',
   'exportSession 409', 'receiveMessage 409', 'receiveWebhook 409', 'rotateIntegration 409', 'rotateWebhookSecret 409', 'unrateMessage 409'
 ])
 
