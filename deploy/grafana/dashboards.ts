@@ -72,6 +72,7 @@ const system = dashboard('system', 'system', [
   graph('Lag of the event loop, p99', 's', line('nodejs_eventloop_lag_p99_seconds', '{{instance}}')),
   graph('Time in garbage collection', 'percentunit', line(rate('nodejs_gc_duration_seconds_sum', 'instance'), '{{instance}}')),
   graph('Background work was done last', 's', line('time() - max by (work) (job_last_run_timestamp_seconds)', '{{work}}, ago')),
+  graph('Removed by retention in an hour', 'short', line('sum by (kind) (increase(retention_removed_total[1h]))', '{{kind}}')),
   graph('Replicas that answer', 'none', line('sum(up{job=~".*parley.*"})', 'replicas'))
 ])
 
