@@ -221,7 +221,7 @@ t.test('a run looks at nothing but what is due, and never reads a whole collecti
   let looked = 0
   for (const sent of commands) {
     const command = Object.fromEntries(Object.entries(sent).filter(([name]) => !/^(lsid|txnNumber|\$.*)$/.test(name)))
-    const [verb = '', name] = Object.entries(command)[0]!
+    const [[verb, name]] = Object.entries(command) as [[string, unknown]]
     // Only one write of a command can be explained, and the others are like it.
     for (const list of ['updates', 'deletes']) if (list in command) command[list] = (command[list] as unknown[]).slice(0, 1)
     if (!mine.test(String(name)) || (command['updates'] as unknown[] | undefined)?.length === 0) continue
