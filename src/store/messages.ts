@@ -5,6 +5,8 @@ import { type Asked } from './asked.ts'
 import { type Line, lineFilter } from './branches.ts'
 import { type Feedback } from './changes.ts'
 import { type Chatbot, type ChatbotDocument, toChatbot } from './chatbots.ts'
+import { FoundTogether } from './found-together.ts'
+import { type GroupCommit } from './group-commit.ts'
 import { parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 import { type ExternalUser, type SessionScope } from './sessions.ts'
@@ -153,9 +155,13 @@ const rated = { ratedAt: { $type: 'date' } } as const
 /** The collection `messages`: one document per message, in the order of `seq` within its session. */
 export class MessageRepository {
   readonly #collection: Collection<MessageDocument>
+  readonly #found: FoundTogether<MessageDocument>
+  readonly #commits: GroupCommit
 
-  constructor (db: Db) {
+  constructor (db: Db, commits: GroupCommit) {
     this.#collection = db.collection('messages')
+    this.#found = new FoundTogether(this.#collection)
+    this.#commits = commits
   }
 
   async createIndexes (): Promise<void> {
@@ -177,8 +183,13 @@ export class MessageRepository {
 
   /** Inserts in order, all or from some point on none. False: the first bears a key or number that is taken. */
   async insert (messages: Message[]): Promise<boolean> {
+    const documents = messages.map(toDocument)
     try {
-      await this.#collection.insertMany(messages.map(toDocument))
+      await this.#commits.do<unknown>({
+        writes: documents.map((document) => ({ name: 'insertOne', namespace: this.#collection.namespace, document })),
+        alone: async () => await this.#collection.insertMany(documents),
+        together: () => {}
+      })
       return true
     } catch (error) {
       if (error instanceof MongoServerError && error.code === 11000) return false
@@ -287,19 +298,27 @@ export class MessageRepository {
 
   /** Writes the text so far. False: the message is no longer streaming, so whoever streams it must stop. */
   async flush (id: string, content: string): Promise<boolean> {
-    const { matchedCount } = await this.#collection.updateOne({ _id: parseId(id)!, status: 'streaming' }, { $set: { content } })
-    return matchedCount === 1
+    const [filter, update] = [{ _id: parseId(id)!, status: 'streaming' } as const, { $set: { content } }]
+    return await this.#commits.do({
+      writes: [{ name: 'updateOne', namespace: this.#collection.namespace, filter, update }],
+      alone: async () => (await this.#collection.updateOne(filter, update)).matchedCount === 1,
+      together: ([matched]) => matched === 1
+    })
   }
 
   /** Ends a streaming message. Undefined: it was ended or deleted by someone else. `unrecorded`: what is still to be done then. */
   async end (
     id: string, end: Partial<MessageEnd> & Pick<MessageEnd, 'status'>, unrecorded?: Unrecorded
   ): Promise<Message | undefined> {
-    const document = await this.#collection.findOneAndUpdate(
-      { _id: parseId(id)!, status: 'streaming' },
-      { $set: { ...end, ...(unrecorded && { unrecorded }) }, $currentDate: { endedAt: true } },
-      { returnDocument: 'after' }
-    )
+    const _id = parseId(id)!
+    const filter = { _id, status: 'streaming' } as const
+    const update = { $set: { ...end, ...(unrecorded && { unrecorded }) }, $currentDate: { endedAt: true } } as const
+    const document = await this.#commits.do({
+      writes: [{ name: 'updateOne', namespace: this.#collection.namespace, filter, update }],
+      alone: async () => await this.#collection.findOneAndUpdate(filter, update, { returnDocument: 'after' }),
+      // The store has dated it.
+      together: async ([matched]) => matched === 1 ? await this.#found.find(_id) : undefined
+    })
     return document ? toMessage(document) : undefined
   }
 

@@ -10,6 +10,7 @@ import { ChatbotRepository } from './chatbots.ts'
 import { ConversationRepository } from './conversations.ts'
 import { CounterRepository } from './counters.ts'
 import { ErasureRepository } from './erasures.ts'
+import { GroupCommit } from './group-commit.ts'
 import { IdempotencyRepository } from './idempotency-records.ts'
 import { InboundMessageRepository } from './inbound-messages.ts'
 import { IntegrationRepository } from './integrations.ts'
@@ -88,9 +89,14 @@ export interface Store {
   now (): Promise<Date>
 }
 
+// The first servers with a write command over several collections.
+const WITH_BULK_WRITE = 25
+
 /** Makes the indexes, where they are missing, brings old data up to date, and hands out the repositories. */
 export async function openStore (db: Db): Promise<Store> {
   await refuseUnfinishedRestore(db)
+  const { maxWireVersion } = await db.command({ hello: 1 })
+  const commits = new GroupCommit(db, Number(maxWireVersion) >= WITH_BULK_WRITE)
   const apiKeys = new ApiKeyRepository(db)
   const auditLog = new AuditLogRepository(db)
   const tenants = new TenantRepository(db)
@@ -100,7 +106,7 @@ export async function openStore (db: Db): Promise<Store> {
   const invitations = new InvitationRepository(db)
   const chatbots = new ChatbotRepository(db)
   const sessions = new SessionRepository(db)
-  const messages = new MessageRepository(db)
+  const messages = new MessageRepository(db, commits)
   const changes = new ChangeRepository(db)
   const idempotency = new IdempotencyRepository(db)
   const erasures = new ErasureRepository(db)
@@ -141,7 +147,7 @@ export async function openStore (db: Db): Promise<Store> {
     invitations,
     chatbots,
     sessions,
-    turns: new TurnRepository(db),
+    turns: new TurnRepository(db, commits),
     messages,
     changes,
     idempotency,

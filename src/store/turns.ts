@@ -1,5 +1,7 @@
 import { type Collection, type Db, type Document } from 'mongodb'
 import { type BranchStart } from './branches.ts'
+import { FoundTogether } from './found-together.ts'
+import { type GroupCommit } from './group-commit.ts'
 import { parseId } from './ids.ts'
 import { present, type Session, type SessionDocument, type SessionScope, toSession, type Turn } from './sessions.ts'
 
@@ -130,9 +132,13 @@ function restored ({ nextSeq, tipId, branchId }: Restored) {
 /** Whose turn it is in a session, and who waits for it: kept in the session itself, judged by the store's clock. */
 export class TurnRepository {
   readonly #collection: Collection<SessionDocument>
+  readonly #found: FoundTogether<SessionDocument>
+  readonly #commits: GroupCommit
 
-  constructor (db: Db) {
+  constructor (db: Db, commits: GroupCommit) {
     this.#collection = db.collection('sessions')
+    this.#found = new FoundTogether(this.#collection)
+    this.#commits = commits
   }
 
   /**
@@ -145,7 +151,13 @@ export class TurnRepository {
     if (!_id) return undefined
     // Nearly every turn is free and wished for by one alone, and the update that knows of others costs a store much more.
     const free = { _id, ...scope, status: 'active', turn: null, 'tickets.0': { $exists: false } } as const
-    const document = await this.#collection.findOneAndUpdate(free, takeFree(wish, leaseMs), { returnDocument: 'after' }) ??
+    const update = takeFree(wish, leaseMs)
+    const takenAtOnce = await this.#commits.do({
+      writes: [{ name: 'updateOne', namespace: this.#collection.namespace, filter: free, update }],
+      alone: async () => await this.#collection.findOneAndUpdate(free, update, { returnDocument: 'after' }),
+      together: async ([matched]) => matched === 1 ? await this.#found.find(_id) : undefined
+    })
+    const document = takenAtOnce ??
       await this.#collection.findOneAndUpdate(
         { _id, ...scope, status: present }, takeOrWait(wish, leaseMs), { returnDocument: 'after' }
       )
@@ -154,11 +166,13 @@ export class TurnRepository {
 
   /** Holds on to a turn. False: it is no longer ours. */
   async renew (id: string, messageId: string, leaseMs: number): Promise<boolean> {
-    const { matchedCount } = await this.#collection.updateOne(
-      { _id: parseId(id)!, status: present, 'turn.messageId': parseId(messageId)!, 'turn.lapsed': false },
-      [{ $set: { 'turn.leaseUntil': { $add: ['$$NOW', leaseMs] } } }]
-    )
-    return matchedCount === 1
+    const filter = { _id: parseId(id)!, status: present, 'turn.messageId': parseId(messageId)!, 'turn.lapsed': false }
+    const update = [{ $set: { 'turn.leaseUntil': soon(leaseMs) } }]
+    return await this.#commits.do({
+      writes: [{ name: 'updateOne', namespace: this.#collection.namespace, filter, update }],
+      alone: async () => (await this.#collection.updateOne(filter, update)).matchedCount === 1,
+      together: ([matched]) => matched === 1
+    })
   }
 
   /** Holds on to a turn and has it begin now. Undefined: it is no longer ours. */
@@ -173,15 +187,26 @@ export class TurnRepository {
 
   /** Ends a turn; answers the ticket whose turn it is now, if any. `restore`: where not all that was taken was used. */
   async release (id: string, messageId: string, restore?: Restored): Promise<string | undefined> {
-    const document = await this.#collection.findOneAndUpdate(
-      { _id: parseId(id)!, 'turn.messageId': parseId(messageId)! },
-      {
-        $set: { turn: null, ...(restore && restored(restore)) },
-        ...(restore?.dropped !== undefined && { $pull: { branches: { id: parseId(restore.dropped)! } } })
-      },
-      { returnDocument: 'after', projection: { tickets: 1 } }
-    )
-    return document?.tickets?.[0]?.id.toHexString()
+    const filter = { _id: parseId(id)!, 'turn.messageId': parseId(messageId)! }
+    const alone = async () => {
+      const document = await this.#collection.findOneAndUpdate(
+        filter,
+        {
+          $set: { turn: null, ...(restore && restored(restore)) },
+          ...(restore?.dropped !== undefined && { $pull: { branches: { id: parseId(restore.dropped)! } } })
+        },
+        { returnDocument: 'after', projection: { tickets: 1 } }
+      )
+      return document?.tickets?.[0]?.id.toHexString()
+    }
+    if (restore) return await alone()
+    // Where nobody waits there is nothing to be read.
+    const unlessAwaited = { ...filter, 'tickets.0': { $exists: false } }
+    return await this.#commits.do({
+      writes: [{ name: 'updateOne', namespace: this.#collection.namespace, filter: unlessAwaited, update: { $set: { turn: null } } }],
+      alone,
+      together: async ([matched]) => matched === 1 ? undefined : await alone()
+    })
   }
 
   /** Leaves the line; answers the ticket whose turn it is now, if any. */

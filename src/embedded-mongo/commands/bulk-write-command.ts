@@ -1,4 +1,4 @@
-import { DEFAULT_BATCH, type DocumentStream } from '../query/cursors.ts'
+import { type DocumentStream } from '../query/cursors.ts'
 import { CommandError } from '../errors.ts'
 import { parseQuery, countOption } from '../query/queries.ts'
 import { type Reply } from '../wire/reply.ts'
@@ -56,7 +56,8 @@ async function bulkWrite (request: Request): Promise<Reply> {
     : [...results, ...failures].sort((a, b) => a.idx as number - (b.idx as number))
   const size = isDocument(body.cursor) && body.cursor.batchSize !== undefined
     ? countOption('batchSize', body.cursor.batchSize)
-    : DEFAULT_BATCH
+    // As MongoDB: what the operations did fits into the reply.
+    : MAX_WRITE_BATCH
   const namespace = 'admin.$cmd.bulkWrite'
   const { cursorId, batch } = await store.cursors.first(namespace, streamOf(all), size, { connection, session })
   return { batchName: 'firstBatch', cursorId, namespace, batch, fields: { nErrors: errors.length, ...tally } }

@@ -1,0 +1,168 @@
+import { type AnyClientBulkWriteModel, type Db, type Document, MongoBulkWriteError, MongoClientBulkWriteError, MongoServerError } from 'mongodb'
+
+/** One document that is inserted or updated. */
+export type Write = Extract<AnyClientBulkWriteModel<Document>, { name: 'insertOne' | 'updateOne' }>
+
+/** What one caller has to write: in order, and what comes behind a write that is refused is not done. */
+export interface Part<T> {
+  readonly writes: readonly Write[]
+  /** Does it where nobody else writes. */
+  alone (): Promise<T>
+  /** What comes of it where it was done together with others. `matched`: how many documents each write has met, an insert one. */
+  together (matched: readonly number[]): T | Promise<T>
+}
+
+interface Waiting {
+  readonly part: Part<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+// While so many commands are on their way, whatever comes waits and goes together.
+const MAX_IN_FLIGHT = 2
+// What is held up for so long goes in any case, so that a command that hangs does not hold up the others.
+const MAX_WAIT_MS = 100
+const MAX_WRITES = 1000
+
+const nothing = () => {}
+const matchedByInserts = (count: number): number[] => Array.from({ length: count }, () => 1)
+
+/** Which write of a command was refused, and why. Undefined: the command has failed as a whole. */
+function refusalIn (error: unknown): { index: number, error: MongoServerError } | undefined {
+  const [index, refusal] = error instanceof MongoClientBulkWriteError
+    ? [...error.writeErrors][0] ?? []
+    : error instanceof MongoBulkWriteError
+      ? [[error.writeErrors].flat()[0]?.index, error]
+      : []
+  if (index === undefined || !refusal) return undefined
+  return { index, error: new MongoServerError({ message: refusal.message, ...(refusal.code !== undefined && { code: Number(refusal.code) }) }) }
+}
+
+/**
+ * Lets writes of concurrent callers travel together: a command costs more than what is in it. One goes out at once while few
+ * are on their way; what comes meanwhile waits for the next one to be back. So whoever is alone waits for nobody, and the
+ * commands grow with the load. Each caller is told of its own writes, and of nothing before they are stored.
+ */
+export class GroupCommit {
+  readonly #db: Db
+  /** Whether the server knows commands over several collections, with a result for each write: MongoDB 8 does. */
+  readonly #knowsBulkWrite: boolean
+  #inFlight = 0
+  #waiting: Waiting[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor (db: Db, knowsBulkWrite: boolean) {
+    this.#db = db
+    this.#knowsBulkWrite = knowsBulkWrite
+  }
+
+  async do<T> (part: Part<T>): Promise<T> {
+    if (this.#inFlight < MAX_IN_FLIGHT) {
+      const done = part.alone()
+      this.#follow(done)
+      return await done
+    }
+    return await new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ part, resolve: resolve as (value: unknown) => void, reject })
+      this.#timer ??= setTimeout(() => this.#send(), MAX_WAIT_MS)
+    })
+  }
+
+  /** Whoever waits goes when this is over. */
+  #follow (command: Promise<unknown>): void {
+    this.#inFlight++
+    command.catch(nothing).finally(() => {
+      this.#inFlight--
+      if (this.#waiting.length > 0 && this.#inFlight < MAX_IN_FLIGHT) this.#send()
+    })
+  }
+
+  /** Sends all that wait. */
+  #send (): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const all = this.#waiting
+    this.#waiting = []
+    const groups: Waiting[][] = []
+    let size = Infinity
+    for (const waiting of all) {
+      const count = waiting.part.writes.length
+      if (size + count > MAX_WRITES) {
+        groups.push([])
+        size = 0
+      }
+      groups.at(-1)!.push(waiting)
+      size += count
+    }
+    for (const group of groups) this.#follow(this.#write(group))
+  }
+
+  async #write (group: Waiting[]): Promise<void> {
+    if (group.length === 1) return await this.#alone(group)
+    if (this.#knowsBulkWrite) {
+      return await this.#together(group, async (writes) => {
+        const { updateResults } = await this.#db.client.bulkWrite(writes, { verboseResults: true })
+        return writes.map((_, i) => updateResults?.get(i)?.matchedCount ?? 1)
+      })
+    }
+    // Without results of their own, only inserts can go together: those of one collection.
+    const byCollection = new Map<string, Waiting[]>()
+    const others: Waiting[] = []
+    for (const waiting of group) {
+      const [first, ...rest] = new Set(waiting.part.writes.map(({ name, namespace }) => name === 'insertOne' ? namespace : undefined))
+      if (first === undefined || rest.length > 0) others.push(waiting)
+      else byCollection.set(first, [...byCollection.get(first) ?? [], waiting])
+    }
+    await Promise.all([this.#alone(others), ...[...byCollection].map(async ([namespace, inserts]) => {
+      const collection = this.#db.collection(namespace.slice(namespace.indexOf('.') + 1))
+      await this.#together(inserts, async (writes) => {
+        await collection.insertMany(writes.map((write) => (write as { document: Document }).document))
+        return matchedByInserts(writes.length)
+      })
+    })])
+  }
+
+  /** Does the writes of several callers by one command. */
+  async #together (group: Waiting[], command: (writes: Write[]) => Promise<number[]>): Promise<void> {
+    let matched: number[]
+    try {
+      matched = await command(group.flatMap(({ part }) => part.writes))
+    } catch (error) {
+      return await this.#brokenOff(group, error)
+    }
+    this.#settle(group, matched)
+  }
+
+  /** Those before the one whose write was refused are done, those behind it have still to go. */
+  async #brokenOff (group: Waiting[], error: unknown): Promise<void> {
+    const refusal = refusalIn(error)
+    if (!refusal) {
+      const cause = error instanceof MongoClientBulkWriteError ? error.cause ?? error : error
+      for (const { reject } of group) reject(cause)
+      return
+    }
+    const partialResults = error instanceof MongoClientBulkWriteError ? error.partialResult?.updateResults : undefined
+    let begin = 0
+    const at = group.findIndex(({ part }) => {
+      begin += part.writes.length
+      return refusal.index < begin
+    })
+    this.#settle(group.slice(0, at), matchedByInserts(begin).map((one, i) => partialResults?.get(i)?.matchedCount ?? one))
+    group[at]!.reject(refusal.error)
+    await this.#alone(group.slice(at + 1))
+  }
+
+  #settle (group: Waiting[], matched: readonly number[]): void {
+    let begin = 0
+    for (const { part, resolve, reject } of group) {
+      const end = begin + part.writes.length
+      Promise.resolve(part.together(matched.slice(begin, end))).then(resolve, reject)
+      begin = end
+    }
+  }
+
+  /** Each by a command of its own. */
+  async #alone (group: Waiting[]): Promise<void> {
+    await Promise.all(group.map(async ({ part, resolve, reject }) => await part.alone().then(resolve, reject)))
+  }
+}
