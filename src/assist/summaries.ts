@@ -125,8 +125,8 @@ export class Summaries {
   /** What was said on the line after a `seq`, as much of the newest as a summary is made of. */
   async #saidSince (session: Session, seq: number): Promise<Message[]> {
     const { store: { messages }, provider } = this.#deps
-    const history = await messages.history(session, { limit: MAX_MESSAGES })
-    const said = history.filter((message) => message.seq > seq && wasSaid(message))
+    const said = (await messages.newestAfter(session, seq, MAX_MESSAGES))
+      .filter(wasSaid)
       .map((message) => ({ ...message, content: shorten(message.content, MESSAGE_CHARS) }))
     let room = Math.min(MAX_TOKENS, provider.windowOf(undefined) * SHARE_OF_WINDOW)
     const tooOld = said.findLastIndex(({ content }) => (room -= estimateTokens(content)) < 0)

@@ -268,6 +268,12 @@ export class MessageRepository {
     return (ascending ? documents : documents.reverse()).map(toMessage)
   }
 
+  /** Of the messages of a line that follow a `seq`, the newest, ascending. */
+  async newestAfter (line: Line, seq: number, limit: number): Promise<Message[]> {
+    const documents = await this.#collection.find(lineFilter(line, { after: seq })).sort({ seq: -1 }).limit(limit).toArray()
+    return documents.reverse().map(toMessage)
+  }
+
   /**
    * What a prompt is made of, in one command: the last `limit` messages of a line before `before`, and the session's
    * chatbot, which is undefined when it is deleted.
