@@ -7,11 +7,11 @@ const variablesOf: ReadonlyArray<readonly [where: (error: NodeJS.ErrnoException)
   [({ message }) => /\b(mkdir|open) '/.test(message), 'DATA_DIR']
 ]
 
-/** Why the start failed, in one line for whoever started it; where a variable is to blame, the line names it. */
-export function startFailure (error: unknown): string {
+/** Why something failed, in one line for whoever started it; where a variable is to blame, the line names it. */
+export function startFailure (error: unknown, what = 'Parley cannot start'): string {
   if (error instanceof ConfigError) return error.message
   const { message } = error as Error
   const [, names] = variablesOf.find(([where]) => where(error as NodeJS.ErrnoException)) ?? []
-  const line = names === undefined ? `Parley cannot start: ${message}` : `${names} cannot be used (${message}).`
+  const line = names === undefined ? `${what}: ${message}` : `${names} cannot be used (${message}).`
   return line.replaceAll(/\s+/g, ' ')
 }

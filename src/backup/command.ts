@@ -63,6 +63,6 @@ export async function runCommand (args: string[], env: Environment): Promise<Out
     const manifest = await task.run()
     return { code: 0, stdout: `${summary(task, manifest, performance.now() - begin)}\n`, stderr: '' }
   } catch (error) {
-    return { code: 1, stdout: '', stderr: `${error instanceof BackupError ? error.message : startFailure(error)}\n` }
+    return { code: 1, stdout: '', stderr: `${error instanceof BackupError ? error.message : startFailure(error, `the ${args[0]} failed`)}\n` }
   }
 }

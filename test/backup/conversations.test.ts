@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { BSON, ObjectId } from 'mongodb'
 import t from 'tap'
-import { BackupReader } from '../../src/store/backup/backup-reader.ts'
+import { BackupReader, type Batch } from '../../src/store/backup/backup-reader.ts'
 import { afterConversations, beforeConversations, conversationCollections, lastCollection, leftOut } from '../../src/store/backup/collections.ts'
 import { SessionCut, type LaterSession } from '../../src/store/backup/session-cut.ts'
 import { startApp, temporaryFolder } from '../helper.ts'
@@ -47,14 +47,13 @@ t.test('a change that a message shows already keeps its number', async (t) => {
   t.match(plain(cut.session(now())), { rev: 7, nextSeq: 5 })
 })
 
-t.test('a session that was deleted meanwhile is deleted, and one that was cleared is cleared', async (t) => {
+t.test('a session that was deleted meanwhile is deleted, and one that was cleared is to be read again', async (t) => {
   const turn = { messageId: new ObjectId(), rev: 3, idempotencyKey: null }
   for (const later of [undefined, now({ status: 'deleted' })]) {
     t.match(plain(cutOf({ turn }).session(later)), { status: 'deleted', lastActivity: null, turn: null, tickets: [] })
   }
   t.match(plain(cutOf({ status: 'deleted', erasing: true }).session(now({ status: 'deleted' }))), { status: 'deleted', erasing: true })
-  const cleared = plain(cutOf({ turn, branches: [{}] }).session(now({ status: 'active', clearedSeq: 8 })))
-  t.match(cleared, { clearedSeq: 4, clearing: true, tipId: null, branches: [], turn: null, nextSeq: 5 })
+  t.equal(cutOf({ turn }).session(now({ status: 'active', clearedSeq: 2 })), undefined)
 })
 
 t.test('a key that the running turn has taken over is borne once', async (t) => {
@@ -82,6 +81,35 @@ t.test('what is newer than what it belongs to is left out', async (t) => {
   t.match(read['configs'], [{ _id: config }, { _id: other }, { _id: gone, tenantId: 'default', deletedAt: Date }])
   t.match(read['configVersions'], [version(config, 1)])
   t.equal(read['configVersions']!.length, 1)
+})
+
+t.test('a session that loses messages while it is read is read again', async (t) => {
+  const { db } = await serverPlace(t)
+  const [cleared, other] = [new ObjectId(), new ObjectId()]
+  const session = (_id: ObjectId) => ({ _id, configId: _id, tenantId: 'default', status: 'active', nextSeq: 3, rev: 1, turn: null })
+  const messages = [cleared, other].flatMap((sessionId) => [1, 2].map((seq) => ({ sessionId, seq, rev: 1, content: 'Hello' })))
+  await db.collection('sessions').insertMany([session(cleared), session(other)])
+  await db.collection('messages').insertMany(messages)
+  const clear = async () => {
+    await db.collection('sessions').updateOne({ _id: cleared }, { $set: { clearedSeq: 1, rev: 2 } })
+    await db.collection('messages').deleteOne({ sessionId: cleared, seq: 1 })
+    await db.collection('changes').updateOne({ sessionId: cleared }, { $set: { rev: 2 } }, { upsert: true })
+  }
+  // Changes are read behind the messages.
+  const changes = db.collection('changes')
+  const find: typeof changes.find = (...args: []) => Object.assign(changes.find(...args), {
+    async * [Symbol.asyncIterator] () {
+      await clear()
+      yield * await changes.find(...args).toArray()
+    }
+  })
+  const collection = (name: string) => name === 'changes' ? { find } : db.collection(name)
+  const slow = Object.assign(Object.create(db) as object, { collection }) as unknown as typeof db
+  const read: Batch[] = await Array.fromAsync(new BackupReader(slow).read())
+  const of = (name: string): Fields[] => read.filter(({ collection }) => collection === name).flatMap(({ documents }) => documents.map((raw) => BSON.deserialize(raw)))
+  t.match(of('sessions'), [{ _id: other, clearedSeq: undefined }, { _id: cleared, clearedSeq: 1, rev: 2 }])
+  t.same(of('messages').map(({ sessionId, seq }) => [sessionId, seq]), [[other, 1], [other, 2], [cleared, 2]])
+  t.match(of('changes'), [{ sessionId: cleared, rev: 2 }])
 })
 
 t.test('what an app has is found again by another one', async (t) => {

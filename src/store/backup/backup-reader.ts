@@ -1,4 +1,4 @@
-import { type Db, type Document, type Filter, type ObjectId } from 'mongodb'
+import { type Db, type Document, type Filter, type FindCursor, type ObjectId } from 'mongodb'
 import { type MessageDocument } from '../messages.ts'
 import { afterConversations, beforeConversations, conversationCollections, lastCollection, leftOut } from './collections.ts'
 import { decoded, encoded, type RawDocument } from './raw-documents.ts'
@@ -11,10 +11,20 @@ export interface Batch {
 }
 
 const SESSIONS = 200
+/** How many messages are read before their sessions are looked at once more, and how much of that is held in memory. */
+const TOGETHER = 5000
+const HELD_BYTES = 32 * 1024 * 1024
 const BATCH_BYTES = 1024 * 1024
 
 interface Owned extends Document {
   sessionId: ObjectId
+}
+
+/** A document of a session. */
+interface Part {
+  readonly collection: string
+  readonly session: string
+  readonly raw: RawDocument
 }
 
 const hex = (id: ObjectId) => id.toHexString()
@@ -49,8 +59,18 @@ export class BackupReader {
     }
   }
 
-  async * #collection (name: string): AsyncIterable<Batch> {
-    yield * this.#batches(name, {}, (raw) => this.#seen(name, raw))
+  async * #collection (collection: string): AsyncIterable<Batch> {
+    let [documents, bytes]: [RawDocument[], number] = [[], 0]
+    for await (const found of this.#raw(collection, {})) {
+      const raw = this.#seen(collection, found)
+      if (raw === undefined) continue
+      documents.push(raw)
+      bytes += raw.length
+      if (bytes < BATCH_BYTES) continue
+      yield { collection, documents }
+      ;[documents, bytes] = [[], 0]
+    }
+    if (documents.length > 0) yield { collection, documents }
   }
 
   /** A document as it is to be kept, or undefined, where it is newer than what it belongs to. */
@@ -69,29 +89,61 @@ export class BackupReader {
   async * #conversations (): AsyncIterable<Batch> {
     let last: ObjectId | undefined
     for (;;) {
-      const filter: Filter<Document> = last ? { _id: { $gt: last } } : {}
-      const page = await this.#raw('sessions', filter).sort({ _id: 1 }).limit(SESSIONS).toArray()
-      const cuts = new Map(page.map((raw) => new SessionCut(raw as unknown as RawDocument)).map((cut) => [hex(cut.id), cut]))
-      if (cuts.size === 0) return
-      const sessions = [...cuts.values()]
-      const owned = { sessionId: { $in: sessions.map(({ id }) => id) } }
-      for (const { configId, tenantId } of sessions) this.#configs.set(hex(configId), { _id: configId, tenantId })
-
-      yield * this.#batches('messages', owned, (raw) => {
-        const message = decoded<MessageDocument>(raw)
-        return cuts.get(hex(message.sessionId))!.message(raw, message)
-      })
-      yield * this.#batches('changes', owned, (raw) => {
-        const change = decoded<Owned & { rev: number }>(raw)
-        return cuts.get(hex(change.sessionId))!.hasChange(change) ? raw : undefined
-      })
-      const now = await this.#db.collection<LaterSession & { _id: ObjectId }>('sessions')
-        .find({ _id: { $in: sessions.map(({ id }) => id) } }, { projection: { status: 1, clearedSeq: 1 } })
-        .toArray()
-      const later = new Map(now.map((session) => [hex(session._id), session]))
-      yield { collection: 'sessions', documents: sessions.map((cut) => cut.session(later.get(hex(cut.id)))) }
-      last = sessions.at(-1)!.id
+      const page = await this.#sessions(last ? { _id: { $gt: last } } : {})
+      if (page.length === 0) return
+      for (const { configId, tenantId } of page) this.#configs.set(hex(configId), { _id: configId, tenantId })
+      let together: SessionCut[] = []
+      for (const cut of page) {
+        together.push(cut)
+        if (together.reduce((total, { size }) => total + size, 0) < TOGETHER && cut !== page.at(-1)) continue
+        yield * this.#whole(together)
+        together = []
+      }
+      last = page.at(-1)!.id
     }
+  }
+
+  /** Sessions with all that belongs to them. Those that were cleared while they were read are read again. */
+  async * #whole (cuts: readonly SessionCut[]): AsyncIterable<Batch> {
+    let [held, bytes, isHeld]: [Part[], number, boolean] = [[], 0, true]
+    for await (const part of this.#parts(new Map(cuts.map((cut) => [cut.key, cut])))) {
+      held.push(part)
+      bytes += part.raw.length
+      if (bytes < HELD_BYTES) continue
+      yield * batches(held)
+      ;[held, bytes, isHeld] = [[], 0, false]
+    }
+    const now = await this.#db.collection<LaterSession & { _id: ObjectId }>('sessions')
+      .find({ _id: { $in: cuts.map(({ id }) => id) } }, { projection: { status: 1, clearedSeq: 1 } })
+      .toArray()
+    const later = new Map(now.map((session) => [hex(session._id), session]))
+    const sessions = new Map(cuts.map((cut) => [cut.key, cut.session(later.get(cut.key))]))
+    const cleared = cuts.filter(({ key }) => sessions.get(key) === undefined)
+    if (cleared.length > 0 && !isHeld) throw new Error(`session ${cleared[0]!.key} was cleared while it was read; try again`)
+    yield * batches(held.filter(({ session }) => sessions.get(session) !== undefined))
+    yield { collection: 'sessions', documents: [...sessions.values()].filter((raw) => raw !== undefined) }
+    if (cleared.length > 0) yield * this.#whole(await this.#sessions({ _id: { $in: cleared.map(({ id }) => id) } }))
+  }
+
+  /** The messages and changes of sessions. */
+  async * #parts (cuts: ReadonlyMap<string, SessionCut>): AsyncIterable<Part> {
+    const owned = { sessionId: { $in: [...cuts.values()].map(({ id }) => id) } }
+    for await (const found of this.#raw('messages', owned)) {
+      const message = decoded<MessageDocument>(found)
+      const session = hex(message.sessionId)
+      const raw = cuts.get(session)!.message(found, message)
+      if (raw) yield { collection: 'messages', session, raw }
+    }
+    for await (const raw of this.#raw('changes', owned)) {
+      const change = decoded<Owned & { rev: number }>(raw)
+      const session = hex(change.sessionId)
+      if (cuts.get(session)!.hasChange(change)) yield { collection: 'changes', session, raw }
+    }
+  }
+
+  async #sessions (filter: Filter<Document>): Promise<SessionCut[]> {
+    const found = await this.#raw('sessions', filter).sort({ _id: 1 }).limit(SESSIONS).toArray()
+    return found.map((raw) => new SessionCut(raw))
   }
 
   /** Chatbots that were removed after their sessions were read: marked as deleted, so that these are removed as well. */
@@ -101,21 +153,13 @@ export class BackupReader {
     yield { collection: 'configs', documents: gone.map((config) => encoded({ ...config, deletedAt: new Date() })) }
   }
 
-  async * #batches (collection: string, filter: Filter<Document>, kept: (raw: RawDocument) => RawDocument | undefined): AsyncIterable<Batch> {
-    let [documents, bytes]: [RawDocument[], number] = [[], 0]
-    for await (const found of this.#raw(collection, filter)) {
-      const raw = kept(found as unknown as RawDocument)
-      if (raw === undefined) continue
-      documents.push(raw)
-      bytes += raw.length
-      if (bytes < BATCH_BYTES) continue
-      yield { collection, documents }
-      ;[documents, bytes] = [[], 0]
-    }
-    if (documents.length > 0) yield { collection, documents }
+  #raw (collection: string, filter: Filter<Document>): FindCursor<RawDocument> {
+    return this.#db.collection(collection).find(filter, { raw: true, batchSize: 1000 }) as unknown as FindCursor<RawDocument>
   }
+}
 
-  #raw (collection: string, filter: Filter<Document>) {
-    return this.#db.collection(collection).find(filter, { raw: true, batchSize: 1000 })
+function * batches (parts: readonly Part[]): Iterable<Batch> {
+  for (const [collection, own] of Map.groupBy(parts, ({ collection }) => collection)) {
+    yield { collection, documents: own.map(({ raw }) => raw) }
   }
 }

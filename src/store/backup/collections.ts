@@ -16,7 +16,7 @@ export const conversationCollections: readonly string[] = ['sessions', 'messages
 /** Behind them come collections that are not named here, and the audit log, so that what is done is noted. */
 export const afterConversations: readonly string[] = [
   'usageEvents', 'usagePeople', 'webhookDeliveries', 'configs', 'configVersions', 'specifications', 'webhookEndpoints',
-  'integrations', 'quotaSettings', 'invitations', 'apiKeys', 'tenants', 'users'
+  'integrations', 'quotaSettings', 'retentionSettings', 'legalHolds', 'invitations', 'apiKeys', 'tenants', 'users'
 ]
 
 export const lastCollection = 'auditLog'

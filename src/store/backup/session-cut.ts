@@ -6,13 +6,10 @@ import { changed, decoded, type RawDocument } from './raw-documents.ts'
 /** What a session has become since it was read. */
 export type LaterSession = Pick<SessionDocument, 'status' | 'clearedSeq'>
 
-const quiet = { turn: null, tickets: [] }
-
 /**
  * A session as it is at the moment when it is read, although its messages and changes are read later. Each of them bears
  * the number of its turn or change, which the session counts, so what came later is left out. What is left is what a
- * process leaves that dies at that moment. Two things cannot be left out and are taken into the session as well: that it
- * was deleted, and that its messages were cleared, since these may be gone already.
+ * process leaves that dies at that moment.
  */
 export class SessionCut {
   readonly id: ObjectId
@@ -20,6 +17,9 @@ export class SessionCut {
   readonly tenantId: string
   readonly #raw: RawDocument
   readonly #session: SessionDocument
+  readonly key: string
+  /** How many messages it has. */
+  readonly size: number
   /** The newest change that a message shows. */
   #shownRev = 0
 
@@ -29,6 +29,8 @@ export class SessionCut {
     this.id = this.#session._id
     this.configId = this.#session.configId
     this.tenantId = this.#session.tenantId
+    this.key = this.id.toHexString()
+    this.size = this.#session.nextSeq - 1 - (this.#session.clearedSeq ?? 0)
   }
 
   /** A message of the session as it is to be kept. Undefined: it came later. */
@@ -47,16 +49,17 @@ export class SessionCut {
     return !this.#isLater(rev)
   }
 
-  /** The session as it is to be kept, by what is known of it when all of its messages were read. */
-  session (later: LaterSession | undefined): RawDocument {
-    const { status, clearedSeq = 0, nextSeq, rev } = this.#session
+  /**
+   * The session as it is to be kept, by what is known of it when all of its messages were read. Undefined: some of them
+   * were cleared meanwhile and may be gone; it has to be read again.
+   */
+  session (later: LaterSession | undefined): RawDocument | undefined {
+    const { status, clearedSeq = 0, rev } = this.#session
+    // It is about to be removed, or is already.
     if (later?.status === 'deleted' || !later) {
-      return status === 'deleted' ? this.#raw : changed(this.#raw, { ...hidden, ...quiet })
+      return status === 'deleted' ? this.#raw : changed(this.#raw, { ...hidden, turn: null, tickets: [] })
     }
-    if ((later.clearedSeq ?? 0) !== clearedSeq) {
-      const emptied = { clearedSeq: nextSeq - 1, clearing: true, tipId: null, branchId: null, branches: [] }
-      return changed(this.#raw, { ...emptied, ...quiet })
-    }
+    if ((later.clearedSeq ?? 0) !== clearedSeq) return undefined
     // A change that is made after the restore must have a higher number than one that a message shows.
     return rev !== undefined && this.#shownRev > rev ? changed(this.#raw, { rev: this.#shownRev }) : this.#raw
   }
