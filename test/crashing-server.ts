@@ -6,7 +6,7 @@ import { loadConfig } from '../src/config.ts'
 /**
  * The real server, which can be told to die as if it were killed. `CRASH_AT` says when, as
  * `<phase> <command> <collection> <n>`: at the n-th such command to the store, from the signal SIGUSR2 on. The phase is
- * `before` it is sent, when it is `sent`, or `after` its reply.
+ * `before` it is sent, when it is `sent`, or `after` its reply. With `RETENTION=now`, retention runs from then on, too.
  */
 const config = loadConfig(process.env)
 const app = await buildApp(config, { logger: { level: 'info' } })
@@ -23,6 +23,7 @@ let left = Infinity
 process.on('SIGUSR2', () => {
   left = Number(n)
   app.log.info('armed')
+  if (process.env['RETENTION'] === 'now') void app.retention.run()
 })
 app.mongo.client.on('commandStarted', (event) => {
   if (event.commandName !== command || event.command[command] !== collection) return
