@@ -58,6 +58,8 @@ export class UsageLedger {
   #waiting: Spending[] = []
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> = Promise.resolve()
+  /** What begins when that is over. */
+  #next: Promise<void> | undefined
   #closed = false
 
   constructor (deps: Dependencies) {
@@ -85,18 +87,11 @@ export class UsageLedger {
   async flush (): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const flushed = this.#running.then(async () => {
-      while (this.#waiting.length > 0) {
-        const batch = this.#waiting.splice(0, BATCH)
-        try {
-          await this.#record(batch)
-        } catch (error) {
-          this.#waiting.unshift(...batch)
-          if (!this.#closed) this.#timer ??= setTimeout(() => { this.#inBackground(this.flush()) }, GATHER_MS)
-          throw error
-        }
-      }
+    this.#next ??= this.#running.then(async () => {
+      this.#next = undefined
+      await this.#recordWaiting()
     })
+    const flushed = this.#next
     this.#running = flushed.catch(() => {})
     await flushed
   }
@@ -121,6 +116,20 @@ export class UsageLedger {
     this.#closed = true
     clearInterval(this.#sweeper)
     await this.flush().catch((error: unknown) => this.#failed(error))
+  }
+
+  /** What comes meanwhile waits for more. */
+  async #recordWaiting (): Promise<void> {
+    for (let left = this.#waiting.length; left > 0; left -= BATCH) {
+      const batch = this.#waiting.splice(0, Math.min(BATCH, left))
+      try {
+        await this.#record(batch)
+      } catch (error) {
+        this.#waiting.unshift(...batch)
+        if (!this.#closed) this.#timer ??= setTimeout(() => { this.#inBackground(this.flush()) }, GATHER_MS)
+        throw error
+      }
+    }
   }
 
   /** Answers of how many replies all is done. */
