@@ -1,10 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { type FastifyServerOptions } from 'fastify'
 import { buildApp } from './app.ts'
 import { ensureFirstKey, firstKeyFile } from './auth/first-key.ts'
 import { type Config, loadConfig } from './config.ts'
 import { greeting } from './greeting.ts'
-import { loggerOptions } from './logging.ts'
+import { loggerOptions, logStream } from './logging.ts'
 import { startFailure } from './start-failure.ts'
 
 // The deadline of the whole shutdown: running turns and idle connections have their own, which come first.
@@ -13,7 +14,7 @@ const SHUTDOWN_MS = 20_000
 function loggerFor ({ LOG_LEVEL }: Config): FastifyServerOptions['logger'] {
   return {
     ...loggerOptions(LOG_LEVEL),
-    ...(process.stdout.isTTY && { transport: { target: 'pino-pretty' } })
+    ...(process.stdout.isTTY ? { transport: { target: 'pino-pretty' } } : { stream: logStream() })
   }
 }
 
@@ -42,6 +43,8 @@ async function serve (config: Config): Promise<void> {
 
   app.log.info({ store: app.storeName, model: app.model.name, docs: `${url}/docs` }, 'serving')
   if (config.NODE_ENV === 'production') return
+  // The log comes first.
+  await setImmediate()
   if (key !== undefined) process.stdout.write(`\nAn admin key was made: ${key}\nIt is kept in ${firstKeyFile(config)}.\n`)
   process.stdout.write(`\nA conversation:\n\n${greeting(config, url)}\n\n`)
 }
