@@ -130,12 +130,10 @@ t.test('retention passes over what is held, and takes it when that is lifted', a
   for (const id of [session, free, young]) await say(id, who)
   for (const id of [session, free]) await age(db, id, 31)
   await age(db, young, 11, 2)
-  const { webhookDeliveries: deliveries } = app.store
-  for (const about of [session, free]) {
-    const event = { tenantId: 'retained', eventId: nobody, type: 'x', body: '{}', sessionId: about, messageId: null, userId: null }
-    const [made] = await deliveries.insert(event, [new ObjectId().toHexString()])
-    await db.collection('webhookDeliveries').updateOne({ _id: new ObjectId(made!.id) }, { $set: { createdAt: new Date(Date.now() - 3 * DAY_MS) }, $unset: { job: '' } })
-  }
+  const createdAt = new Date(Date.now() - 3 * DAY_MS)
+  await db.collection('webhookDeliveries').insertMany([session, free].map((about) => (
+    { tenantId: 'retained', endpointId: new ObjectId(), eventId: about, about: [`session:${about}`], createdAt, status: 'failed' }
+  )))
   const logs = async () => await db.collection('webhookDeliveries').countDocuments({ tenantId: 'retained' })
   const { body: all } = await hold({ scope: 'tenant' }, who)
   await app.retention.run()

@@ -181,13 +181,14 @@ t.test('branches begin where they still have messages, and go where they have no
 
 t.test('the logs of deliveries go when they are over and old enough', async (t) => {
   await keep({ deliveryLogsDays: 2 })
-  const { webhookDeliveries: deliveries } = app.store
   const insert = async (tenantId: string, days: number, isOver = true) => {
-    const event = { tenantId, eventId: new ObjectId().toHexString(), type: 'x', body: '{}', sessionId: null, messageId: null, userId: null }
-    const [made] = await deliveries.insert(event, [new ObjectId().toHexString()])
-    const then = { $set: { createdAt: new Date(Date.now() - days * DAY_MS), status: isOver ? 'failed' : 'pending' } }
-    await db.collection('webhookDeliveries').updateOne({ _id: new ObjectId(made!.id) }, isOver ? { ...then, $unset: { job: '' } } : then)
-    return made!.id
+    const [_id, createdAt] = [new ObjectId(), new Date(Date.now() - days * DAY_MS)]
+    // Not due for whoever sends them here.
+    const job = { group: `${tenantId}/x`, dueAt: new Date(Date.now() + DAY_MS), lease: null }
+    await db.collection('webhookDeliveries').insertOne({
+      _id, tenantId, endpointId: new ObjectId(), eventId: _id.toHexString(), about: [], createdAt, status: isOver ? 'failed' : 'pending', ...(!isOver && { job })
+    })
+    return _id.toHexString()
   }
   const [, young, waiting] = [await insert('default', 3), await insert('default', 1), await insert('default', 3, false)]
   const [theirs] = [await insert('others', 29), await insert('others', 31)]
