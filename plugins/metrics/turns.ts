@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../../src/growing-cache.ts'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import { type EndedTurn } from '../../src/chat/ended-turn.ts'
 import { waits } from './buckets.ts'
@@ -21,7 +21,7 @@ export function turnMetrics (registry: Registry, running: () => number) {
   const firstToken = new Histogram({
     name: 'chat_first_token_seconds', help: 'From the call of the model to the first of its text.', buckets: waits, registers
   })
-  const active = new LRUCache<string, true>({ max: MAX_ACTIVE, ttl: ACTIVE_MS })
+  const active = growingCache<true>(MAX_ACTIVE, { ttl: ACTIVE_MS })
   state(registry, 'chat_turns_running', 'Replies that are being written.', running)
   state(registry, 'active_conversations', 'Sessions that had a reply in the last five minutes.', () => {
     active.purgeStale()

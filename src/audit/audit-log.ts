@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../growing-cache.ts'
 import { type AuditEntry as AuditEntryView, type AuditQuery } from '../../schemas/audit.ts'
 import { ApiError } from '../errors.ts'
 import { type AuditActor, type AuditEntry, type AuditLogRepository, type AuditTarget } from '../store/audit-log.ts'
@@ -38,7 +38,7 @@ const toView = ({ tenantId: _, at, before, after, ...rest }: AuditEntry): AuditE
 /** Who did what. What is to be done is noted first, so that nothing is ever done that is not noted. */
 export class AuditLog {
   readonly #entries: AuditLogRepository
-  readonly #reads = new LRUCache<string, true>({ max: MAX_READS, ttl: SAME_READ_MS })
+  readonly #reads = growingCache<true>(MAX_READS, { ttl: SAME_READ_MS })
 
   constructor (entries: AuditLogRepository) {
     this.#entries = entries

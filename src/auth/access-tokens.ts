@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../growing-cache.ts'
 import { ApiError } from '../errors.ts'
 import { accessClaims, principalOf } from './jwt-claims.ts'
 import { headerOf } from './jwt-header.ts'
@@ -59,7 +59,7 @@ export class AccessTokens {
   /** What others can check these tokens with. */
   readonly published: readonly PublicJwk[]
   readonly #options: AccessTokenOptions
-  readonly #checked = new LRUCache<string, Checked>({ max: MAX_CHECKED, ttl: CHECKED_FOR_MS })
+  readonly #checked = growingCache<Checked>(MAX_CHECKED, { ttl: CHECKED_FOR_MS })
   readonly #families: Recall<boolean>
 
   constructor (options: AccessTokenOptions) {

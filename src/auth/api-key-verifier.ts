@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../growing-cache.ts'
 import { type ApiKeyRepository, type StoredApiKey } from '../store/api-keys.ts'
 import { apiKeyPrefix, matchesHash } from './api-key.ts'
 import { type Principal } from './principal.ts'
@@ -32,7 +32,7 @@ export class ApiKeyVerifier {
   readonly #repository: ApiKeyRepository
   readonly #byPrefix: Recall<StoredApiKey | undefined>
   readonly #byId: Recall<StoredApiKey | undefined>
-  readonly #touched = new LRUCache<string, true>({ max: MAX_TOUCHED, ttl: TOUCH_MS })
+  readonly #touched = growingCache<true>(MAX_TOUCHED, { ttl: TOUCH_MS })
 
   constructor (repository: ApiKeyRepository) {
     this.#repository = repository

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../growing-cache.ts'
 
 // What is revoked elsewhere must be refused within 5 s on every replica.
 const DEAD_AFTER_MS = 5000
@@ -16,7 +16,7 @@ interface Reading<V> {
  * beginning of its reading.
  */
 export class Recall<V> {
-  readonly #known = new LRUCache<string, { readonly at: number, readonly value: V }>({ max: MAX_ENTRIES })
+  readonly #known = growingCache<{ readonly at: number, readonly value: V }>(MAX_ENTRIES)
   readonly #running = new Map<string, Reading<V>>()
   readonly #look: (key: string) => Promise<V>
 

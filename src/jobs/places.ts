@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../growing-cache.ts'
 
 export interface PlaceLimits {
   readonly atOnce: number
@@ -80,7 +80,7 @@ export class Places {
   readonly #slow: Lane | undefined
   readonly #groups = new Counts()
   /** Groups that are not quick. */
-  readonly #known = new LRUCache<string, 'slow' | 'doubted'>({ max: KNOWN_GROUPS })
+  readonly #known = growingCache<'slow' | 'doubted'>(KNOWN_GROUPS)
 
   constructor (limits: PlaceLimits) {
     this.#limits = limits

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { isIP } from 'node:net'
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../growing-cache.ts'
 import { type Config } from '../config.ts'
 import { ApiError } from '../errors.ts'
 import { type Count, type Counters } from './counters.ts'
@@ -34,7 +34,7 @@ export class Limits {
   /** One each, so that a flood of addresses does not push the counts of accounts out. */
   readonly #memory = new Map<LimitName, MemoryCounters>()
   /** Whose windows are full elsewhere: who asks again and again costs that nothing. */
-  readonly #full = new LRUCache<string, { count: number, until: number }>({ max: MAX_FULL })
+  readonly #full = growingCache<{ count: number, until: number }>(MAX_FULL)
 
   constructor ({ config, shared, normalizeAddress, onRefused, log, windowMs }: LimitsOptions) {
     this.#config = config

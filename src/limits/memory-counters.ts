@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../growing-cache.ts'
 import { type Count, type Counters } from './counters.ts'
 
 // The ones used longest ago go first.
@@ -11,7 +11,7 @@ interface Window {
 
 /** Counts of this process alone, by a clock that is never set back. */
 export class MemoryCounters implements Counters {
-  readonly #windows = new LRUCache<string, Window>({ max: MAX_COUNTERS })
+  readonly #windows = growingCache<Window>(MAX_COUNTERS)
 
   async count (key: string, windowMs: number): Promise<Count> {
     // Whole milliseconds: of fractions, sums come out a little beside what they should be.

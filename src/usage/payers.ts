@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { growingCache } from '../growing-cache.ts'
 import { type ErasureRepository, type Person } from '../store/erasures.ts'
 import { type UsagePeopleRepository } from '../store/usage-people.ts'
 
@@ -19,7 +19,7 @@ const MAX_KNOWN = 20_000
 export class Pseudonyms {
   readonly #people: UsagePeopleRepository
   readonly #erasures: ErasureRepository
-  readonly #known = new LRUCache<string, string>({ max: MAX_KNOWN, ttl: KNOWN_MS })
+  readonly #known = growingCache<string>(MAX_KNOWN, { ttl: KNOWN_MS })
 
   constructor (people: UsagePeopleRepository, erasures: ErasureRepository) {
     this.#people = people
