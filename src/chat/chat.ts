@@ -118,7 +118,7 @@ export class Chat {
     this.removal = new SessionRemoval({
       ...store, deliveries: store.webhookDeliveries, messages, turns, search: options.search, ledger, stopper, line
     })
-    this.#purger = new Purger({ ...store, sessions, removal: this.removal })
+    this.#purger = new Purger({ ...store, sessions, guard: options.guard, removal: this.removal })
     tellLiveText(bus, live)
     this.#timers = [
       setInterval(() => { this.#inBackground(this.reap()) }, leaseMs / 2),

@@ -1,3 +1,4 @@
+import { type RemovalGuard } from '../retention/removal-guard.ts'
 import { type ChatbotRepository } from '../store/chatbots.ts'
 import { type ConversationRepository } from '../store/conversations.ts'
 import { type InboundMessageRepository } from '../store/inbound-messages.ts'
@@ -15,6 +16,7 @@ interface Dependencies {
   readonly integrations: IntegrationRepository
   readonly conversations: ConversationRepository
   readonly inbound: InboundMessageRepository
+  readonly guard: RemovalGuard
   readonly removal: SessionRemoval
 }
 
@@ -42,11 +44,13 @@ export class Purger {
   }
 
   async #loop (): Promise<void> {
-    const { chatbots, sessions, integrations, conversations, inbound, removal: { pace } } = this.#deps
+    const { chatbots, sessions, integrations, conversations, inbound, guard, removal: { pace } } = this.#deps
     while (this.#again && !pace.isClosed) {
       this.#again = false
       await this.#purgeSessions()
-      for (const configId of await chatbots.deleted(BATCH)) {
+      for (const { id: configId, tenantId } of await chatbots.deleted(BATCH)) {
+        // Somebody who is held has begun to speak just when it was deleted.
+        if (await guard.isChatbotHeld(tenantId, configId)) continue
         // All of them first: lists walk over those that are not marked.
         const mark = async () => await sessions.markDeletedOf(configId, BATCH)
         while (!pace.isClosed && await pace.step(mark)) { /* the next ones */ }

@@ -48,11 +48,17 @@ export class RemovalGuard {
 
   /** Claims a chatbot, which takes its sessions with it. Throws `legal_hold`. */
   async claimChatbot (tenantId: string, id: string): Promise<string> {
-    const { legalHolds, removalClaims, sessions } = this.#deps
+    const { removalClaims } = this.#deps
     const leaving = await removalClaims.claimChatbot(id, randomUUID())
-    if (!await legalHolds.isChatbotHeld(tenantId, id) && !await sessions.anyWith(tenantId, id, await legalHolds.users(tenantId))) return leaving
+    if (!await this.isChatbotHeld(tenantId, id)) return leaving
     await removalClaims.withdrawChatbot(id, leaving)
     throw held(`A legal hold keeps sessions of the configuration ${id}.`)
+  }
+
+  /** Whether any session with a chatbot must stay. */
+  async isChatbotHeld (tenantId: string, id: string): Promise<boolean> {
+    const { legalHolds, sessions } = this.#deps
+    return await legalHolds.isChatbotHeld(tenantId, id) || await sessions.anyWith(tenantId, id, await legalHolds.users(tenantId))
   }
 
   /** Throws `legal_hold` where anything of a person must stay. */

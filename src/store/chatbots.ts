@@ -183,13 +183,13 @@ export class ChatbotRepository {
   }
 
   /** Chatbots that are marked as deleted and still there. */
-  async deleted (limit: number): Promise<string[]> {
+  async deleted (limit: number): Promise<Array<Pick<Chatbot, 'id' | 'tenantId'>>> {
     const found = await this.#collection
       .find({ deletedAt: { $type: 'date' } })
-      .project<{ _id: ObjectId }>({ _id: 1 })
+      .project<Pick<ChatbotDocument, '_id' | 'tenantId'>>({ tenantId: 1 })
       .limit(limit)
       .toArray()
-    return found.map(({ _id }) => _id.toHexString())
+    return found.map(({ _id, tenantId }) => ({ id: _id.toHexString(), tenantId }))
   }
 
   /** Removes a chatbot that is marked as deleted, its versions first; not yet, where that is still to be told. */

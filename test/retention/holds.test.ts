@@ -253,6 +253,26 @@ t.test('a hold on a session that goes meanwhile is none', async (t) => {
   t.strictSame((await who.ask<{ data: unknown[] }>('/api/legal-holds')).body.data, [])
 })
 
+t.test('who is held and begins to speak just when a configuration goes is kept all the same', async (t) => {
+  const { who, config } = await conversation('speaking')
+  const { body: held } = await hold({ scope: 'user', userId: 'anna' }, who)
+  const { sessions } = app.store
+  const anyWith = sessions.anyWith.bind(sessions)
+  sessions.anyWith = async (...of) => {
+    sessions.anyWith = anyWith
+    const isAny = await anyWith(...of)
+    await say(await who.createSession(config, { userId: 'anna' }), who)
+    return isAny
+  }
+  t.equal((await remove(`/api/configs/${config}`, who)).status, 204)
+  const left = async () => await db.collection('messages').countDocuments({ tenantId: 'speaking', userId: 'anna' })
+  await app.chat.purge()
+  t.equal(await left(), 2)
+  await lift(held, who)
+  await app.chat.purge()
+  t.equal(await left(), 0)
+})
+
 t.test('two who remove the same, or of the same, do not hinder each other', async (t) => {
   const { who, config, session } = await conversation('twice')
   const sent = await Promise.all(Array.from({ length: 3 }, async () => await say(await who.createSession(config), who)))
