@@ -4,12 +4,14 @@ import { startFailure } from '../start-failure.ts'
 import { makeBackup } from './backup.ts'
 import { BackupError, type Manifest } from './manifest.ts'
 import { restoreBackup, verifyBackup } from './restore.ts'
+import { makeNextBackup } from './rotation.ts'
 import { sourceOf, targetOf } from './stores.ts'
 
-const usage = `npm run backup -- --to <folder>              makes a backup; the folder must not be there yet
-npm run backup -- --verify <folder>          reads a backup and checks it
-npm run restore -- --from <folder>           restores it to an empty store
-npm run restore -- --from <folder> --replace the same, in the place of what is there
+const usage = `npm run backup -- --to <folder>                 makes a backup; the folder must not be there yet
+npm run backup -- --into <folder> [--keep <n>]  makes one in that folder, named by its time, and keeps the newest n there
+npm run backup -- --verify <folder>             reads a backup and checks it
+npm run restore -- --from <folder>              restores it to an empty store
+npm run restore -- --from <folder> --replace    the same, in the place of what is there
 
 The store is that of the server: MONGODB_URI and MONGODB_DATABASE, or DATA_DIR.
 `
@@ -29,18 +31,23 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** What is asked for. Throws a `TypeError` where nothing is, or too much. */
+const text = { type: 'string' } as const
+
+/** What is asked for. Throws where nothing is, or too much. */
 function taskOf ([command, ...args]: string[], env: Environment): Task {
-  const text = { type: 'string' } as const
-  if (command === 'backup') {
-    const { to, verify } = parseArgs({ args, options: { to: text, verify: text } }).values
-    if (verify && to === undefined) return { done: 'is whole', folder: verify, run: async () => await verifyBackup(verify) }
-    if (to && verify === undefined) return { done: 'was made', folder: to, run: async () => await makeBackup(sourceOf(loadConfig(env)), to) }
-    throw new TypeError('Either --to or --verify is needed.')
-  }
+  if (command === 'backup') return backupTask(parseArgs({ args, options: { to: text, into: text, keep: text, verify: text } }).values, env)
   const { from, replace = false } = parseArgs({ args, options: { from: text, replace: { type: 'boolean' } } }).values
   if (!from) throw new TypeError('--from is needed.')
   return { done: 'was restored', folder: from, run: async () => await restoreBackup(from, targetOf(loadConfig(env), { replace })) }
+}
+
+function backupTask ({ to, into, keep, verify }: Readonly<Partial<Record<'to' | 'into' | 'keep' | 'verify', string>>>, env: Environment): Task {
+  if ([to, into, verify].filter(Boolean).length !== 1) throw new TypeError('Either --to, --into or --verify is needed.')
+  if (keep !== undefined && (!into || !/^[1-9]\d{0,4}$/.test(keep))) throw new TypeError('--keep is a number from 1 to 99999, with --into.')
+  if (verify) return { done: 'is whole', folder: verify, run: async () => await verifyBackup(verify) }
+  const source = () => sourceOf(loadConfig(env))
+  if (to) return { done: 'was made', folder: to, run: async () => await makeBackup(source(), to) }
+  return { done: 'has a new backup', folder: into!, run: async () => await makeNextBackup(source(), into!, keep === undefined ? undefined : Number(keep)) }
 }
 
 function summary ({ done, folder }: Task, { collections, startedAt }: Manifest, ms: number): string {

@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Binary, BSONRegExp, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp, UUID } from 'mongodb'
 import t from 'tap'
@@ -75,9 +75,19 @@ t.test('the commands say what they have done, and end with a code', async (t) =>
   t.match(await run('backup', '--to', to), { code: 0, stdout: /copy was made: 1 documents of 1 collections \(0\.0 MB, 0\.0 MB compressed\)/, stderr: '' })
   t.match(await run('backup', '--verify', to), { code: 0, stdout: /copy is whole: 1 doc/ })
   t.match(await run('restore', '--from', to), { code: 1, stdout: '', stderr: /^the database \S+ is not empty; --replace removes what is in it\n$/ })
+
+  const names = ['parley-20200101T000000Z', 'parley-20200102T000000Z', 'parley-20200103T000000Z.partial', 'parley-of-mine']
+  await Promise.all(names.map(async (name) => await mkdir(join(folder, 'many', name), { recursive: true })))
+  t.match(await run('backup', '--into', join(folder, 'many'), '--keep', '2'), { code: 0, stdout: /many has a new backup: 1 doc/ })
+  t.match(await readdir(join(folder, 'many')), ['parley-20200102T000000Z', /^parley-2\d{7}T\d{6}Z$/, 'parley-of-mine'])
+  await run('backup', '--into', join(folder, 'all'))
+  t.match(await readdir(join(folder, 'all')), [/^parley-2/])
+
   await db.dropDatabase()
   t.match(await run('restore', '--from', to, '--replace'), { code: 0, stdout: /copy was restored: 1 doc/ })
-  for (const wrong of [['backup', '--to', to, '--verify', to], ['backup'], ['restore'], ['backup', '--fast']]) {
+  for (const wrong of [
+    ['backup', '--to', to, '--verify', to], ['backup'], ['restore'], ['backup', '--fast'], ['backup', '--to', to, '--keep', '1'], ['backup', '--into', to, '--keep', '0']
+  ]) {
     t.match(await run(...wrong), { code: 2, stdout: '', stderr: /\n\nnpm run backup -- --to <folder>/ }, wrong.join(' '))
   }
   t.match(await runCommand(['backup', '--to', join(folder, 'other')], { MONGODB_URI: 'here' }), { code: 1, stderr: /^MONGODB_URI cannot be used/ })

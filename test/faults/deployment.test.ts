@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
+import { runCommand } from '../../src/backup/command.ts'
 import { Environment } from '../../src/config.ts'
 import { cache } from '../foreign-tools.ts'
 
@@ -91,7 +92,16 @@ interface Container {
   readonly readinessProbe: Probe
 }
 
+interface Labels { readonly 'app.kubernetes.io/name': string }
+
+interface BackupPod {
+  readonly metadata: { labels: Labels }
+  readonly spec: { containers: [{ args: string[], volumeMounts: Array<{ mountPath: string }> }] }
+}
+
 interface Manifests {
+  readonly CronJob: { spec: { jobTemplate: { spec: { template: BackupPod } } } }
+  readonly Service: { spec: { selector: Labels } }
   readonly ConfigMap: { data: Record<string, string> }
   readonly Deployment: {
     spec: { replicas?: number, template: { spec: { containers: [Container], terminationGracePeriodSeconds: number, automountServiceAccountToken: boolean } } }
@@ -110,7 +120,7 @@ async function render (...args: string[]): Promise<Manifests> {
 t.test('the chart makes what is asked of it', { skip: withoutHelm }, async (t) => {
   const all = await render('-f', `${root}deploy/helm/parley/ci/everything-values.yaml`)
   t.strictSame(Object.keys(all).sort(), [
-    'ConfigMap', 'Deployment', 'ExternalSecret', 'HorizontalPodAutoscaler', 'Ingress', 'NetworkPolicy', 'PodDisruptionBudget', 'Service',
+    'ConfigMap', 'CronJob', 'Deployment', 'ExternalSecret', 'HorizontalPodAutoscaler', 'Ingress', 'NetworkPolicy', 'PodDisruptionBudget', 'Service',
     'ServiceAccount', 'ServiceMonitor'
   ])
   const { Deployment: deployment, ExternalSecret: secret, HorizontalPodAutoscaler: scaling, Ingress: ingress } = all
@@ -139,5 +149,11 @@ t.test('the chart makes what is asked of it', { skip: withoutHelm }, async (t) =
 
   const fixed = await render('-f', `${root}deploy/helm/parley/ci/fixed-values.yaml`)
   t.equal(fixed.Deployment.spec.replicas, 1)
+  const { metadata, spec: { containers: [{ args: [script, ...args], volumeMounts }] } } = all.CronJob.spec.jobTemplate.spec.template
+  t.strictSame([script, ...args], ['src/backup/main.ts', 'backup', '--into', volumeMounts[0]!.mountPath, '--keep', '14'])
+  t.match(await runCommand(args, { MONGODB_URI: 'here' }), { code: 1 }, 'it is understood')
+  await access(`${root}${script}`)
+  t.not(metadata.labels['app.kubernetes.io/name'], all.Service.spec.selector['app.kubernetes.io/name'], 'no requests go to it')
+  await t.rejects(render('--set', 'backup.enabled=true'), /backup.claimName/)
   await t.rejects(render('--set', 'secrets.external.enabled=true'), /secrets.external.storeRef.name is needed/)
 })
