@@ -150,18 +150,19 @@ t.test('branches begin where they still have messages, and go where they have no
   const again = async (key?: string) => (await client.ask<Exchange>(`${path}/${one.botMessage.id}/regenerate`, { method: 'POST', headers: key === undefined ? {} : { 'idempotency-key': key } }))
   await again() // 3, a branch
   const edited = await client.ask<Exchange>(`${path}/${one.userMessage.id}`, { method: 'PUT', body: { message: 'Uno.' } }) // 4, 5, another
-  await say(session, 'Due.') // 6, 7 on that
+  const due = await say(session, 'Due.') // 6, 7 on that
   await client.ask(`/api/sessions/${session}`, { method: 'PATCH', body: { branchId: session } })
   await say(session, 'Two.') // 8, 9 on the first
   const { body: { botMessage: late } } = await again('k') // 10, a third
   await client.ask(`${path}/${edited.body.botMessage.id}/regenerate`, { method: 'POST' }) // 11, within the second
-  t.equal((await branches()).length, 5)
+  await client.ask(`${path}/${due.botMessage.id}/regenerate`, { method: 'POST' }) // 12, behind 6
+  t.equal((await branches()).length, 6)
   t.strictSame(await ledger(), [])
   await age(db, session, 31, 5)
   await app.retention.run()
   t.strictSame(await ledger(), [])
-  t.strictSame((await branches()).map(({ startSeq, parentId }) => [startSeq, parentId]), [[6, null], [6, null], [10, null], [11, null]])
-  t.strictSame(await seqs(session), [11])
+  t.strictSame((await branches()).map(({ startSeq, parentId }) => [startSeq, parentId]), [[6, null], [6, null], [10, null], [11, null], [12, due.userMessage.id]])
+  t.strictSame(await seqs(session), [6, 12])
   t.strictSame(await seqs(session, `?branch=${session}`), [8, 9])
   t.match((await client.ask(`${path}/${late.id}`)).body, { parentId: null, replyTo: undefined })
   isProblem(t, await client.ask(`${path}/${late.id}/regenerate`, { method: 'POST' }), 'conflict', 'what it answered is gone')
@@ -170,12 +171,12 @@ t.test('branches begin where they still have messages, and go where they have no
   await client.ask(`/api/sessions/${session}`, { method: 'PATCH', body: { branchId: late.branchId } })
   await app.retention.run()
   t.strictSame(await seqs(session, `?branch=${session}`), [])
-  t.strictSame([await seqs(session), (await branches()).length], [[10], 3])
+  t.strictSame([await seqs(session), (await branches()).length], [[10], 4])
   t.strictSame(await ledger(), [])
   await age(db, session, 31, 10)
   await app.retention.run()
   t.match((await client.ask(`/api/sessions/${session}`)).body, { branchId: session }, 'the branch that was spoken on is gone')
-  t.match(await say(session, 'Three.'), { userMessage: { seq: 12, parentId: null } })
+  t.match(await say(session, 'Three.'), { userMessage: { seq: 13, parentId: null } })
   t.strictSame(await ledger(), [])
 })
 
@@ -238,6 +239,11 @@ t.test('a run looks at nothing but what is due, and never reads a whole collecti
 
 t.test('of two replicas one does it; closed in the middle, the other goes on', async (t) => {
   await keep({ sessionsDays: 30 })
+  const now = app.store.now.bind(app.store)
+  app.store.now = async () => { throw new Error('away') }
+  await t.rejects(app.retention.run(), { message: 'away' })
+  app.store.now = now
+  t.equal(await app.retention.run(), true, 'the next one does it')
   const other = await startApp(t, { MONGODB_DATABASE: db.databaseName, BOOTSTRAP_API_KEY: adminKey })
   t.equal(await other.app.retention.run(), false, 'the first one has looked a moment ago')
   const config = await client.createConfig()
