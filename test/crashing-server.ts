@@ -6,7 +6,8 @@ import { loadConfig } from '../src/config.ts'
 /**
  * The real server, which can be told to die as if it were killed. `CRASH_AT` says when, as
  * `<phase> <command> <collection> <n>`: at the n-th such command to the store, from the signal SIGUSR2 on. The phase is
- * `before` it is sent, when it is `sent`, or `after` its reply. With `RETENTION=now`, retention runs from then on, too.
+ * `before` it is sent, when it is `sent`, or `after` its reply. A `bulkWrite`, which is over several collections, says `1` for one.
+ * With `RETENTION=now`, retention runs from then on, too.
  */
 const config = loadConfig(process.env)
 const app = await buildApp(config, { logger: { level: 'info' } })
@@ -26,7 +27,7 @@ process.on('SIGUSR2', () => {
   if (process.env['RETENTION'] === 'now') void app.retention.run()
 })
 app.mongo.client.on('commandStarted', (event) => {
-  if (event.commandName !== command || event.command[command] !== collection) return
+  if (event.commandName !== command || String(event.command[command]) !== collection) return
   unanswered.add(event.requestId)
   if (phase === 'after' || --left > 0) return
   if (phase === 'before') die()

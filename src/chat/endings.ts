@@ -21,7 +21,15 @@ export class Endings {
   async end (
     id: string, end: Partial<MessageEnd> & Pick<MessageEnd, 'status'>, isTold = true, taken = nothingTaken
   ): Promise<Message | undefined> {
-    const message = await this.#messages.end(id, end, taken)
+    return this.#ended(await this.#messages.end(id, end, taken), isTold, taken)
+  }
+
+  /** The same, of a message that this process writes. */
+  async complete (message: Message, end: MessageEnd, isTold: boolean, taken: Unrecorded): Promise<Message | undefined> {
+    return this.#ended(await this.#messages.complete(message, end, taken), isTold, taken)
+  }
+
+  #ended (message: Message | undefined, isTold: boolean, taken: Unrecorded): Message | undefined {
     if (message) this.#ledger.end(message, taken, isTold)
     return message
   }

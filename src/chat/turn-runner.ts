@@ -131,7 +131,7 @@ export class TurnRunner {
     const { messages, endings, turns, ledger, log } = this.#options
     const { id, sessionId, tenantId, configId, userId } = live.botMessage
     const isDeleted = live.signal.reason instanceof TurnEnd && live.signal.reason.reason === 'deleted'
-    const ending = endings.end(id, end, !isDeleted, unrecorded)
+    const ending = endings.complete(live.botMessage, end, !isDeleted, unrecorded)
     try {
       const [ended] = await Promise.all([ending, turns.release(sessionId, id)])
       // Ended elsewhere in the meantime: what is stored is the truth. Deleted: only those who listen now will ever see it.

@@ -82,8 +82,9 @@ function toPublished ({ sessionId, configId, publishedAt, ...entry }: ChangeDocu
 }
 
 /** Values as an update by a pipeline takes them, whatever is in them. */
-function literally (values: Document): Document {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { $literal: value as unknown }]))
+export function literally (values: Document): Document {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([name, value]) => [name, { $literal: value as unknown }]))
 }
 
 /** The same, for fields that are not there yet. */

@@ -39,8 +39,8 @@ function refusalIn (error: unknown): { index: number, error: MongoServerError } 
 }
 
 /**
- * Lets writes of concurrent callers travel together: a command costs more than what is in it. One goes out at once while few
- * are on their way; what comes meanwhile waits for the next one to be back. So whoever is alone waits for nobody, and the
+ * Lets writes of concurrent callers travel together: a command costs more than what is in it. What is handed in at one moment
+ * goes out at once while few are on their way; what comes meanwhile waits for the next one to be back. So whoever is alone waits for nobody, and the
  * commands grow with the load. Each caller is told of its own writes, and of nothing before they are stored.
  */
 export class GroupCommit {
@@ -50,6 +50,7 @@ export class GroupCommit {
   #inFlight = 0
   #waiting: Waiting[] = []
   #timer: NodeJS.Timeout | undefined
+  #isDue = false
 
   constructor (db: Db, knowsBulkWrite: boolean) {
     this.#db = db
@@ -57,14 +58,20 @@ export class GroupCommit {
   }
 
   async do<T> (part: Part<T>): Promise<T> {
-    if (this.#inFlight < MAX_IN_FLIGHT) {
-      const done = part.alone()
-      this.#follow(done)
-      return await done
-    }
     return await new Promise<T>((resolve, reject) => {
       this.#waiting.push({ part, resolve: resolve as (value: unknown) => void, reject })
       this.#timer ??= setTimeout(() => this.#send(), MAX_WAIT_MS)
+      this.#sendSoon()
+    })
+  }
+
+  /** When whoever else has something to write at this moment has handed it in. */
+  #sendSoon (): void {
+    if (this.#isDue || this.#inFlight >= MAX_IN_FLIGHT) return
+    this.#isDue = true
+    process.nextTick(() => {
+      this.#isDue = false
+      this.#send()
     })
   }
 
@@ -73,7 +80,7 @@ export class GroupCommit {
     this.#inFlight++
     command.catch(nothing).finally(() => {
       this.#inFlight--
-      if (this.#waiting.length > 0 && this.#inFlight < MAX_IN_FLIGHT) this.#send()
+      if (this.#waiting.length > 0) this.#sendSoon()
     })
   }
 

@@ -3,13 +3,13 @@ import { type ErrorCode } from '../errors.ts'
 import { type Usage } from '../llm/provider.ts'
 import { type Asked } from './asked.ts'
 import { type Line, lineFilter } from './branches.ts'
-import { type Feedback } from './changes.ts'
+import { type Feedback, literally } from './changes.ts'
 import { type Chatbot, type ChatbotDocument, toChatbot } from './chatbots.ts'
-import { FoundTogether } from './found-together.ts'
 import { type GroupCommit } from './group-commit.ts'
 import { parseId } from './ids.ts'
 import { findPage, type PageOf, type PageRequest } from './page.ts'
 import { type ExternalUser, type SessionScope } from './sessions.ts'
+import { type StoreClock } from './store-clock.ts'
 import { findStretch, type Found, type Stretch } from './stretch.ts'
 import { type Spent } from './usage-events.ts'
 
@@ -150,18 +150,21 @@ function toUnrecorded (document: MessageDocument): UnrecordedMessage {
   return { ...toMessage(document), unrecorded: document.unrecorded! }
 }
 
+// Who follows a tenant is told what the store has dated a second ago; what is dated earlier than this would be missed.
+const FRESH_MS = 400
+
 const rated = { ratedAt: { $type: 'date' } } as const
 
 /** The collection `messages`: one document per message, in the order of `seq` within its session. */
 export class MessageRepository {
   readonly #collection: Collection<MessageDocument>
-  readonly #found: FoundTogether<MessageDocument>
   readonly #commits: GroupCommit
+  readonly #clock: StoreClock
 
-  constructor (db: Db, commits: GroupCommit) {
+  constructor (db: Db, commits: GroupCommit, clock: StoreClock) {
     this.#collection = db.collection('messages')
-    this.#found = new FoundTogether(this.#collection)
     this.#commits = commits
+    this.#clock = clock
   }
 
   async createIndexes (): Promise<void> {
@@ -312,20 +315,34 @@ export class MessageRepository {
     })
   }
 
-  /** Ends a streaming message. Undefined: it was ended or deleted by someone else. `unrecorded`: what is still to be done then. */
+  /**
+   * Ends a streaming message, whatever it is like by now. Undefined: it was ended or deleted by someone else. `unrecorded`: what
+   * is still to be done then.
+   */
   async end (
     id: string, end: Partial<MessageEnd> & Pick<MessageEnd, 'status'>, unrecorded?: Unrecorded
   ): Promise<Message | undefined> {
-    const _id = parseId(id)!
-    const filter = { _id, status: 'streaming' } as const
-    const update = { $set: { ...end, ...(unrecorded && { unrecorded }) }, $currentDate: { endedAt: true } } as const
-    const document = await this.#commits.do({
-      writes: [{ name: 'updateOne', namespace: this.#collection.namespace, filter, update }],
-      alone: async () => await this.#collection.findOneAndUpdate(filter, update, { returnDocument: 'after' }),
-      // The store has dated it.
-      together: async ([matched]) => matched === 1 ? await this.#found.find(_id) : undefined
-    })
+    const document = await this.#collection.findOneAndUpdate(
+      { _id: parseId(id)!, status: 'streaming' },
+      { $set: { ...end, ...(unrecorded && { unrecorded }) }, $currentDate: { endedAt: true } },
+      { returnDocument: 'after' }
+    )
     return document ? toMessage(document) : undefined
+  }
+
+  /** Ends a streaming message of which all is known, by whoever writes it; the same, without a reading. */
+  async complete (message: Message, end: MessageEnd, unrecorded: Unrecorded): Promise<Message | undefined> {
+    // The time as it is known here, which is never ahead of the store's and is only kept where it is not far behind it.
+    const now = Math.max(message.timestamp.getTime(), await this.#clock.now())
+    const filter = { _id: parseId(message.id)!, status: 'streaming' } as const
+    const endedAt = { $toDate: { $max: [now, { $subtract: [{ $toLong: '$$NOW' }, FRESH_MS] }] } }
+    const update = [{ $set: { ...literally({ ...end, unrecorded }), endedAt } }]
+    const isEnded = await this.#commits.do({
+      writes: [{ name: 'updateOne', namespace: this.#collection.namespace, filter, update }],
+      alone: async () => (await this.#collection.updateOne(filter, update)).matchedCount === 1,
+      together: ([matched]) => matched === 1
+    })
+    return isEnded ? { ...message, ...end, endedAt: new Date(now) } : undefined
   }
 
   /** Messages that are streaming now, anywhere, the oldest first. */

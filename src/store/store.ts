@@ -96,6 +96,7 @@ const WITH_BULK_WRITE = 25
 export async function openStore (db: Db): Promise<Store> {
   await refuseUnfinishedRestore(db)
   const { maxWireVersion } = await db.command({ hello: 1 })
+  const clock = new StoreClock(db)
   const commits = new GroupCommit(db, Number(maxWireVersion) >= WITH_BULK_WRITE)
   const apiKeys = new ApiKeyRepository(db)
   const auditLog = new AuditLogRepository(db)
@@ -106,7 +107,7 @@ export async function openStore (db: Db): Promise<Store> {
   const invitations = new InvitationRepository(db)
   const chatbots = new ChatbotRepository(db)
   const sessions = new SessionRepository(db)
-  const messages = new MessageRepository(db, commits)
+  const messages = new MessageRepository(db, commits, clock)
   const changes = new ChangeRepository(db)
   const idempotency = new IdempotencyRepository(db)
   const erasures = new ErasureRepository(db)
@@ -123,7 +124,6 @@ export async function openStore (db: Db): Promise<Store> {
   const usagePeople = new UsagePeopleRepository(db)
   const quotaSettings = new QuotaSettingsRepository(db)
   const quotaCounters = new QuotaCounterRepository(db)
-  const clock = new StoreClock(db)
   const integrations = new IntegrationRepository(db)
   const conversations = new ConversationRepository(db)
   const inbound = new InboundMessageRepository(db, clock)
@@ -147,7 +147,7 @@ export async function openStore (db: Db): Promise<Store> {
     invitations,
     chatbots,
     sessions,
-    turns: new TurnRepository(db, commits),
+    turns: new TurnRepository(db, commits, clock),
     messages,
     changes,
     idempotency,

@@ -3,6 +3,7 @@ import { type BranchStart } from './branches.ts'
 import { FoundTogether } from './found-together.ts'
 import { type GroupCommit } from './group-commit.ts'
 import { parseId } from './ids.ts'
+import { type StoreClock } from './store-clock.ts'
 import { present, type Session, type SessionDocument, type SessionScope, toSession, type Turn } from './sessions.ts'
 
 // How many may wait for one session; the contract names it.
@@ -134,11 +135,13 @@ export class TurnRepository {
   readonly #collection: Collection<SessionDocument>
   readonly #found: FoundTogether<SessionDocument>
   readonly #commits: GroupCommit
+  readonly #clock: StoreClock
 
-  constructor (db: Db, commits: GroupCommit) {
+  constructor (db: Db, commits: GroupCommit, clock: StoreClock) {
     this.#collection = db.collection('sessions')
     this.#found = new FoundTogether(this.#collection)
     this.#commits = commits
+    this.#clock = clock
   }
 
   /**
@@ -157,6 +160,7 @@ export class TurnRepository {
       alone: async () => await this.#collection.findOneAndUpdate(free, update, { returnDocument: 'after' }),
       together: async ([matched]) => matched === 1 ? await this.#found.find(_id) : undefined
     })
+    if (takenAtOnce) this.#clock.tell(takenAtOnce.lastActivity)
     const document = takenAtOnce ??
       await this.#collection.findOneAndUpdate(
         { _id, ...scope, status: present }, takeOrWait(wish, leaseMs), { returnDocument: 'after' }
