@@ -52,9 +52,11 @@ export class BusyPeople {
   }
 
   async #turn (path: string, name: string, before: Exchange | undefined): Promise<Exchange> {
-    const { status, body } = await this.#client.ask<Exchange>(`${path}/messages?onBusy=queue`, {
-      body: { message: `Of ${name}: one two three` }, headers: { 'idempotency-key': name }
-    })
+    const send = { body: { message: `Of ${name}: one two three` }, headers: { 'idempotency-key': name } }
+    const ask = async () => await this.#client.ask<Exchange>(`${path}/messages?onBusy=queue`, send)
+    let { status, body } = await ask()
+    // A machine that is slow lets leases run out.
+    while (status === 503 && !this.#isStopping) ({ status, body } = await ask())
     if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)}`)
     this.#sent++
     const { userMessage, botMessage } = body
