@@ -39,7 +39,7 @@ export class CollectionWriter {
   }
 
   get #file (): string {
-    return `${this.#name}.bson.zst`
+    return `${encodeURIComponent(this.#name)}.bson.zst`
   }
 
   async add (documents: readonly Uint8Array[]): Promise<void> {

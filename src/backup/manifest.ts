@@ -20,9 +20,9 @@ const Manifest = Type.Object({
   /** What had been brought up to date in the data. */
   migrations: Type.Array(Type.String()),
   collections: Type.Array(Type.Object({
-    name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,120}$' }),
+    name: Type.String({ minLength: 1 }),
     /** The documents as BSON, one behind the other, compressed by Zstandard. */
-    file: Type.String({ pattern: '^[A-Za-z0-9._-]{1,120}\\.bson\\.zst$' }),
+    file: Type.String({ pattern: '^[^/\\\\]+\\.bson\\.zst$' }),
     documents: count,
     /** Of the documents. */
     bytes: count,

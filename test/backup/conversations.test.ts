@@ -126,7 +126,9 @@ t.test('what an app has is found again by another one', async (t) => {
   const placed = [...beforeConversations, ...conversationCollections, ...afterConversations, lastCollection, ...leftOut]
   t.same(names.filter((name) => !placed.includes(name)), [], 'each collection has its place in src/store/backup/collections.ts')
 
-  await backUp({ ...place, MONGODB_DATABASE: first.db.databaseName }, join(folder, 'backup'))
+  for (const name of leftOut) await first.db.collection(name).insertOne({ until: new Date() })
+  const { collections } = await backUp({ ...place, MONGODB_DATABASE: first.db.databaseName }, join(folder, 'backup'))
+  t.same(collections.filter(({ name }) => leftOut.includes(name)), [], 'what must not come back is not in it')
   await restore(join(folder, 'backup'), place)
   t.match(await db.collection('sessions').findOne({ _id: new ObjectId(session) }), { unindexed: true, indexedSeq: undefined })
   t.match(await db.collection('quotaCounters').find().toArray(), [{ stale: true, reservations: [] }])

@@ -36,27 +36,27 @@ t.test('what is stored goes from a server to an embedded store and back, byte fo
   const [{ place: server, db }, { place: other, db: restored }, embedded, folder] =
     await Promise.all([serverPlace(t), serverPlace(t), embeddedPlace(t), temporaryFolder(t)])
   const things = Array.from({ length: 2500 }, (_, i) => ({ _id: i, text: 'x'.repeat(i % 700) }))
-  await db.collection('everything').insertOne(everyType)
+  await db.collection('everything/there is').insertOne(everyType)
   await db.collection<{ _id: number }>('things').insertMany(things)
   await db.collection('signals').insertOne({ topic: 'soon gone' })
   const before = await stored(db, 'things')
 
   const manifest = await backUp(server, join(folder, 'first'))
-  t.same(manifest.collections.map(({ name, documents }) => [name, documents]), [['everything', 1], ['things', 2500]])
+  t.same(manifest.collections.map(({ name, documents }) => [name, documents]), [['everything/there is', 1], ['things', 2500]])
   t.same(await verifyBackup(join(folder, 'first')), manifest)
   for (const file of await readdir(join(folder, 'first'))) t.equal((await stat(join(folder, 'first', file))).mode & 0o777, 0o600, file)
   t.same(await readdir(folder), ['first'], 'nothing else is left')
 
   await restore(join(folder, 'first'), embedded)
   await whileRunning(embedded, async (db) => {
-    t.same(await stored(db, 'everything'), [hexOf(everyType)])
+    t.same(await stored(db, 'everything/there is'), [hexOf(everyType)])
     t.same(await stored(db, 'things'), before)
     // The store goes on.
     await backUp(embedded, join(folder, 'second'))
     await db.collection<{ _id: number }>('things').insertOne({ _id: 9999 })
   })
   await restore(join(folder, 'second'), other)
-  t.same(await stored(restored, 'everything'), [hexOf(everyType)])
+  t.same(await stored(restored, 'everything/there is'), [hexOf(everyType)])
   t.same(await stored(restored, 'things'), before)
 
   // It does not run any more.
