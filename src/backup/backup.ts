@@ -21,8 +21,10 @@ export async function makeBackup (source: Source, to: string): Promise<Manifest>
   await mkdir(dirname(target), { recursive: true })
   await mkdir(partial, { mode: 0o700 })
   try {
+    // All that was acknowledged before is in it, also where the source is copied first.
+    const startedAt = new Date().toISOString()
     let manifest: Manifest | undefined
-    await source(join(partial, 'source'), async (reader) => { manifest = await writeAll(reader, partial) })
+    await source(join(partial, 'source'), async (reader) => { manifest = await writeAll(reader, partial, startedAt) })
     await syncFolder(partial)
     await rename(partial, target)
     await syncFolder(dirname(target))
@@ -33,8 +35,7 @@ export async function makeBackup (source: Source, to: string): Promise<Manifest>
   }
 }
 
-async function writeAll (reader: BackupReader, folder: string): Promise<Manifest> {
-  const startedAt = new Date().toISOString()
+async function writeAll (reader: BackupReader, folder: string, startedAt: string): Promise<Manifest> {
   const migrations = await reader.migrations()
   const writers = new Map<string, CollectionWriter>()
   try {
