@@ -71,7 +71,7 @@ export class GroupCommit {
     this.#isDue = true
     process.nextTick(() => {
       this.#isDue = false
-      this.#send()
+      if (this.#waiting.length > 0 && this.#inFlight < MAX_IN_FLIGHT) this.#send()
     })
   }
 
@@ -84,24 +84,21 @@ export class GroupCommit {
     })
   }
 
-  /** Sends all that wait. */
+  /** Sends what waits. */
   #send (): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const all = this.#waiting
-    this.#waiting = []
-    const groups: Waiting[][] = []
-    let size = Infinity
-    for (const waiting of all) {
-      const count = waiting.part.writes.length
-      if (size + count > MAX_WRITES) {
-        groups.push([])
-        size = 0
-      }
-      groups.at(-1)!.push(waiting)
-      size += count
-    }
-    for (const group of groups) this.#follow(this.#write(group))
+    do {
+      this.#follow(this.#write(this.#next()))
+    } while (this.#waiting.length > 0 && this.#inFlight < MAX_IN_FLIGHT)
+    if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#send(), MAX_WAIT_MS)
+  }
+
+  /** Those that come first, as many as go together. */
+  #next (): Waiting[] {
+    let size = 0
+    const end = this.#waiting.findIndex(({ part }) => (size += part.writes.length) > MAX_WRITES)
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : Math.max(1, end))
   }
 
   async #write (group: Waiting[]): Promise<void> {

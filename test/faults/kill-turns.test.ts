@@ -17,8 +17,8 @@ t.jobs = 2
 // Where a turn and a creation can be cut off: phase, command, collection, and the how manyth of it.
 const points = [
   'before findAndModify sessions 1', 'sent findAndModify sessions 1', 'after findAndModify sessions 1', 'after bulkWrite 1 3',
-  'before insert messages 1', 'sent insert messages 1', 'after insert messages 1', 'after insert messages 3',
-  'after update messages 1', 'before update messages 2', 'after update messages 4',
+  'before insert messages 1', 'sent insert messages 1', 'after insert messages 1', 'after bulkWrite 1 2',
+  'after update messages 1', 'before update messages 2', 'after update messages 2',
   'before bulkWrite 1 1', 'sent bulkWrite 1 1', 'after bulkWrite 1 1', 'sent bulkWrite 1 2',
   'before update sessions 1', 'sent update sessions 1', 'after update sessions 1',
   'before insert usageEvents 1', 'after insert usageEvents 1', 'after update quotaCounters 1', 'after findAndModify quotaCounters 2',
