@@ -1,6 +1,7 @@
 import { type ChangeLog } from '../sessions/change-log.ts'
 import { type Branch, toBranchDocument } from '../store/branches.ts'
 import { parseId } from '../store/ids.ts'
+import { type LegalHoldRepository } from '../store/legal-holds.ts'
 import { type MessageRepository } from '../store/messages.ts'
 import { type OutdatedRepository } from '../store/outdated.ts'
 import { type Session, type SessionRepository } from '../store/sessions.ts'
@@ -11,6 +12,7 @@ interface Dependencies {
   readonly messages: MessageRepository
   readonly outdated: OutdatedRepository
   readonly changes: ChangeLog
+  readonly legalHolds: LegalHoldRepository
   readonly guard: RemovalGuard
 }
 
@@ -32,9 +34,10 @@ export class Ageing {
 
   /** Removes the messages of a session from before some moment, and answers how many. Of one with a turn, or a hold, none. */
   async age (tenantId: string, sessionId: string, before: Date): Promise<number> {
-    const { sessions, messages, outdated, changes, guard } = this.#deps
+    const { sessions, messages, outdated, changes, legalHolds, guard } = this.#deps
     const session = await sessions.find({ tenantId }, sessionId)
-    if (!session || session.turn) return 0
+    // Of what is held, there may be more messages than are to be looked through each time.
+    if (!session || session.turn || (await legalHolds.free(tenantId, [session])).length === 0) return 0
     const { clearedSeq, rev } = session
     const { throughSeq, head } = await outdated.ending(sessionId, clearedSeq, before)
     if (throughSeq <= clearedSeq) return 0
