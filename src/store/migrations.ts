@@ -23,13 +23,21 @@ export function unknownMigrations (names: readonly string[]): string[] {
   return names.filter((name) => !migrations.some(([known]) => known === name))
 }
 
-/** Brings the data up to what this version expects. */
-export async function migrate (db: Db): Promise<void> {
-  const done: Collection<MigrationDocument> = db.collection('migrations')
+/** The names of what was done to this data. Throws where a newer version has been at it, so nothing else may come first. */
+export async function checkMigrations (db: Db): Promise<ReadonlySet<string>> {
+  const names = (await db.collection<MigrationDocument>('migrations').find().toArray()).map(({ _id }) => _id)
+  const unknown = unknownMigrations(names)
+  if (unknown.length === 0) return new Set(names)
+  throw new Error(`the data was made by a newer version of Parley (unknown: ${unknown.join(', ')}). Start that version, or restore a backup.`)
+}
+
+/** Brings the data up to what this version expects, except what is done. */
+export async function migrate (db: Db, done: ReadonlySet<string>): Promise<void> {
+  const records: Collection<MigrationDocument> = db.collection('migrations')
   for (const [name, work] of migrations) {
-    if (await done.findOne({ _id: name })) continue
+    if (done.has(name)) continue
     await work(db)
-    await insertNew(done, { _id: name, doneAt: new Date() })
+    await insertNew(records, { _id: name, doneAt: new Date() })
   }
 }
 

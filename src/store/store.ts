@@ -19,7 +19,7 @@ import { LeaseRepository } from './leases.ts'
 import { LegalHoldRepository } from './legal-holds.ts'
 import { LoginFlowRepository } from './login-flows.ts'
 import { MessageRepository } from './messages.ts'
-import { migrate } from './migrations.ts'
+import { checkMigrations, migrate } from './migrations.ts'
 import { OneTimeTokenRepository } from './one-time-tokens.ts'
 import { OutdatedRepository } from './outdated.ts'
 import { PurgeRepository } from './purges.ts'
@@ -94,6 +94,7 @@ const WITH_BULK_WRITE = 25
 
 /** Makes the indexes, where they are missing, brings old data up to date, and hands out the repositories. */
 export async function openStore (db: Db): Promise<Store> {
+  const done = await checkMigrations(db)
   await refuseUnfinishedRestore(db)
   const { maxWireVersion } = await db.command({ hello: 1 })
   const clock = new StoreClock(db)
@@ -136,7 +137,7 @@ export async function openStore (db: Db): Promise<Store> {
     counters, usageEvents, usagePeople, quotaSettings, quotaCounters, webhookEndpoints, webhookDeliveries,
     integrations, conversations, inbound
   ].map((repository) => repository.createIndexes()))
-  await migrate(db)
+  await migrate(db, done)
   return {
     apiKeys,
     auditLog,

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { apiKeyPrefix, newApiKey } from '../../src/auth/api-key.ts'
+import { openStore } from '../../src/store/store.ts'
 import { bearer, isProblem, JWT_SECRET, nobody, pages } from '../edge.ts'
 import { databaseName, startApp, type Client } from '../helper.ts'
 
@@ -181,4 +182,12 @@ t.test('a key of an earlier version gets its identifier with the next start, and
   const { status, body } = await client.with({ 'x-api-key': adminKey }).ask<{ data: Key[] }>('/api/keys')
   t.equal(status, 200)
   t.same(body.data.map(({ id }) => /^[0-9a-f]{24}$/.test(id)), [true, true])
+})
+
+t.test('data of a newer version is refused, and left as it is', async (t) => {
+  const { db } = await startApp(t, { MONGODB_DATABASE: databaseName() })
+  await db.collection<{ _id: string }>('migrations').insertOne({ _id: 'of-tomorrow' })
+  await db.collection('apiKeys').dropIndexes()
+  await t.rejects(openStore(db), { message: /newer version of Parley \(unknown: of-tomorrow\)/ })
+  t.equal((await db.collection('apiKeys').indexes()).length, 1, 'no index was made')
 })
