@@ -26,6 +26,7 @@ export class ServerProcess {
   readonly ended: Promise<Ended>
   stdout = ''
   stderr = ''
+  readonly #serving = Promise.withResolvers<void>()
   readonly #greeted = Promise.withResolvers<void>()
 
   /** `command`: what runs the script; `entry`: the script, from the root of the project. */
@@ -33,7 +34,8 @@ export class ServerProcess {
     this.child = spawn(command[0]!, [...command.slice(1), root + entry], { cwd: root, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] })
     createInterface(this.child.stdout!).on('line', (line) => {
       this.stdout += `${line}\n`
-      if (line.includes('"msg":"serving"')) this.#greeted.resolve()
+      if (line.includes('"msg":"serving"')) this.#serving.resolve()
+      if (line.startsWith('curl ')) this.#greeted.resolve()
     })
     createInterface(this.child.stderr!).on('line', (line) => { this.stderr += `${line}\n` })
     this.ended = once(this.child, 'close').then(([code]) => ({ code: code as number | null, stdout: this.stdout, stderr: this.stderr }))
@@ -45,9 +47,19 @@ export class ServerProcess {
 
   /** Waits until it serves and gives its address. Rejects when it ends before. */
   async serving (): Promise<string> {
-    const failed = this.ended.then(({ stderr }) => { throw new Error(`the server did not start: ${stderr}`) })
-    await Promise.race([this.#greeted.promise, failed])
+    await this.#unlessEnded(this.#serving.promise)
     return this.logged('serving')['docs']!.replace(/\/docs$/, '')
+  }
+
+  /** The lines that hold a conversation, once they are printed. */
+  async greeting (): Promise<string> {
+    await this.#unlessEnded(this.#greeted.promise)
+    return this.stdout.split('\n').filter((line) => line.includes('curl ')).join('\n')
+  }
+
+  async #unlessEnded (event: Promise<void>): Promise<void> {
+    const failed = this.ended.then(({ stderr }) => { throw new Error(`the server did not start: ${stderr}`) })
+    await Promise.race([event, failed])
   }
 
   /** The first log record with this message. */
@@ -64,11 +76,6 @@ export class ServerProcess {
     this.child.kill(signal)
     return await this.ended
   }
-}
-
-/** The lines that hold a conversation, as a server prints them. */
-export function curlLines (stdout: string): string {
-  return stdout.split('\n').filter((line) => line.includes('curl ')).join('\n')
 }
 
 /** What the last of them answers. */

@@ -9,7 +9,7 @@ import { newApiKey } from '../../src/auth/api-key.ts'
 import { loadConfig } from '../../src/config.ts'
 import { startFailure } from '../../src/start-failure.ts'
 import { databaseName, storeUri, temporaryFolder } from '../helper.ts'
-import { curlLines, paste, ServerProcess, type Pasted } from '../server-process.ts'
+import { paste, ServerProcess, type Pasted } from '../server-process.ts'
 
 // Most of the time these wait for processes.
 t.jobs = 4
@@ -22,9 +22,10 @@ t.test('the first start on an empty folder, and all that comes after it', async 
 
   t.match(first.logged('serving'), { store: `embedded in ${dataDir}, for one machine`, model: 'offline', docs: `${url}/docs` })
   t.equal((await stat(join(dataDir, 'api-key'))).mode & 0o777, 0o600)
+  const greeting = await first.greeting()
   t.match(first.stdout, `An admin key was made: ${key}\n`)
-  t.equal(curlLines(first.stdout).split('\n').length, 3)
-  const { reply, botMessage } = await paste(curlLines(first.stdout))
+  t.equal(greeting.split('\n').length, 3)
+  const { reply, botMessage } = await paste(greeting)
   t.match(reply, 'Orders ship within two days.', 'the printed lines hold a conversation')
   t.equal(botMessage.model, 'offline-extractive')
 
@@ -45,8 +46,8 @@ t.test('the first start on an empty folder, and all that comes after it', async 
 
   const second = new ServerProcess(t, { DATA_DIR: dataDir, PORT: '0' })
   const again = await second.client(key)
+  t.match(await second.greeting(), join(dataDir, 'api-key'))
   t.notMatch(second.stdout, key, 'a key is shown once')
-  t.match(curlLines(second.stdout), join(dataDir, 'api-key'))
   const session = await again.ask(`/api/sessions/${botMessage.sessionId}`)
   t.match(session.body, { messageCount: 4 })
   t.equal((await again.ask(`/api/configs/${String(session.body['configId'])}`)).status, 200)
