@@ -47,6 +47,9 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   }
   storeMetrics(fastify.metrics, fastify.mongo.client)
   fastify.tracing?.watchStore(fastify.mongo.client)
-  fastify.decorate('store', await openStore(fastify.mongo.db!))
+  fastify.decorate('store', await openStore(fastify.mongo.db!, {
+    migrate: config.MIGRATE_ON_START === 'true',
+    tell: (line) => { fastify.log.info(line) }
+  }))
   fastify.decorate('storeName', embedded ? `embedded in ${config.DATA_DIR}, for one machine` : 'MongoDB')
 }, { name: 'mongo', dependencies: ['metrics', 'tracing'] })

@@ -71,6 +71,9 @@ export const Environment = Type.Object({
   DATA_DIR: Type.String({ default: '.data', description: 'Folder of the embedded store and the first-run key.' }),
   MONGODB_URI: Type.Optional(Type.String({ pattern: '^mongodb(\\+srv)?://[^/]', description: 'Unset: the embedded store.' })),
   MONGODB_DATABASE: Type.String({ pattern: '^[^/\\\\. "$*<>:|?\\x00]{1,63}$', default: 'parley', description: 'Name of the database.' }),
+  MIGRATE_ON_START: Type.Union([Type.Literal('true'), Type.Literal('false')], {
+    default: 'true', description: 'Whether a start brings data of earlier versions up to date: true, or false to refuse them.'
+  }),
   REDIS_URL: Type.Optional(Type.String({ format: 'redis-url', description: 'Unset: replicas tell each other what they must by the store.' })),
   MISTRAL_API_KEY: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7E]+$', description: 'Unset: the offline provider.' })),
   MISTRAL_BASE_URL: Type.String({ format: 'http-url', default: 'https://api.mistral.ai', description: 'Where the model is.' }),

@@ -1,6 +1,6 @@
 import { readFile as readText } from 'node:fs/promises'
 import { join } from 'node:path'
-import { unknownMigrations } from '../store/migrations.ts'
+import { unknownSteps } from '../store/migrations/steps.ts'
 import { checkFile, readFile } from './collection-file.ts'
 import { BackupError, type Manifest, MANIFEST_FILE, MANIFEST_SUM_FILE, readManifest } from './manifest.ts'
 
@@ -15,7 +15,7 @@ export async function checkBackup (folder: string): Promise<Manifest> {
   const [text, sum] = await Promise.all([MANIFEST_FILE, MANIFEST_SUM_FILE].map(async (file) => await readText(join(folder, file), 'utf8')))
     .catch((error: unknown) => { throw new BackupError(`${folder} is no backup (${(error as Error).message})`) })
   const manifest = readManifest(text!, sum!)
-  const unknown = unknownMigrations(manifest.migrations)
+  const unknown = unknownSteps(manifest.migrations)
   if (unknown.length > 0) {
     throw new BackupError(`the backup is of a newer version of Parley (${manifest.parley}), whose data this one does not know: ${unknown.join(', ')}`)
   }

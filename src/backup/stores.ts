@@ -1,34 +1,13 @@
 import { rm } from 'node:fs/promises'
-import { type Config } from '../config.ts'
-import { startEmbeddedStore } from '../embedded-mongo/index.ts'
 import { copyStore, hasStore, replaceStore } from '../embedded-mongo/storage/copies.ts'
 import { BackupReader } from '../store/backup/backup-reader.ts'
 import { RestoreWriter } from '../store/backup/restore-writer.ts'
-import { connect, type Connection } from '../store/connection.ts'
+import { type Connection } from '../store/connection.ts'
 import { openStore } from '../store/store.ts'
+import { connected, embedded, type Place } from '../store-place.ts'
 import { type Source } from './backup.ts'
 import { BackupError } from './manifest.ts'
 import { type Insert, type Target } from './restore.ts'
-
-export type Place = Pick<Config, 'MONGODB_URI' | 'MONGODB_DATABASE' | 'DATA_DIR'>
-
-async function connected (uri: string, { MONGODB_DATABASE }: Place, work: (connection: Connection) => Promise<void>): Promise<void> {
-  const connection = await connect(uri, MONGODB_DATABASE)
-  try {
-    await work(connection)
-  } finally {
-    await connection.close()
-  }
-}
-
-async function embedded (dataDir: string, place: Place, work: (connection: Connection) => Promise<void>): Promise<void> {
-  const store = await startEmbeddedStore({ dataDir })
-  try {
-    await connected(store.uri, place, work)
-  } finally {
-    await store.close()
-  }
-}
 
 /** The server at `MONGODB_URI`, as it is while it is read; or the embedded store, copied at one moment and read then. */
 export function sourceOf (place: Place): Source {

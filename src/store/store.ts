@@ -19,7 +19,7 @@ import { LeaseRepository } from './leases.ts'
 import { LegalHoldRepository } from './legal-holds.ts'
 import { LoginFlowRepository } from './login-flows.ts'
 import { MessageRepository } from './messages.ts'
-import { checkMigrations, migrate } from './migrations.ts'
+import { type MigrationOptions, Migrations } from './migrations/migrations.ts'
 import { OneTimeTokenRepository } from './one-time-tokens.ts'
 import { OutdatedRepository } from './outdated.ts'
 import { PurgeRepository } from './purges.ts'
@@ -92,10 +92,19 @@ export interface Store {
 // The first servers with a write command over several collections.
 const WITH_BULK_WRITE = 25
 
+export interface OpenOptions extends MigrationOptions {
+  /** Whether to bring old data up to date; else they are refused. */
+  readonly migrate?: boolean
+}
+
 /** Makes the indexes, where they are missing, brings old data up to date, and hands out the repositories. */
-export async function openStore (db: Db): Promise<Store> {
-  const done = await checkMigrations(db)
+export async function openStore (db: Db, { migrate = true, ...options }: OpenOptions = {}): Promise<Store> {
+  const migrations = new Migrations(db)
+  const pending = await migrations.pending()
   await refuseUnfinishedRestore(db)
+  if (!migrate && pending.length > 0) {
+    throw new Error(`the data is not up to date (missing: ${pending.map(({ id }) => id).join(', ')}), and MIGRATE_ON_START is false. Run \`npm run migrate\` first.`)
+  }
   const { maxWireVersion } = await db.command({ hello: 1 })
   const clock = new StoreClock(db)
   const commits = new GroupCommit(db, Number(maxWireVersion) >= WITH_BULK_WRITE)
@@ -137,7 +146,7 @@ export async function openStore (db: Db): Promise<Store> {
     counters, usageEvents, usagePeople, quotaSettings, quotaCounters, webhookEndpoints, webhookDeliveries,
     integrations, conversations, inbound
   ].map((repository) => repository.createIndexes()))
-  await migrate(db, done)
+  if (pending.length > 0) await migrations.run(options)
   return {
     apiKeys,
     auditLog,

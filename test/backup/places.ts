@@ -2,8 +2,9 @@ import { BSON, MongoClient, type Db } from 'mongodb'
 import { type Test } from 'tap'
 import { makeBackup } from '../../src/backup/backup.ts'
 import { restoreBackup } from '../../src/backup/restore.ts'
-import { type Place, sourceOf, targetOf } from '../../src/backup/stores.ts'
+import { sourceOf, targetOf } from '../../src/backup/stores.ts'
 import { startEmbeddedStore } from '../../src/embedded-mongo/index.ts'
+import { type Place } from '../../src/store-place.ts'
 import { databaseName, storeUri, temporaryFolder } from '../helper.ts'
 
 /** An empty database on the store of this file, and what the commands are told of it. */
