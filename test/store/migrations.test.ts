@@ -136,7 +136,7 @@ t.test('what a killed process has begun is ended by another, when its lease laps
   // It has linked one message, and given one key its identifier.
   const first = await db.collection('messages').findOneAndUpdate({ seq: 1 }, { $set: { rev: 1, parentId: null } }, { returnDocument: 'after' })
   const key = await db.collection<{ _id: string }>('apiKeys').findOneAndUpdate({ _id: 'pk_a' }, { $set: { id: new ObjectId() } }, { returnDocument: 'after' })
-  await openStore(db, { pollMs: 1 })
+  await openStore(db, { pollMs: 1, leaseMs: 3 })
   t.same(await countOutdated(db), [0, 0, 0])
   t.same(await db.collection('messages').findOne({ seq: 1 }), first)
   t.same(await db.collection<{ _id: string }>('apiKeys').findOne({ _id: 'pk_a' }), key)
