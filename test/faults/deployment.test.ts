@@ -99,7 +99,13 @@ interface BackupPod {
   readonly spec: { containers: [{ args: string[], volumeMounts: Array<{ mountPath: string }> }] }
 }
 
+interface MigrationPod {
+  readonly metadata: { labels: Labels }
+  readonly spec: { containers: [{ args: string[], env: Array<{ name: string }>, envFrom: Array<{ secretRef: { name: string } }> }] }
+}
+
 interface Manifests {
+  readonly Job: { metadata: { annotations: Record<string, string> }, spec: { template: MigrationPod } }
   readonly CronJob: { spec: { jobTemplate: { spec: { template: BackupPod } } } }
   readonly Service: { spec: { selector: Labels } }
   readonly ConfigMap: { data: Record<string, string> }
@@ -120,8 +126,8 @@ async function render (...args: string[]): Promise<Manifests> {
 t.test('the chart makes what is asked of it', { skip: withoutHelm }, async (t) => {
   const all = await render('-f', `${root}deploy/helm/parley/ci/everything-values.yaml`)
   t.strictSame(Object.keys(all).sort(), [
-    'ConfigMap', 'CronJob', 'Deployment', 'ExternalSecret', 'HorizontalPodAutoscaler', 'Ingress', 'NetworkPolicy', 'PodDisruptionBudget', 'Service',
-    'ServiceAccount', 'ServiceMonitor'
+    'ConfigMap', 'CronJob', 'Deployment', 'ExternalSecret', 'HorizontalPodAutoscaler', 'Ingress', 'Job', 'NetworkPolicy', 'PodDisruptionBudget',
+    'Service', 'ServiceAccount', 'ServiceMonitor'
   ])
   const { Deployment: deployment, ExternalSecret: secret, HorizontalPodAutoscaler: scaling, Ingress: ingress } = all
   const pod = deployment.spec.template.spec
@@ -154,6 +160,17 @@ t.test('the chart makes what is asked of it', { skip: withoutHelm }, async (t) =
   t.match(await runCommand(args, { MONGODB_URI: 'here' }), { code: 1 }, 'it is understood')
   await access(`${root}${script}`)
   t.not(metadata.labels['app.kubernetes.io/name'], all.Service.spec.selector['app.kubernetes.io/name'], 'no requests go to it')
+
+  const { Job: job } = all
+  const { metadata: { labels }, spec: { containers: [migration] } } = job.spec.template
+  t.equal(job.metadata.annotations['helm.sh/hook'], 'pre-upgrade')
+  t.strictSame(migration.args, ['src/migrate/main.ts'])
+  await access(`${root}${migration.args[0]}`)
+  t.equal(migration.envFrom[0]!.secretRef.name, secret.spec.target.name)
+  t.strictSame(migration.env.map(({ name }) => name), Object.keys(all.ConfigMap.data))
+  t.not(labels['app.kubernetes.io/name'], all.Service.spec.selector['app.kubernetes.io/name'], 'no requests go to it')
+  for (const without of ['migrations.job.enabled=false', 'migrations=null']) t.notOk('Job' in await render('--set', without), 'left out, or values of an earlier chart')
+
   await t.rejects(render('--set', 'backup.enabled=true'), /backup.claimName/)
   await t.rejects(render('--set', 'secrets.external.enabled=true'), /secrets.external.storeRef.name is needed/)
 })
