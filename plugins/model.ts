@@ -12,6 +12,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     model: ChatProvider
     embedder: Embedder
+    /** Whether the model's server answers, as calls have shown; it is not called for this. */
+    modelState: () => string
   }
 }
 
@@ -37,6 +39,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   if (mistral) metrics.watch(() => mistral.load())
   const model = watched(mistral ? withFallback(mistral, offline) : offline, metrics.attempt)
   fastify.decorate('model', model)
+  fastify.decorate('modelState', () => mistral ? mistral.load().down.length > 0 ? 'does nothing but fail' : 'ok' : 'not used')
   fastify.decorate('embedder', mistral ?? createOfflineEmbedder())
   fastify.addHook('onClose', async () => await model.close())
 }, { name: 'model', dependencies: ['metrics', 'tracing'] })

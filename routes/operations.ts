@@ -23,9 +23,9 @@ const operations: FastifyPluginAsyncTypebox<{ version: string }> = async (fastif
       response: { 200: Ref(Health), 503: Ref(Health), ...problems(400) }
     }
   }, async (_request, reply) => {
-    const { ready, checks } = await fastify.checkReadiness()
-    return await reply.code(ready ? 200 : 503)
-      .send({ status: ready ? 'ok' : 'unavailable', version, uptime: process.uptime(), checks })
+    const { ready, degraded, checks } = await fastify.checkReadiness()
+    const status = ready ? degraded ? 'degraded' : 'ok' : 'unavailable'
+    return await reply.code(ready ? 200 : 503).send({ status, version, uptime: process.uptime(), checks })
   })
 
   fastify.get('/health/live', {

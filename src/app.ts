@@ -85,6 +85,7 @@ import webhookRoutes from '../routes/webhook.ts'
 import webhookDeliveries from '../routes/webhook-deliveries.ts'
 import webhookEndpoints from '../routes/webhook-endpoints.ts'
 import { type Config } from './config.ts'
+import { type Watched } from './health/health-watch.ts'
 import { trustedProxies } from './trusted-proxies.ts'
 import { readTls } from './tls.ts'
 import { version } from './version.ts'
@@ -100,6 +101,8 @@ export interface Overrides {
   readonly loginCallMs?: number
   /** How long an answer may lie unread. */
   readonly unreadMs?: number
+  /** What is left of the disk. */
+  readonly space?: Watched['space']
   /** How long the windows of all limits are. */
   readonly limitWindowMs?: number
   /** How long a feed may be read before its reader has to come back. */
@@ -182,7 +185,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(visitorLimits)
   await app.register(idempotency)
   await app.register(requestLog)
-  await app.register(readiness)
+  await app.register(readiness, { config, space: overrides.space })
   await app.register(shutdown)
   await app.register(eventStream, { heartbeatMs, feedMs })
   await app.register(openai, { config })
