@@ -13,9 +13,8 @@ declare module 'fastify' {
   }
 }
 
-// The driver's own defaults let a request hang for half a minute, and wait for a connection for ever. A server that stands still
-// without closing its connections is found out by the heartbeat, which then ends the commands that it has.
-const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, waitQueueTimeoutMS: 2000, heartbeatFrequencyMS: 500 }
+// The driver's own defaults let a request hang for half a minute, and wait for a connection for ever.
+const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, waitQueueTimeoutMS: 2000 }
 
 const unparsable = new Set(['MongoParseError', 'MongoRuntimeError'])
 

@@ -30,7 +30,7 @@ t.test('two processes migrate at once, one is killed in the middle of it, and th
   const before = await sessions.find(done).sort({ _id: 1 }).toArray()
   t.ok(before.length < SESSIONS, `${before.length} sessions were done`)
 
-  t.match(await second.ended, { code: 0, stderr: '', stdout: /the data went through lines[^]*the data went through api-key-ids[^]*up to date/ })
+  t.match(await second.ended, { code: 0, stderr: '', stdout: /the data went through lines[^]*up to date/ })
   t.same([await sessions.countDocuments(outdated), await messages.countDocuments(outdated)], [0, 0])
   t.same(await sessions.find({ _id: { $in: before.map(({ _id }) => _id) } }).sort({ _id: 1 }).toArray(), before, 'what was done stayed')
   t.same((await db.collection('migrations').find().sort({ doneAt: 1 }).toArray()).map(({ _id }) => String(_id)), ['lines', 'api-key-ids'])

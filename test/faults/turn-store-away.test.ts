@@ -26,6 +26,8 @@ t.test('a store that goes away in the middle of a turn costs the turn, nothing e
   const refused = await client.ask('/api/sessions')
   t.match(refused, { status: 503, body: { code: 'store_unavailable', retryable: true } })
   t.ok(Number(refused.headers.get('retry-after')) > 0)
+  // It is looked for once a second.
+  while ((await client.ask('/health/ready')).status === 200);
   t.match(await client.ask('/health/ready'), { status: 503 })
   t.match(await client.ask('/health/live'), { status: 200 })
   t.match(await client.ask('/health'), { status: 503, body: { checks: { store: /away|does not answer/ } } })

@@ -95,9 +95,10 @@ export class Migrations {
 
   async #do (step: Step, tell: (line: string) => void): Promise<void> {
     const begin = performance.now()
+    const isNeeded = await this.count(step) > 0
     await step.run(this.#db)
     const ms = Math.round(performance.now() - begin)
     await insertNew(this.#records, { _id: step.id, doneAt: new Date(), byVersion: version, ms })
-    tell(`the data went through ${step.id} in ${ms} ms`)
+    if (isNeeded) tell(`the data went through ${step.id} in ${ms} ms`)
   }
 }
