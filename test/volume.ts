@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { ObjectId, type Db } from 'mongodb'
 
 /** How many messages the tests of volume are about: enough to see that nothing grows with them, or as many as are asked for. */
-export const MESSAGES = Number(process.env['VOLUME'] ?? 100_000)
+export const MESSAGES = Number(process.env['VOLUME'] ?? 200_000)
 
 const BATCH = 10_000
 const SMALL = 100

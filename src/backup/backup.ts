@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { syncFolder } from '../embedded-mongo/storage/sync-folder.ts'
 import { type BackupReader } from '../store/backup/backup-reader.ts'
 import { version } from '../version.ts'
 import { CollectionWriter } from './collection-file.ts'
@@ -25,9 +26,9 @@ export async function makeBackup (source: Source, to: string): Promise<Manifest>
     const startedAt = new Date().toISOString()
     let manifest: Manifest | undefined
     await source(join(partial, 'source'), async (reader) => { manifest = await writeAll(reader, partial, startedAt) })
-    await syncFolder(partial)
+    syncFolder(partial)
     await rename(partial, target)
-    await syncFolder(dirname(target))
+    syncFolder(dirname(target))
     return manifest!
   } catch (error) {
     await rm(partial, { recursive: true, force: true })
@@ -61,9 +62,4 @@ async function writeFile (path: string, text: string): Promise<void> {
   await using file = await open(path, 'wx', 0o600)
   await file.writeFile(text)
   await file.sync()
-}
-
-async function syncFolder (path: string): Promise<void> {
-  await using folder = await open(path, 'r')
-  await folder.sync()
 }

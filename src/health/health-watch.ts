@@ -31,6 +31,7 @@ export class HealthWatch {
   readonly #timer: NodeJS.Timeout
   #round = 0
   #looking: Promise<void> | undefined
+  #lookingAround: Promise<unknown> | undefined
   #since = 0
   #store = 'ok'
   #jobs = 'ok'
@@ -39,8 +40,8 @@ export class HealthWatch {
   constructor (watched: Watched) {
     this.#watched = watched
     if (!watched.space) this.#disk = 'not used'
-    this.#timer = setInterval(() => this.#lookAround(), EVERY_MS).unref()
-    this.#lookAround()
+    this.#timer = setInterval(() => this.#next(), EVERY_MS).unref()
+    this.#next()
   }
 
   get jobs (): string {
@@ -76,14 +77,19 @@ export class HealthWatch {
     return this.#looking
   }
 
-  #lookAround (): void {
+  #next (): void {
     void this.#look()
-    if (this.#round++ % ROUNDS !== 0) return
+    if (this.#round++ % ROUNDS === 0) this.#lookingAround ??= this.#lookAround().finally(() => { this.#lookingAround = undefined })
+  }
+
+  async #lookAround (): Promise<void> {
     const { jobsWait, space } = this.#watched
-    // What was seen last stands; that the store is away is told apart.
-    jobsWait().then((ms) => { this.#jobs = ms > BEHIND_MS ? 'behind' : 'ok' }, () => {})
-    space?.().then(({ freeBytes, totalBytes }) => {
-      this.#disk = freeBytes < Math.max(LITTLE_BYTES, LITTLE_SHARE * totalBytes) ? 'nearly full' : 'ok'
-    }, () => { this.#disk = 'cannot be read' })
+    await Promise.all([
+      // What was seen last stands; that the store is away is told apart.
+      jobsWait().then((ms) => { this.#jobs = ms > BEHIND_MS ? 'behind' : 'ok' }, () => {}),
+      space?.().then(({ freeBytes, totalBytes }) => {
+        this.#disk = freeBytes < Math.max(LITTLE_BYTES, LITTLE_SHARE * totalBytes) ? 'nearly full' : 'ok'
+      }, () => { this.#disk = 'cannot be read' })
+    ])
   }
 }

@@ -59,7 +59,7 @@ export class LegalHolds {
       // Somebody may have removed it before there was the hold.
       if (sessionId !== null) await sessions.require({ tenantId }, sessionId)
     } catch (error) {
-      await legalHolds.remove(id)
+      await legalHolds.remove(tenantId, id)
       throw error
     }
     return await this.get(tenantId, id)

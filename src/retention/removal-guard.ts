@@ -28,7 +28,7 @@ export class RemovalGuard {
   /** Claims those of some sessions of a tenant that nobody holds. */
   async claim (tenantId: string, sessions: readonly HoldableSession[]): Promise<Claim> {
     const { legalHolds, removalClaims } = this.#deps
-    const claim = { ids: sessions.map(({ id }) => id), leaving: randomUUID() }
+    const claim = { tenantId, ids: sessions.map(({ id }) => id), leaving: randomUUID() }
     await removalClaims.claimSessions(claim)
     const free = new Set((await legalHolds.free(tenantId, sessions)).map(({ id }) => id))
     const ids = claim.ids.filter((id) => !free.has(id))
@@ -40,18 +40,18 @@ export class RemovalGuard {
   async claimSession (session: HoldableSession): Promise<string> {
     const { legalHolds, removalClaims } = this.#deps
     const { id, tenantId } = session
-    const leaving = await removalClaims.claimSession(id, randomUUID())
+    const leaving = await removalClaims.claimSession(tenantId, id, randomUUID())
     if ((await legalHolds.free(tenantId, [session])).length > 0) return leaving
-    await removalClaims.withdrawSessions({ ids: [id], leaving })
+    await removalClaims.withdrawSessions({ tenantId, ids: [id], leaving })
     throw held(`A legal hold keeps the session ${id} with all that was said in it.`)
   }
 
   /** Claims a chatbot, which takes its sessions with it. Throws `legal_hold`. */
   async claimChatbot (tenantId: string, id: string): Promise<string> {
     const { removalClaims } = this.#deps
-    const leaving = await removalClaims.claimChatbot(id, randomUUID())
+    const leaving = await removalClaims.claimChatbot(tenantId, id, randomUUID())
     if (!await this.isChatbotHeld(tenantId, id)) return leaving
-    await removalClaims.withdrawChatbot(id, leaving)
+    await removalClaims.withdrawChatbot(tenantId, id, leaving)
     throw held(`A legal hold keeps sessions of the configuration ${id}.`)
   }
 

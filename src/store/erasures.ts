@@ -125,9 +125,9 @@ export class ErasureRepository {
   }
 
   /** Hides sessions that are claimed from every reader. */
-  async hide ({ ids, leaving }: Claim): Promise<void> {
+  async hide ({ tenantId, ids, leaving }: Claim): Promise<void> {
     await this.#sessions.updateMany(
-      { _id: { $in: ids.map((id) => parseId(id)!) }, status: present, leaving }, { $set: { ...hidden, erasing: true } }
+      { _id: { $in: ids.map((id) => parseId(id)!) }, tenantId, status: present, leaving }, { $set: { ...hidden, erasing: true } }
     )
   }
 

@@ -25,7 +25,10 @@ const MAX_WAIT_MS = 100
 const MAX_WRITES = 1000
 
 const nothing = () => {}
-const matchedByInserts = (count: number): number[] => Array.from({ length: count }, () => 1)
+/** How many documents each write has met, by what the server says of updates. */
+function matchedBy (writes: readonly Write[], updates?: ReadonlyMap<number, { readonly matchedCount: number }>): number[] {
+  return writes.map(({ name }, i) => name === 'insertOne' ? 1 : updates?.get(i)?.matchedCount ?? 0)
+}
 
 /** Which write of a command was refused, and why. Undefined: the command has failed as a whole. */
 function refusalIn (error: unknown): { index: number, error: MongoServerError } | undefined {
@@ -106,7 +109,7 @@ export class GroupCommit {
     if (this.#knowsBulkWrite) {
       return await this.#together(group, async (writes) => {
         const { updateResults } = await this.#db.client.bulkWrite(writes, { verboseResults: true })
-        return writes.map((_, i) => updateResults?.get(i)?.matchedCount ?? 1)
+        return matchedBy(writes, updateResults)
       })
     }
     // Without results of their own, only inserts can go together: those of one collection.
@@ -121,7 +124,7 @@ export class GroupCommit {
       const collection = this.#db.collection(namespace.slice(namespace.indexOf('.') + 1))
       await this.#together(inserts, async (writes) => {
         await collection.insertMany(writes.map((write) => (write as { document: Document }).document))
-        return matchedByInserts(writes.length)
+        return matchedBy(writes)
       })
     })])
   }
@@ -145,13 +148,14 @@ export class GroupCommit {
       for (const { reject } of group) reject(cause)
       return
     }
-    const partialResults = error instanceof MongoClientBulkWriteError ? error.partialResult?.updateResults : undefined
+    const updates = error instanceof MongoClientBulkWriteError ? error.partialResult?.updateResults : undefined
     let begin = 0
     const at = group.findIndex(({ part }) => {
       begin += part.writes.length
       return refusal.index < begin
     })
-    this.#settle(group.slice(0, at), matchedByInserts(begin).map((one, i) => partialResults?.get(i)?.matchedCount ?? one))
+    const before = group.slice(0, at)
+    this.#settle(before, matchedBy(before.flatMap(({ part }) => part.writes), updates))
     group[at]!.reject(refusal.error)
     await this.#alone(group.slice(at + 1))
   }

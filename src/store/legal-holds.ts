@@ -76,8 +76,8 @@ export class LegalHoldRepository {
     return await insertNew(this.#collection, { _id: parseId(id)!, ...rest, sessionId: sessionId === null ? null : parseId(sessionId)!, about })
   }
 
-  async remove (id: string): Promise<void> {
-    await this.#collection.deleteOne({ _id: parseId(id)! })
+  async remove (tenantId: string, id: string): Promise<void> {
+    await this.#collection.deleteOne({ _id: parseId(id)!, tenantId })
   }
 
   async find (tenantId: string, id: string): Promise<LegalHold | undefined> {

@@ -59,9 +59,9 @@ export class OutdatedRepository {
   }
 
   /** Hides those of the sessions that are claimed in which nobody has spoken since. Answers how many. */
-  async hide ({ ids, leaving }: Claim, before: Date): Promise<number> {
+  async hide ({ tenantId, ids, leaving }: Claim, before: Date): Promise<number> {
     const { modifiedCount } = await this.#sessions.updateMany(
-      { _id: { $in: ids.map((id) => parseId(id)!) }, status: present, leaving, turn: null, lastActivity: { $lt: before } }, { $set: hidden }
+      { _id: { $in: ids.map((id) => parseId(id)!) }, tenantId, status: present, leaving, turn: null, lastActivity: { $lt: before } }, { $set: hidden }
     )
     return modifiedCount
   }

@@ -5,6 +5,7 @@ import { present, type SessionDocument } from './sessions.ts'
 
 /** What is about to be removed: it may be as long as `leaving` is what it says. */
 export interface Claim {
+  readonly tenantId: string
   readonly ids: readonly string[]
   readonly leaving: string
 }
@@ -28,28 +29,28 @@ export class RemovalClaimRepository {
   }
 
   /** Claims a session; where somebody has it already, the claim is shared. */
-  async claimSession (id: string, leaving: string): Promise<string> {
-    const found = await this.#sessions.findOneAndUpdate({ _id: parseId(id)!, status: present }, shared(leaving), { returnDocument: 'after', projection: { leaving: 1 } })
+  async claimSession (tenantId: string, id: string, leaving: string): Promise<string> {
+    const found = await this.#sessions.findOneAndUpdate({ _id: parseId(id)!, tenantId, status: present }, shared(leaving), { returnDocument: 'after', projection: { leaving: 1 } })
     return found?.leaving ?? leaving
   }
 
   /** The same for a chatbot. */
-  async claimChatbot (id: string, leaving: string): Promise<string> {
-    const found = await this.#chatbots.findOneAndUpdate({ _id: parseId(id)!, deletedAt: null }, shared(leaving), { returnDocument: 'after', projection: { leaving: 1 } })
+  async claimChatbot (tenantId: string, id: string, leaving: string): Promise<string> {
+    const found = await this.#chatbots.findOneAndUpdate({ _id: parseId(id)!, tenantId, deletedAt: null }, shared(leaving), { returnDocument: 'after', projection: { leaving: 1 } })
     return found?.leaving ?? leaving
   }
 
   /** Claims many sessions. Who has claimed one of them has to begin anew. */
-  async claimSessions ({ ids, leaving }: Claim): Promise<void> {
-    await this.#sessions.updateMany({ _id: { $in: objectIds(ids) }, status: present }, { $set: { leaving } })
+  async claimSessions ({ tenantId, ids, leaving }: Claim): Promise<void> {
+    await this.#sessions.updateMany({ _id: { $in: objectIds(ids) }, tenantId, status: present }, { $set: { leaving } })
   }
 
-  async withdrawSessions ({ ids, leaving }: Claim): Promise<void> {
-    await this.#sessions.updateMany({ _id: { $in: objectIds(ids) }, leaving }, { $unset: { leaving: '' } })
+  async withdrawSessions ({ tenantId, ids, leaving }: Claim): Promise<void> {
+    await this.#sessions.updateMany({ _id: { $in: objectIds(ids) }, tenantId, leaving }, { $unset: { leaving: '' } })
   }
 
-  async withdrawChatbot (id: string, leaving: string): Promise<void> {
-    await this.#chatbots.updateOne({ _id: parseId(id)!, leaving }, { $unset: { leaving: '' } })
+  async withdrawChatbot (tenantId: string, id: string, leaving: string): Promise<void> {
+    await this.#chatbots.updateOne({ _id: parseId(id)!, tenantId, leaving }, { $unset: { leaving: '' } })
   }
 
   /** Takes away all claims in a tenant: whoever has one has to look again whether they may remove anything. */

@@ -1,4 +1,4 @@
-import { type Collection, type Db, type Filter, MongoBulkWriteError, type ObjectId } from 'mongodb'
+import { type Collection, type Db, type Filter, MongoBulkWriteError, MongoServerError, type ObjectId } from 'mongodb'
 import { type JobQueue } from '../jobs/job-queue.ts'
 import { type Backlog, DueJobs, type Held, type JobMark } from './due-jobs.ts'
 import { newId, parseId } from './ids.ts'
@@ -7,6 +7,7 @@ import { findPage, type PageOf, type PageRequest } from './page.ts'
 import { type StoreClock } from './store-clock.ts'
 
 const KEPT_ATTEMPTS = 30
+const [NO_COLLECTION, NO_INDEX] = [26, 27]
 
 export type DeliveryStatus = 'pending' | 'delivered' | 'failed' | 'cancelled'
 
@@ -95,8 +96,10 @@ export class WebhookDeliveryRepository implements JobQueue<TakenDelivery> {
   }
 
   async createIndexes (): Promise<void> {
-    // Earlier, the store removed them by itself, whoever was to keep them.
-    await this.#collection.dropIndex('createdAt_1').catch(() => {})
+    // Earlier versions have the store remove them by itself, whoever is to keep them, and any of their starts makes it so again.
+    await this.#collection.dropIndex('createdAt_1').catch((error: unknown) => {
+      if (!(error instanceof MongoServerError && (error.code === NO_COLLECTION || error.code === NO_INDEX))) throw error
+    })
     await this.#collection.createIndexes([
       DueJobs.index,
       { key: { endpointId: 1, eventId: 1 }, unique: true },

@@ -8,10 +8,10 @@ import { freePort } from '../free-port.ts'
 import { temporaryFolder } from '../helper.ts'
 import { ServerProcess } from '../server-process.ts'
 
-// What happens to a server under load whose store is killed, and comes back.
+// What happens to a server whose store is killed under load, or stands still, and comes back.
 
 const PER_SECOND = 50
-const AWAY_MS = Number(process.env['STORE_AWAY_SECONDS'] ?? 6) * 1000
+const AWAY_MS = 20_000
 
 interface Answered {
   readonly sent: boolean
@@ -96,4 +96,23 @@ t.test('a store that is killed under load', async (t) => {
   t.comment(`503 within ${slowest.toFixed(0)} ms; health p50 ${healthMs[healthMs.length >> 1]!.toFixed(1)}, p99 ` +
     `${healthMs[Math.floor(healthMs.length * 0.99)]!.toFixed(1)} ms; memory ${before.toFixed(0)} to ${after.toFixed(0)} MB; served again after ${firstServed.toFixed(0)} ms`)
   t.equal((await parley.end()).code, 0)
+})
+
+t.test('a store that stands still is told of at once', async (t) => {
+  const dataDir = await temporaryFolder(t)
+  const socket = join(dataDir, 'mongodb.sock')
+  const store = new ServerProcess(t, { DATA_DIR: dataDir }, { entry: 'src/embedded-mongo/main.ts' })
+  while (!existsSync(socket)) await pause(20)
+  const key = newApiKey()
+  const uri = `mongodb://${encodeURIComponent(socket)}/?directConnection=true`
+  const parley = new ServerProcess(t, { MONGODB_URI: uri, BOOTSTRAP_API_KEY: key, PORT: '0' })
+  const client = await parley.client(key)
+  t.equal((await client.ask('/health/ready')).status, 200)
+  store.child.kill('SIGSTOP')
+  while ((await client.ask('/health/ready')).status === 200);
+  t.match(await client.ask('/health'), { status: 503, body: { status: 'unavailable', checks: { store: 'does not answer' } } })
+  t.equal((await client.ask('/health/live')).status, 200)
+  store.child.kill('SIGCONT')
+  while ((await client.ask('/health/ready')).status !== 200);
+  t.match(await client.ask('/health'), { status: 200, body: { checks: { store: 'ok' } } })
 })

@@ -267,3 +267,11 @@ t.test('of two replicas one does it; closed in the middle, the other goes on', a
   t.equal(await left(), 0)
   t.equal(await app.retention.run(), false, 'closed')
 })
+
+t.test('the store does not remove deliveries by itself, as it did once', async (t) => {
+  const deliveries = db.collection('webhookDeliveries')
+  await deliveries.createIndex({ createdAt: 1 }, { expireAfterSeconds: 30 * 86_400 })
+  await app.store.webhookDeliveries.createIndexes()
+  t.notMatch(JSON.stringify(await deliveries.indexes()), 'expireAfterSeconds')
+  await app.store.webhookDeliveries.createIndexes()
+})
