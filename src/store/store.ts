@@ -1,5 +1,5 @@
 import {
-  type Db, MongoClientClosedError, MongoError, MongoNetworkError, MongoNotConnectedError, MongoServerError, MongoSystemError,
+  type Db, MongoBulkWriteError, MongoClientClosedError, MongoError, MongoNetworkError, MongoNotConnectedError, MongoServerError, MongoSystemError,
   MongoTopologyClosedError
 } from 'mongodb'
 import { ApiKeyRepository } from './api-keys.ts'
@@ -200,6 +200,8 @@ export async function openStore (db: Db, { migrate = true, ...options }: OpenOpt
  */
 export function isStoreAway (error: unknown): boolean {
   if (!(error instanceof MongoError)) return false
+  // Some commands wrap why they were never answered, and its class is lost. An answer has a code.
+  if (error instanceof MongoBulkWriteError && error.code === undefined) return true
   if (error instanceof MongoServerError) {
     return ['RetryableWriteError', 'RetryableError', 'SystemOverloadedError'].some((label) => error.hasErrorLabel(label))
   }
