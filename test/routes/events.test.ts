@@ -22,8 +22,8 @@ const patch = async (client: Client, session: string, body: object) =>
 
 const turn = ['message.started', 'message.delta', 'message.completed']
 
-/** Everything that can happen in a session, except its end. */
-async function live (client: Client, session: string) {
+/** Everything that can happen in a session, except its end. `beforeErasure`: whoever is too late is not told what was erased. */
+async function live (client: Client, session: string, beforeErasure = async () => {}) {
   const path = `/api/sessions/${session}/messages`
   const { userMessage, botMessage } = await send(client, session, 'Grüße 👋 one')
   await patch(client, session, { title: 'Shipping' })
@@ -33,6 +33,7 @@ async function live (client: Client, session: string) {
   const edited = (await client.ask<Exchange>(`${path}/${userMessage.id}`, { method: 'PUT', body: { message: 'two' } })).body
   await patch(client, session, { branchId: session, metadata: { a: 1 } })
   await client.ask(`${path}/${regenerated.botMessage.id}/feedback`, { method: 'PUT', body: { rating: 'up', comment: 'secret' } })
+  await beforeErasure()
   await client.ask(`${path}/${regenerated.botMessage.id}`, { method: 'DELETE' })
   await patch(client, session, { status: 'ended' })
   return { userMessage, botMessage, regenerated, edited }
@@ -50,10 +51,15 @@ t.test('a reader is told all that happens in a session, once and in order, up to
   const reader = await FeedReader.open(t, client, feedOf(session))
   t.match(reader.response.headers.get('content-type'), 'text/event-stream')
   t.match(reader.response.headers.get('cache-control'), 'no-store, no-transform')
-  const { userMessage, botMessage, regenerated, edited } = await live(client, session)
+  const events: SentEvent[] = []
+  const hear = async (isLast: (event: SentEvent) => boolean) => { events.push(...await reader.until(isLast)) }
+  const isRatedAnew = ({ data }: SentEvent) => (data['feedback'] as { rating?: string } | null | undefined)?.rating === 'up'
+  const { userMessage, botMessage, regenerated, edited } = await live(client, session, async () => await hear(isRatedAnew))
+  await hear(isLastOfLife)
   await client.ask(`/api/sessions/${session}/messages`, { method: 'DELETE' })
+  await hear(({ event }) => event === 'session.cleared')
   await client.ask(`/api/sessions/${session}`, { method: 'DELETE' })
-  const events = await reader.until(() => false)
+  await hear(() => false)
 
   t.same(names(events), ['feed.started', ...lived, 'session.cleared', 'session.deleted'])
   t.equal(new Set(events.map(({ id }) => id)).size, events.length, 'each has an id of its own')
