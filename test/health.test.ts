@@ -26,8 +26,10 @@ t.test('jobs that nobody begins for a minute', async (t) => {
 
 t.test('a disk that is nearly full', async (t) => {
   const left = async (freeBytes: number, totalBytes: number) => (await seen(t, { space: async () => ({ freeBytes, totalBytes }) })).disk
-  t.equal(await left(5e9, large), 'ok')
-  t.equal(await left(5e9 - 1, large), 'nearly full', 'less than a twentieth')
+  t.equal(await left(1e9, 20e9), 'ok')
+  t.equal(await left(1e9 - 1, 20e9), 'nearly full', 'less than a twentieth')
+  t.equal(await left(2 * 1024 ** 3, large), 'ok')
+  t.equal(await left(2 * 1024 ** 3 - 1, large), 'nearly full', 'less than 2 GB of a large one')
   t.equal(await left(256 * 1024 ** 2, 1e9), 'ok')
   t.equal(await left(256 * 1024 ** 2 - 1, 1e9), 'nearly full', 'less than 256 MB')
   t.match(await seen(t, { space: async () => { throw new Error('gone') } }), { disk: 'cannot be read' })

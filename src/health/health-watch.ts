@@ -5,8 +5,9 @@ const WAIT_MS = 25
 const PATIENCE_MS = 800
 // A due job that nobody has begun for so long.
 const BEHIND_MS = 60_000
-const LITTLE_BYTES = 256 * 1024 * 1024
+// A twentieth of the disk, but of a small one this much, and of a large one no more than that.
 const LITTLE_SHARE = 0.05
+const [LITTLE_BYTES, ENOUGH_BYTES] = [256 * 1024 ** 2, 2 * 1024 ** 3]
 
 export interface Space {
   readonly freeBytes: number
@@ -88,7 +89,7 @@ export class HealthWatch {
       // What was seen last stands; that the store is away is told apart.
       jobsWait().then((ms) => { this.#jobs = ms > BEHIND_MS ? 'behind' : 'ok' }, () => {}),
       space?.().then(({ freeBytes, totalBytes }) => {
-        this.#disk = freeBytes < Math.max(LITTLE_BYTES, LITTLE_SHARE * totalBytes) ? 'nearly full' : 'ok'
+        this.#disk = freeBytes < Math.min(ENOUGH_BYTES, Math.max(LITTLE_BYTES, LITTLE_SHARE * totalBytes)) ? 'nearly full' : 'ok'
       }, () => { this.#disk = 'cannot be read' })
     ])
   }

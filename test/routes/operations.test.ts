@@ -74,7 +74,7 @@ t.test('operations', async (t) => {
 })
 
 t.test('what is not well besides is told by people, not by probes', async (t) => {
-  const few = async () => ({ freeBytes: 4e9, totalBytes: 100e9 })
+  const few = async () => ({ freeBytes: 1e9, totalBytes: 100e9 })
   const { app, client } = await startApp(t, {}, { space: few })
   const anyone = client.with({})
   t.match(await anyone.ask('/health'), { status: 200, body: { status: 'degraded', checks: { store: 'ok', disk: 'nearly full', jobs: 'ok', upstream: 'not used' } } })
