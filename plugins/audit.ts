@@ -109,7 +109,7 @@ export default fp(async (fastify) => {
       if (isDone && trail.read !== undefined) log.noteRead(trail.read)
     } catch (err) {
       // It was done, and the entry says by whom: the answer stands.
-      request.log.error({ err, auditEntry: trail.id }, 'the outcome could not be noted in the audit log')
+      fastify.trackedLog(request.log).error({ err, auditEntry: trail.id }, 'the outcome could not be noted in the audit log')
     }
   }
 
@@ -141,7 +141,7 @@ export default fp(async (fastify) => {
     route.preSerialization = [...[route.preSerialization ?? []].flat(), keepValue(audit.only)]
     route.onSend = [beforeAnswer, ...[route.onSend ?? []].flat()]
   })
-}, { name: 'audit', dependencies: ['mongo', 'auth', 'answered'] })
+}, { name: 'audit', dependencies: ['error-tracking', 'mongo', 'auth', 'answered'] })
 
 function unlessUnknown (error: unknown): undefined {
   if (error instanceof ApiError && error.code === 'not_found') return undefined

@@ -15,8 +15,8 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { store, log } = fastify
   const carriers: Carrier[] = []
   if (config.REDIS_URL !== undefined) carriers.push(new RedisCarrier(config.REDIS_URL, config.MONGODB_DATABASE, log))
-  if (config.MONGODB_URI !== undefined) carriers.push(new StoreCarrier(store.signals, log))
+  if (config.MONGODB_URI !== undefined) carriers.push(new StoreCarrier(store.signals, fastify.trackedLog()))
   const bus = new Bus(carriers)
   fastify.decorate('bus', bus)
   fastify.addHook('onClose', async () => await bus.close())
-}, { name: 'bus', dependencies: ['mongo'] })
+}, { name: 'bus', dependencies: ['error-tracking', 'mongo'] })

@@ -172,10 +172,10 @@ export default fp<EventStreamOptions>(async (fastify, { heartbeatMs, feedMs }) =
     }
     tell().catch((error: unknown) => {
       // The reader knows where it was; when it comes back, it is told what is wrong.
-      this.log.warn({ err: error }, 'a feed could not go on')
+      this.server.trackedLog(this.log).warn({ err: error }, 'a feed could not go on')
       stream.leave()
     })
     if (chat.closing.aborted) stream.leave()
     return this
   })
-}, { name: 'event-stream', dependencies: ['metrics', 'services', 'errors'] })
+}, { name: 'event-stream', dependencies: ['error-tracking', 'metrics', 'services', 'errors'] })

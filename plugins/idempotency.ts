@@ -43,7 +43,7 @@ export default fp(async (fastify) => {
       await idempotency.settle(claim, { status: reply.statusCode, headers, body: String(payload) })
     } catch (error) {
       // The answer stands all the same: a repeat finds what was created by its id.
-      log.warn({ err: error }, 'an answer could not be kept for a repeat')
+      fastify.trackedLog(log).warn({ err: error }, 'an answer could not be kept for a repeat')
     }
   }
 
@@ -64,4 +64,4 @@ export default fp(async (fastify) => {
     route.preHandler = [claimed, ...[route.preHandler ?? []].flat()]
     route.onSend = [settled, ...[route.onSend ?? []].flat()]
   })
-}, { name: 'idempotency', dependencies: ['mongo', 'auth'] })
+}, { name: 'idempotency', dependencies: ['error-tracking', 'mongo', 'auth'] })

@@ -21,7 +21,8 @@ declare module 'fastify' {
 
 /** Messages that come by webhooks. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
-  const { store, chatbots, chat, sessions, secrets, limits, log, activeTenants, webhookRelay, noteRound } = fastify
+  const { store, chatbots, chat, sessions, secrets, limits, activeTenants, webhookRelay, noteRound } = fastify
+  const log = fastify.trackedLog()
   const validate = compileBody(WebhookMessage(config.MAX_MESSAGE_CHARS))
   const check: MessageCheck = (value) => {
     if (validate(value)) return value as WebhookMessage
@@ -40,4 +41,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.addHook('preClose', async () => {
     await Promise.all([turns.close(), resealed])
   })
-}, { name: 'integrations', dependencies: ['services', 'secrets', 'limits', 'auth', 'webhook-relay'] })
+}, { name: 'integrations', dependencies: ['error-tracking', 'services', 'secrets', 'limits', 'auth', 'webhook-relay'] })

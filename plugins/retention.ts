@@ -24,10 +24,10 @@ export default fp(async (fastify) => {
     now: async () => await store.now(),
     onRemoved: retentionMetrics(fastify.metrics),
     onRound: () => fastify.noteRound('retention'),
-    log: fastify.log
+    log: fastify.trackedLog()
   })
   fastify.decorate('retention', retention)
   fastify.decorate('retentionRules', new RetentionRules(store.retentionSettings))
   fastify.decorate('legalHolds', new LegalHolds({ ...store, sessions }))
   fastify.addHook('preClose', async () => { await retention.close() })
-}, { name: 'retention', dependencies: ['metrics', 'mongo', 'services'] })
+}, { name: 'retention', dependencies: ['error-tracking', 'metrics', 'mongo', 'services'] })

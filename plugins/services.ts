@@ -44,8 +44,9 @@ declare module 'fastify' {
 /** The core, wired to its store and its model. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
   const { store } = fastify
+  const log = fastify.trackedLog()
   const chatbots = new Chatbots(store.chatbots, fastify.bus, fastify.webhookRelay)
-  const search = new Search(store, fastify.log)
+  const search = new Search(store, log)
   const watch = new SessionWatch(store.sessions)
   const changes = new ChangeLog(store, search, watch)
   const guard = new RemovalGuard(store)
@@ -53,7 +54,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   const sessions = new Sessions(store.sessions, store.messages, changes, chatbots, fastify.webhookRelay)
   const summaries = new Summaries({ sessions, store, provider: fastify.model, meter: fastify.meter })
   const upkeep = new Upkeep({
-    changes, upkeep: store.upkeep, summaries, provider: fastify.model, meter: fastify.meter, log: fastify.log
+    changes, upkeep: store.upkeep, summaries, provider: fastify.model, meter: fastify.meter, log
   })
   const countTurn = turnMetrics(fastify.metrics, () => chat.running)
   const chat: Chat = new Chat({
@@ -73,7 +74,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
       upkeep.after(turn)
     },
     onRound: fastify.noteRound,
-    log: fastify.log,
+    log,
     leaseMs: config.TURN_LEASE_MS,
     flushMs: config.STREAM_FLUSH_MS
   })
@@ -85,7 +86,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('chat', chat)
   fastify.decorate('feeds', new Feeds({ store, sessions, watch, followers: chat.followers }))
   fastify.decorate('specifications', specifications)
-  const erasures = new Erasures({ store, removal: chat.removal, guard, log: fastify.log })
+  const erasures = new Erasures({ store, removal: chat.removal, guard, log })
   fastify.decorate('erasures', erasures)
   const exporter = new Exporter({ store, changes, chat })
   fastify.decorate('removalGuard', guard)
@@ -104,4 +105,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
     // After all that uses a model.
     await fastify.usageLedger.close()
   })
-}, { name: 'services', dependencies: ['metrics', 'mongo', 'bus', 'model', 'usage'] })
+}, { name: 'services', dependencies: ['error-tracking', 'metrics', 'mongo', 'bus', 'model', 'usage'] })

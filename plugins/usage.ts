@@ -33,7 +33,8 @@ function defaultsIn (config: Config, whose: 'TENANT' | 'USER' | 'KEY'): Limits {
 
 /** The ledger of what models were used for, and the quotas. */
 export default fp<{ config: Config }>(async (fastify, { config }) => {
-  const { store, bus, log, model, webhookRelay } = fastify
+  const { store, bus, model, webhookRelay } = fastify
+  const log = fastify.trackedLog()
   const [tenant, perUser, perKey] = (['TENANT', 'USER', 'KEY'] as const).map((whose) => defaultsIn(config, whose)) as [Limits, Limits, Limits]
   const pseudonyms = new Pseudonyms(store.usagePeople, store.erasures)
   const book = new QuotaBook(store.quotaSettings, bus, { tenant, perUser, perKey }, log)
@@ -61,4 +62,4 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.decorate('meter', createMeter(model, quotas, ledger))
   fastify.decorate('usageReports', new UsageReports(store))
   fastify.addHook('onClose', () => book.close())
-}, { name: 'usage', dependencies: ['mongo', 'bus', 'model', 'webhook-relay'] })
+}, { name: 'usage', dependencies: ['error-tracking', 'mongo', 'bus', 'model', 'webhook-relay'] })

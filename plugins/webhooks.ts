@@ -30,7 +30,8 @@ export interface WebhooksOptions {
 
 /** Events for programs elsewhere: who wants them, and sending them. */
 export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS }) => {
-  const { store: { webhookEndpoints: endpoints, webhookDeliveries: deliveries }, bus, outgoing: http, secrets, log, metrics, noteRound } = fastify
+  const { store: { webhookEndpoints: endpoints, webhookDeliveries: deliveries }, bus, outgoing: http, secrets, metrics, noteRound } = fastify
+  const log = fastify.trackedLog()
   const audience = new Audience(endpoints, bus, log)
   await audience.refresh()
   fastify.addHook('onClose', async () => { audience.close() })
@@ -59,4 +60,4 @@ export default fp<WebhooksOptions>(async (fastify, { scheduleMs = SCHEDULE_MS })
   fastify.addHook('preClose', async () => {
     await Promise.all([working.close(), reencrypted])
   })
-}, { name: 'webhooks', dependencies: ['metrics', 'mongo', 'secrets', 'bus', 'outgoing'] })
+}, { name: 'webhooks', dependencies: ['error-tracking', 'metrics', 'mongo', 'secrets', 'bus', 'outgoing'] })

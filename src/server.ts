@@ -1,12 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { type FastifyServerOptions } from 'fastify'
+import { openTracker } from '../plugins/error-tracking.ts'
 import { buildApp } from './app.ts'
 import { ensureFirstKey, firstKeyFile } from './auth/first-key.ts'
-import { type Config, loadConfig } from './config.ts'
+import { type Config, ConfigError, loadConfig } from './config.ts'
 import { greeting } from './greeting.ts'
 import { loggerOptions, logStream } from './logging.ts'
 import { startFailure } from './start-failure.ts'
+import { version } from './version.ts'
 
 // The deadline of the whole shutdown: running turns and idle connections have their own, which come first.
 const SHUTDOWN_MS = 20_000
@@ -33,7 +35,7 @@ async function serve (config: Config): Promise<void> {
   }, async ({ err, signal }) => {
     if (err) {
       app.log.fatal({ err }, 'closing after an error')
-      app.errorTracker?.report(err, {})
+      app.errorTracker?.report(err, { work: 'closing after an error' })
     }
     // Somebody who presses Ctrl-C wants it to end now.
     await (signal === 'SIGTERM' ? app.retire() : app.close())
@@ -49,8 +51,20 @@ async function serve (config: Config): Promise<void> {
   process.stdout.write(`\nA conversation:\n\n${greeting(config, url)}\n\n`)
 }
 
+/** Also before there is an app, or without one. */
+async function reportStart (config: Config, error: unknown): Promise<void> {
+  if (error instanceof ConfigError) return
+  const tracker = await openTracker({ config, version })
+  tracker?.report(error, { work: 'start' })
+  await tracker?.close()
+}
+
 try {
-  await serve(loadConfig(process.env))
+  const config = loadConfig(process.env)
+  await serve(config).catch(async (error: unknown) => {
+    await reportStart(config, error)
+    throw error
+  })
 } catch (error) {
   process.stderr.write(`${startFailure(error)}\n`)
   process.exit(1)

@@ -8,6 +8,7 @@ import { buildApp } from '../../src/app.ts'
 import { newApiKey } from '../../src/auth/api-key.ts'
 import { loadConfig } from '../../src/config.ts'
 import { startFailure } from '../../src/start-failure.ts'
+import { startCollector } from '../error-collector.ts'
 import { databaseName, storeUri, temporaryFolder } from '../helper.ts'
 import { paste, ServerProcess, type Pasted } from '../server-process.ts'
 
@@ -101,6 +102,23 @@ function isTooOld (node: string): boolean {
     return false
   }
 }
+
+t.test('what ends a process is reported', async (t) => {
+  const { dsn, events } = await startCollector(t)
+  const taken = createServer()
+  t.teardown(() => taken.close())
+  await once(taken.listen(0, '127.0.0.1'), 'listening')
+  const env = { SENTRY_DSN: dsn, DATA_DIR: await temporaryFolder(t) }
+  const crowded = await new ServerProcess(t, { ...env, PORT: String((taken.address() as AddressInfo).port) }).ended
+  t.equal(crowded.code, 1)
+  t.match(events(), [{ tags: { work: 'start' }, exception: { values: [{ value: /EADDRINUSE/ }] } }])
+
+  const rejecting = 'data:text/javascript,import { once } from "node:events";once(process, "SIGCONT").then(() => { throw new RangeError("nobody catches this") })'
+  const server = new ServerProcess(t, { ...env, PORT: '0', NODE_OPTIONS: `--import=${encodeURI(rejecting).replaceAll("'", '%27')}` })
+  await server.serving()
+  t.equal((await server.end('SIGCONT')).code, 1)
+  t.match(events()[1], { tags: { work: 'closing after an error' }, exception: { values: [{ type: 'RangeError', value: 'nobody catches this' }] } })
+})
 
 t.test('a Node that is too old is told in one line', { skip: !isTooOld(oldNode) && `${oldNode} is no older Node` }, async (t) => {
   const { code, stdout, stderr } = await new ServerProcess(t, { NODE_OPTIONS: '' }, { command: [oldNode] }).ended
