@@ -1,15 +1,28 @@
+import { growingCache } from '../growing-cache.ts'
 import { type PromptMessage } from '../llm/provider.ts'
 import { type ChatbotSettings } from '../store/chatbot-settings.ts'
 import { type Message } from '../store/messages.ts'
 
+const MAX_LANGUAGES = 1000
+
 const languages = new Intl.DisplayNames(['en'], { type: 'language' })
+// Looking a name up costs more than all the rest of a prompt.
+const languageNames = growingCache<string>(MAX_LANGUAGES)
+
+function languageName (tag: string): string {
+  const known = languageNames.get(tag)
+  if (known !== undefined) return known
+  const name = languages.of(tag)!
+  languageNames.set(tag, name)
+  return name
+}
 
 export function systemText ({ purpose, domain, tone, instructions }: ChatbotSettings): string {
   return [
     `You are a chatbot. Your purpose: ${purpose}`,
     domain.length > 0 && `Your field: ${domain.join(', ')}. Stay within it.`,
     tone.style !== '' && `Your tone: ${tone.style}.`,
-    `Reply in ${languages.of(tone.language)} (${tone.language}), unless the user asks for another language.`,
+    `Reply in ${languageName(tone.language)} (${tone.language}), unless the user asks for another language.`,
     instructions !== '' && `Instructions:\n${instructions}`
   ].filter((part) => part !== false).join('\n\n')
 }
