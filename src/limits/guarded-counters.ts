@@ -1,8 +1,6 @@
 import { type Count, type Counters } from './counters.ts'
 
-// How long a request waits for its count: a store that is slow must not let more through. And how often one looks whether
-// the counters are back.
-const DEADLINE_MS = 10_000
+// How often one looks whether the counters are back.
 const RETRY_MS = 1000
 
 export interface LimitsLog {
@@ -29,7 +27,7 @@ export class GuardedCounters implements Counters {
       this.#nextTry = now + RETRY_MS
     }
     try {
-      const count = await inTime(this.#counters.count(key, windowMs))
+      const count = await this.#counters.count(key, windowMs)
       if (this.#isAway) this.#log.info({}, 'the counters of the limits are back')
       this.#isAway = false
       return count
@@ -39,17 +37,5 @@ export class GuardedCounters implements Counters {
       this.#nextTry = performance.now() + RETRY_MS
       throw error
     }
-  }
-}
-
-async function inTime (counted: Promise<Count>): Promise<Count> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not counted within ${DEADLINE_MS} ms`)), DEADLINE_MS)
-  })
-  try {
-    return await Promise.race([counted, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -4,6 +4,7 @@ import { growingCache } from '../growing-cache.ts'
 import { type Config } from '../config.ts'
 import { ApiError } from '../errors.ts'
 import { type Count, type Counters } from './counters.ts'
+import { GatheredCounters } from './gathered-counters.ts'
 import { GuardedCounters, type LimitsLog } from './guarded-counters.ts'
 import { limitTable, maxOf, type LimitName } from './limit-table.ts'
 import { MemoryCounters } from './memory-counters.ts'
@@ -38,7 +39,7 @@ export class Limits {
 
   constructor ({ config, shared, normalizeAddress, onRefused, log, windowMs }: LimitsOptions) {
     this.#config = config
-    this.#shared = shared && new GuardedCounters(shared, log)
+    this.#shared = shared && new GuardedCounters(new GatheredCounters(shared), log)
     this.#normalizeAddress = normalizeAddress
     this.#onRefused = onRefused
     this.#windowMs = windowMs

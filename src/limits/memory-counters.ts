@@ -13,12 +13,15 @@ interface Window {
 export class MemoryCounters implements Counters {
   readonly #windows = growingCache<Window>(MAX_COUNTERS)
 
-  async count (key: string, windowMs: number): Promise<Count> {
+  async count (key: string, windowMs: number, times = 1): Promise<Count> {
     // Whole milliseconds: of fractions, sums come out a little beside what they should be.
     const now = Math.floor(performance.now())
     const window = this.#windows.get(key)
-    if (window && window.until > now) return { count: ++window.count, resetMs: window.until - now }
-    this.#windows.set(key, { count: 1, until: now + windowMs })
-    return { count: 1, resetMs: windowMs }
+    if (window && window.until > now) {
+      window.count += times
+      return { count: window.count, resetMs: window.until - now }
+    }
+    this.#windows.set(key, { count: times, until: now + windowMs })
+    return { count: times, resetMs: windowMs }
   }
 }

@@ -5,7 +5,7 @@ import { type Count, type Counters } from './counters.ts'
 
 // One step for Redis. A key without an expiry, as somebody may have restored it, gets one.
 const script = `
-  local count = redis.call('INCR', KEYS[1])
+  local count = redis.call('INCRBY', KEYS[1], ARGV[2])
   local left = redis.call('PTTL', KEYS[1])
   if left < 0 then
     left = tonumber(ARGV[1])
@@ -15,7 +15,7 @@ const script = `
 `
 
 interface Counting {
-  countInWindow (key: string, windowMs: number): Promise<[count: number, resetMs: number]>
+  countInWindow (key: string, windowMs: number, times: number): Promise<[count: number, resetMs: number]>
 }
 
 /** Counts in Redis, by its clock, for all processes that use it under one name. */
@@ -36,8 +36,8 @@ export class RedisCounters implements Counters {
     await once(this.#redis, 'ready').catch(() => {})
   }
 
-  async count (key: string, windowMs: number): Promise<Count> {
-    const [count, resetMs] = await this.#redis.countInWindow(this.#prefix + key, windowMs)
+  async count (key: string, windowMs: number, times = 1): Promise<Count> {
+    const [count, resetMs] = await this.#redis.countInWindow(this.#prefix + key, windowMs, times)
     // Of the last millisecond, nothing is left when rounded.
     return { count, resetMs: Math.max(1, resetMs) }
   }

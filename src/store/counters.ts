@@ -25,13 +25,13 @@ export class CounterRepository {
     await this.#collection.createIndexes([{ key: { until: 1 }, expireAfterSeconds: 0 }])
   }
 
-  /** Counts once more, in a window that begins with its first count. */
-  async count (key: string, windowMs: number): Promise<{ count: number, resetMs: number }> {
+  /** Counts so many times more, in a window that begins with its first count, and tells the last one. */
+  async count (key: string, windowMs: number, times = 1): Promise<{ count: number, resetMs: number }> {
     for (;;) {
       // No upsert: of several that insert at once, SecantusDB 0.7 tells all but one nothing of what they have counted.
       const counter = await this.#collection.findOneAndUpdate({ _id: key }, [{
         $set: {
-          count: { $cond: [isOver, 1, { $add: ['$count', 1] }] },
+          count: { $cond: [isOver, times, { $add: ['$count', times] }] },
           until: { $cond: [isOver, { $add: ['$$NOW', windowMs] }, '$until'] },
           at: '$$NOW'
         }

@@ -6,6 +6,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/config.ts'
 import { type Count, type Counters } from '../../src/limits/counters.ts'
+import { GatheredCounters } from '../../src/limits/gathered-counters.ts'
 import { limitTable, type LimitName } from '../../src/limits/limit-table.ts'
 import { Limits } from '../../src/limits/limits.ts'
 import { MemoryCounters } from '../../src/limits/memory-counters.ts'
@@ -81,6 +82,43 @@ t.test('counters count in windows that begin with the first count', async (t) =>
     t.match(await counters.count('a', 1000), { count: 62, resetMs: 1000 }, 'no window is for ever')
     t.ok(await visitor.pttl('parley:one:count:a') > 0)
   })
+})
+
+t.test('counts of one key go together while one of them is on its way', async (t) => {
+  const memory = new MemoryCounters()
+  const asked: Array<[key: string, times: number | undefined]> = []
+  let answer = Promise.withResolvers<unknown>()
+  const counters = new GatheredCounters({
+    async count (key, windowMs, times) {
+      asked.push([key, times])
+      const { promise } = answer
+      await promise
+      return await memory.count(key, windowMs, times)
+    }
+  })
+  const counts = async (key: string, times: number) =>
+    (await Promise.all(Array.from({ length: times }, async () => await counters.count(key, 60_000)))).map(({ count }) => count)
+  const first = counts('a', 1)
+  await setImmediate()
+  const next = counts('a', 3)
+  const other = counts('b', 2)
+  await setImmediate()
+  t.same(asked, [['a', 1], ['b', 2]], 'what comes at one moment goes at once')
+  answer.resolve(undefined)
+  t.same([await first, await next, await other], [[1], [2, 3, 4], [1, 2]], 'each gets a count of its own')
+  t.same(asked, [['a', 1], ['b', 2], ['a', 3]])
+
+  answer = Promise.withResolvers()
+  const failing = t.rejects(counts('a', 1), { message: 'away' })
+  await setImmediate()
+  const waiting = t.rejects(counts('a', 2), { message: 'away' })
+  answer.reject(new Error('away'))
+  await Promise.all([failing, waiting])
+  t.equal(asked.length, 4, 'who waits for what fails has failed with it')
+  answer = Promise.withResolvers()
+  answer.resolve(undefined)
+  t.same(await counts('a', 2), [5, 6], 'then they are asked anew')
+  await countsInWindows(t, new GatheredCounters(new MemoryCounters()))
 })
 
 const words: Record<LimitName, RegExp> = {
