@@ -10,7 +10,8 @@ import { cache } from '../foreign-tools.ts'
 
 const root = new URL('../../', import.meta.url).pathname
 const read = async (path: string) => await readFile(root + path, 'utf8')
-const known = new Set(Object.keys(Environment.properties))
+// The last one is read by the exporter of traces itself.
+const known = new Set([...Object.keys(Environment.properties), 'OTEL_EXPORTER_OTLP_HEADERS'])
 const foreign = (names: string[]) => names.filter((name) => !known.has(name))
 
 interface Operation { readonly parameters?: Array<{ in?: string, name?: string, $ref?: string }> }
@@ -115,6 +116,7 @@ interface Manifests {
   readonly ExternalSecret: { spec: { target: { name: string }, data: Array<{ secretKey: string }> } }
   readonly HorizontalPodAutoscaler: { spec: { metrics: Array<{ resource: { name: string, target: { averageUtilization: number } } }> } }
   readonly Ingress: { spec: { rules: [{ http: { paths: Array<{ path: string }> } }] } }
+  readonly NetworkPolicy: { spec: { egress: Array<{ ports: Array<{ port: number }> }> } }
 }
 
 async function render (...args: string[]): Promise<Manifests> {
@@ -170,6 +172,15 @@ t.test('the chart makes what is asked of it', { skip: withoutHelm }, async (t) =
   t.strictSame(migration.env.map(({ name }) => name), Object.keys(all.ConfigMap.data))
   t.not(labels['app.kubernetes.io/name'], all.Service.spec.selector['app.kubernetes.io/name'], 'no requests go to it')
   for (const without of ['migrations.job.enabled=false', 'migrations=null']) t.notOk('Job' in await render('--set', without), 'left out, or values of an earlier chart')
+
+  const ways = async (...args: string[]) => (await render('--show-only', 'templates/networkpolicy.yaml', ...args)).NetworkPolicy.spec.egress.map(
+    ({ ports }) => ports.map(({ port }) => port)
+  )
+  const [names, store, ...rest] = await ways()
+  for (const [endpoint, port] of [['http://collector.monitoring:4318', 4318], ['https://[fd00::1]/otlp', 443], ['http://10.0.0.7', 80]] as const) {
+    t.strictSame(await ways('--set', `config.OTEL_EXPORTER_OTLP_ENDPOINT=${endpoint}`), [names, store, [port], ...rest], endpoint)
+  }
+  t.strictSame(await ways('--set', 'config.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318', '--set', 'networkPolicy.tracesTo=null'), [names, store, ...rest])
 
   await t.rejects(render('--set', 'backup.enabled=true'), /backup.claimName/)
   await t.rejects(render('--set', 'secrets.external.enabled=true'), /secrets.external.storeRef.name is needed/)
