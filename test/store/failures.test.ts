@@ -24,22 +24,24 @@ t.test('a store that cannot be reached is away, whichever command finds that out
   }).listen(0, '127.0.0.1')
   await once(cable, 'listening')
   const uri = `mongodb://127.0.0.1:${(cable.address() as AddressInfo).port}/?directConnection=true`
-  const client = await MongoClient.connect(uri, { serverSelectionTimeoutMS: 100 })
+  const client = await MongoClient.connect(uri, { serverSelectionTimeoutMS: 2000 })
   t.teardown(async () => {
     await client.close()
     cable.close()
   })
-  const items = client.db('test').collection<{ _id: number }>('items')
+  const items = client.db('test').collection<{ _id: number, text?: string }>('items')
   const commands = {
     insertMany: async () => await items.insertMany([{ _id: 1 }, { _id: 2 }]),
     insertOne: async () => await items.insertOne({ _id: 1 }),
     bulkWriteOfOne: async () => await items.bulkWrite([{ insertOne: { document: { _id: 1 } } }]),
     bulkWriteOfAll: async () => await client.bulkWrite([{ name: 'insertOne', namespace: 'test.items', document: { _id: 1 as never } }]),
+    // More than the line takes at once: the driver waits for it to drain.
+    insertLarge: async () => await items.insertOne({ _id: 1, text: 'x'.repeat(4_000_000) }),
     find: async () => await items.find().toArray()
   }
   const failureOf = async (command: () => Promise<unknown>) => await command().then(() => undefined, (error: unknown) => error)
   await commands.insertMany()
-  for (const name of ['insertMany', 'insertOne', 'bulkWriteOfOne', 'bulkWriteOfAll'] as const) {
+  for (const name of ['insertMany', 'insertOne', 'bulkWriteOfOne', 'bulkWriteOfAll', 'insertLarge'] as const) {
     const failure = await failureOf(commands[name])
     t.ok(failure, name)
     t.notOk(isStoreAway(failure), `${name}: a refusal is an answer`)
@@ -47,5 +49,5 @@ t.test('a store that cannot be reached is away, whichever command finds that out
   cuts = true
   for (const [name, command] of Object.entries(commands)) t.ok(isStoreAway(await failureOf(command)), `${name}, cut off`)
   await store.close()
-  for (const [name, command] of Object.entries(commands)) t.ok(isStoreAway(await failureOf(command)), `${name}, nobody there`)
+  await Promise.all(Object.entries(commands).map(async ([name, command]) => t.ok(isStoreAway(await failureOf(command)), `${name}, nobody there`)))
 })
