@@ -11,8 +11,9 @@ import { temporaryFolder, type Client } from '../helper.ts'
 import { ServerProcess } from '../server-process.ts'
 import { fillWithMessages, memoryOf, MESSAGES, peakDuring } from '../volume.ts'
 
-const MAX_MIB = 150
-const MAX_MIB_WITH_STORE = 250
+// At rest it needs half of it; all lines together are more than the other half, so that whoever gathers them does not survive it.
+// How much a process takes where it may take more depends on when the collector gets to run.
+const command = [process.execPath, '--max-old-space-size=96']
 const none = { configs: 0, sessions: 0, messages: 0 }
 
 t.setTimeout(900_000)
@@ -54,7 +55,7 @@ t.test(`${MESSAGES} messages are exported in constant memory and imported elsewh
   // The store is in this process, so that the server's memory is the server's alone.
   const store = await startEmbeddedStore({ dataDir: join(folder, 'here') })
   t.teardown(async () => await store.close())
-  const exporting = new ServerProcess(t, { ...env, DATA_DIR: folder, MONGODB_URI: store.uri })
+  const exporting = new ServerProcess(t, { ...env, DATA_DIR: folder, MONGODB_URI: store.uri }, { command })
   const client = await exporting.client(key)
   const mongo = new MongoClient(store.uri)
   await fillWithMessages(mongo.db('parley'), MESSAGES)
@@ -63,7 +64,6 @@ t.test(`${MESSAGES} messages are exported in constant memory and imported elsewh
   let started = performance.now()
   const { result: hash, ...peak } = await peakDuring(exporting.child.pid!, save(client, first))
   t.comment(`export in ${seconds(started)} s, from ${rounded(before)} to ${rounded(peak)}`)
-  t.ok(peak.all - before.all < MAX_MIB, 'the exporting process hardly grows')
   await exporting.end()
 
   const importing = new ServerProcess(t, { ...env, DATA_DIR: join(folder, 'there') })
@@ -81,13 +81,12 @@ t.test(`${MESSAGES} messages are exported in constant memory and imported elsewh
   await looking.db('parley').collection('sessions').updateMany({}, { $unset: { unindexed: '' } })
   await looking.close()
   await resting.close()
-  const whole = new ServerProcess(t, { ...env, DATA_DIR: join(folder, 'there') })
+  const whole = new ServerProcess(t, { ...env, DATA_DIR: join(folder, 'there') }, { command })
   const both = await whole.client(key)
   const loaded = await memoryOf(whole.child.pid!)
   started = performance.now()
   const { result: again, ...within } = await peakDuring(whole.child.pid!, save(both, second))
   t.comment(`export in ${seconds(started)} s, with the store within, from ${rounded(loaded)} to ${rounded(within)}`)
-  t.ok(within.anonymous - loaded.anonymous < MAX_MIB_WITH_STORE, 'with the store within, it does not grow much more')
   t.equal(again, hash, 'what was imported is exported as it was')
   await whole.end()
 })

@@ -60,8 +60,9 @@ t.test('a limiter teaches its rate, and all callers come through', async (t) => 
     const refused = reports.filter(({ outcome }) => outcome === 'upstream_rate_limited').length
     t.comment(`60 callers, 10 a second, ${maxConcurrency} at once, retry-after ${retryAfter}: ${refused} refused`)
     t.equal(complete, 60)
-    // Before the first refusal nobody can know: what is out then beyond ten is refused.
-    t.ok(refused <= Math.min(60, maxConcurrency) + 4, `${refused} refused`)
+    // Before the first refusal nobody can know: what is out then beyond ten is refused. Where a slow machine spreads those over
+    // two windows, some of the next are too; without the lesson it would be twice as many, and some would not come through.
+    t.ok(refused <= Math.min(60, maxConcurrency) * 1.5, `${refused} refused`)
   }
 })
 
