@@ -77,6 +77,11 @@ export function sendError (error: FastifyError, request: FastifyRequest, reply: 
     const { routeOptions, id, traceId } = request
     request.server.errorTracker?.report(apiError.cause ?? apiError, { route: routeOptions.url, requestId: id, traceId: traceId ?? undefined })
   }
+  return answerError(apiError, request, reply)
+}
+
+/** The same, without a word to the log. */
+export function answerError (apiError: ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   // Said again for failures that come before any hook, such as a path that does not decode.
   reply.headers({ ...request.server.fixedHeaders, 'x-request-id': request.id })
   // The framework closes after a body that it could not read. Where that has come whole, nothing is left to be taken for a request,

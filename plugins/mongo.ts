@@ -16,6 +16,10 @@ declare module 'fastify' {
 // The driver's own defaults let a request hang for half a minute, and wait for a connection for ever.
 const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, waitQueueTimeoutMS: 2000 }
 
+// What is more only waits in the embedded store, which has no way to go. Another one may be far away.
+const BUSY_EMBEDDED = 64
+const BUSY = 512
+
 const unparsable = new Set(['MongoParseError', 'MongoRuntimeError'])
 
 /** Without its store this process is of no use; ended, it can be started again by whoever runs it. */
@@ -49,6 +53,7 @@ export default fp<{ config: Config }>(async (fastify, { config }) => {
   fastify.tracing?.watchStore(fastify.mongo.client)
   fastify.decorate('store', await openStore(fastify.mongo.db!, {
     migrate: config.MIGRATE_ON_START === 'true',
+    busyAt: embedded ? BUSY_EMBEDDED : BUSY,
     tell: (line) => { fastify.log.info(line) }
   }))
   fastify.decorate('storeName', embedded ? `embedded in ${config.DATA_DIR}, for one machine` : 'MongoDB')

@@ -4,7 +4,7 @@ import { problems } from '../schemas/responses.ts'
 import { Ref, Type, closed } from '../schemas/type.ts'
 
 const tags = ['operations']
-const config = { scope: 'public', unlimited: true } as const
+const config = { scope: 'public', unlimited: true, urgent: true } as const
 const querystring = Type.Object({}, closed)
 const text = (type: string, description: string) => ({ description, content: { [type]: { schema: Type.String() } } })
 const document = (description: string) => ({

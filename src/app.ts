@@ -21,6 +21,7 @@ import idempotency from '../plugins/idempotency.ts'
 import jsonBody from '../plugins/json-body.ts'
 import jwks from '../plugins/jwks.ts'
 import limits from '../plugins/limits.ts'
+import load from '../plugins/load.ts'
 import logLevel from '../plugins/log-level.ts'
 import mail from '../plugins/mail.ts'
 import metrics from '../plugins/metrics.ts'
@@ -101,6 +102,8 @@ export interface Overrides {
   readonly loginCallMs?: number
   /** How long an answer may lie unread. */
   readonly unreadMs?: number
+  /** How many requests may wait to be begun. */
+  readonly mayWait?: number
   /** What is left of the disk. */
   readonly space?: Watched['space']
   /** How long the windows of all limits are. */
@@ -169,6 +172,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(jsonBody)
   await app.register(query)
   await app.register(cors, { config })
+  await app.register(load, { mayWait: overrides.mayWait })
   await app.register(openapi, { config, version })
   await app.register(limits, { config, windowMs: overrides.limitWindowMs })
   await app.register(rateLimit, { config })

@@ -64,6 +64,8 @@ const system = dashboard('system', 'system', [
   graph('p95 by route', 's', line(`topk(10, ${quantile(0.95, 'http_request_duration_seconds', 'route')})`, '{{route}}')),
   graph('Requests by route', 'reqps', line(`topk(10, ${rate('http_request_duration_seconds_count', 'route')})`, '{{route}}')),
   graph('Refused by a limit', 'reqps', line(rate('rate_limit_refusals_total', 'limit'), '{{limit}}')),
+  graph('Refused by overload', 'reqps', line(rate('overload_refusals_total', 'instance'), '{{instance}}')),
+  graph('Requests that wait, and replicas that refuse', 'short', line('sum by (instance) (requests_waiting)', '{{instance}}'), line('sum(overloaded)', 'refuse')),
   graph('Open streams', 'short', line('sum by (instance) (open_streams)', '{{instance}}')),
   graph('p95 of commands of the store', 's', line(quantile(0.95, 'store_command_duration_seconds', 'command'), '{{command}}')),
   graph('Commands of the store that fail', 'reqps', line(rate('store_command_failures_total', 'command'), '{{command}}')),

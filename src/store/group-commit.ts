@@ -51,6 +51,7 @@ export class GroupCommit {
   /** Whether the server knows commands over several collections, with a result for each write: MongoDB 8 does. */
   readonly #knowsBulkWrite: boolean
   #inFlight = 0
+  #underway = 0
   #waiting: Waiting[] = []
   #timer: NodeJS.Timeout | undefined
   #isDue = false
@@ -60,12 +61,22 @@ export class GroupCommit {
     this.#knowsBulkWrite = knowsBulkWrite
   }
 
+  /** How many callers wait for their writes to be stored. */
+  get underway (): number {
+    return this.#underway
+  }
+
   async do<T> (part: Part<T>): Promise<T> {
-    return await new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ part, resolve: resolve as (value: unknown) => void, reject })
-      this.#timer ??= setTimeout(() => this.#send(), MAX_WAIT_MS)
-      this.#sendSoon()
-    })
+    this.#underway++
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#waiting.push({ part, resolve: resolve as (value: unknown) => void, reject })
+        this.#timer ??= setTimeout(() => this.#send(), MAX_WAIT_MS)
+        this.#sendSoon()
+      })
+    } finally {
+      this.#underway--
+    }
   }
 
   /** When whoever else has something to write at this moment has handed it in. */

@@ -34,6 +34,7 @@ import { SessionRepository } from './sessions.ts'
 import { SignalRepository } from './signals.ts'
 import { SpecificationRepository } from './specifications.ts'
 import { StoreClock } from './store-clock.ts'
+import { StoreLoad } from './store-load.ts'
 import { TenantRepository } from './tenants.ts'
 import { TransferRepository } from './transfers.ts'
 import { TurnRepository } from './turns.ts'
@@ -83,6 +84,7 @@ export interface Store {
   readonly inbound: InboundMessageRepository
   readonly webhookEndpoints: WebhookEndpointRepository
   readonly webhookDeliveries: WebhookDeliveryRepository
+  readonly load: StoreLoad
   /** Rejects while the store does not answer. */
   ping (): Promise<void>
   /** The time by the store's clock. */
@@ -95,10 +97,12 @@ const WITH_BULK_WRITE = 25
 export interface OpenOptions extends MigrationOptions {
   /** Whether to bring old data up to date; else they are refused. */
   readonly migrate?: boolean
+  /** How much the store can have to answer at once before it counts as busy. */
+  readonly busyAt?: number
 }
 
 /** Makes the indexes, where they are missing, brings old data up to date, and hands out the repositories. */
-export async function openStore (db: Db, { migrate = true, ...options }: OpenOptions = {}): Promise<Store> {
+export async function openStore (db: Db, { migrate = true, busyAt = Infinity, ...options }: OpenOptions = {}): Promise<Store> {
   const migrations = new Migrations(db)
   const pending = await migrations.pending()
   await refuseUnfinishedRestore(db)
@@ -185,6 +189,7 @@ export async function openStore (db: Db, { migrate = true, ...options }: OpenOpt
     inbound,
     webhookEndpoints,
     webhookDeliveries,
+    load: new StoreLoad(db.client, commits, busyAt),
     async ping () {
       await db.command({ ping: 1 })
     },
