@@ -55,7 +55,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   }
 
   fastify.post('/api/sessions/:id/messages', {
-    config: { scope: writing, sends: true },
+    config: { scope: writing, sends: true, compressed: true },
     schema: {
       operationId: 'sendMessage',
       summary: 'Send a message and get the reply',
@@ -78,7 +78,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   })
 
   fastify.put('/api/sessions/:id/messages/:messageId', {
-    config: { scope: writing, sends: true },
+    config: { scope: writing, sends: true, compressed: true },
     schema: {
       operationId: 'editMessage',
       summary: 'Say something else than an earlier message did',
@@ -98,7 +98,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   })
 
   fastify.post('/api/sessions/:id/messages/:messageId/regenerate', {
-    config: { scope: writing, sends: true },
+    config: { scope: writing, sends: true, compressed: true },
     schema: {
       operationId: 'regenerateMessage',
       summary: 'Have another reply to the same message',
@@ -139,7 +139,7 @@ const messages: FastifyPluginAsyncTypebox<{ maxMessageChars: number }> = async (
   })
 
   fastify.post('/api/sessions/:id/messages/:messageId/stop', {
-    config: { scope: writing, repeatable: true },
+    config: { scope: writing, repeatable: true, compressed: true },
     schema: {
       operationId: 'stopMessage',
       summary: 'Stop a running reply and keep what there is of it',

@@ -8,7 +8,7 @@ const openAiChat: FastifyPluginAsyncTypebox = async (fastify) => {
   const { completions } = fastify.openai
 
   fastify.post('/v1/chat/completions', {
-    config: { scope: ['sessions:write', 'chat'] },
+    config: { scope: ['sessions:write', 'chat'], compressed: true },
     schema: {
       operationId: 'createChatCompletion',
       summary: 'Have a conversation go on',

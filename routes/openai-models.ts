@@ -32,7 +32,7 @@ const openAiModels: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, params }) => await models.get(principal, params.model))
 
   fastify.post('/v1/embeddings', {
-    config: { scope: ['sessions:write', 'chat'] },
+    config: { scope: ['sessions:write', 'chat'], compressed: true },
     schema: {
       operationId: 'createEmbeddings',
       summary: 'Make vectors of texts',

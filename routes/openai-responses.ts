@@ -23,7 +23,7 @@ const openAiResponses: FastifyPluginAsyncTypebox = async (fastify) => {
   const { responses, storedResponses } = fastify.openai
 
   fastify.post('/v1/responses', {
-    config: { scope: writing },
+    config: { scope: writing, compressed: true },
     schema: {
       operationId: 'createResponse',
       summary: 'Have a chatbot respond',
@@ -76,7 +76,7 @@ const openAiResponses: FastifyPluginAsyncTypebox = async (fastify) => {
   }, async ({ principal, params, query }) => await storedResponses.inputItems(principal, params.id, query))
 
   fastify.post('/v1/responses/:id/cancel', {
-    config: { scope: writing, repeatable: true },
+    config: { scope: writing, repeatable: true, compressed: true },
     schema: {
       operationId: 'cancelResponse',
       summary: 'Stop a response and keep what there is of it',

@@ -30,7 +30,7 @@ const providerLoginRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   })
 
   fastify.get('/api/auth/oauth/:provider/callback', {
-    config: { scope: 'public', audit: { action: 'account.signed-in' } },
+    config: { scope: 'public', audit: { action: 'account.signed-in' }, compressed: false },
     exposeHeadRoute: false,
     schema: {
       operationId: 'endProviderLogin',

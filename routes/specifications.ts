@@ -12,7 +12,7 @@ const specificationRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { specifications } = fastify
 
   fastify.post('/api/specifications', {
-    config: { scope: 'configs:write', idempotent: true },
+    config: { scope: 'configs:write', idempotent: true, compressed: true },
     schema: {
       operationId: 'createSpecification',
       summary: 'Have a configuration drafted from a brief',

@@ -10,6 +10,7 @@ import { answerClientError } from '../plugins/client-error.ts'
 import bodyEncoding from '../plugins/body-encoding.ts'
 import bodyTime from '../plugins/body-time.ts'
 import bus from '../plugins/bus.ts'
+import compression from '../plugins/compression.ts'
 import connectionLimits from '../plugins/connection-limits.ts'
 import cors from '../plugins/cors.ts'
 import errorTracking from '../plugins/error-tracking.ts'
@@ -170,6 +171,7 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   await app.register(connectionLimits, { unreadMs })
   await app.register(bodyEncoding)
   await app.register(jsonBody)
+  await app.register(compression)
   await app.register(query)
   await app.register(cors, { config })
   await app.register(load, { mayWait: overrides.mayWait })

@@ -29,6 +29,10 @@ t.test('behind nginx, events come as they are made, and a reader goes on at any 
   const clock = new StepClock()
   const { client, nginx, ports, replicas } = await startCluster(t, { clock, cadence: { chunkDelayMs: 20 } })
 
+  const document = await client.fetch('/openapi.json', { headers: { 'accept-encoding': 'gzip' } })
+  t.equal(document.headers.get('content-encoding'), 'gzip', 'compressed by Parley, once')
+  t.match(await document.json(), { openapi: '3.1.0' })
+
   const session = await client.converse()
   const path = `/api/sessions/${session}/messages`
   const { response, events } = await client.events(path, { body: { message: 'How are you today, and what will you do tomorrow?' } })

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 /** One exchange, as it is kept. */
@@ -40,6 +41,11 @@ function formOfText (text: string, type = ''): string {
   } catch {
     return 'broken'
   }
+}
+
+/** What was sent, as it was before it was compressed. */
+function unpacked (bytes: Buffer, encoding: unknown): Buffer {
+  return encoding === 'gzip' ? gunzipSync(bytes) : encoding === 'br' ? brotliDecompressSync(bytes) : bytes
 }
 
 /** The body that was taken: what came as bytes is JSON where it can be. */
@@ -87,7 +93,9 @@ class Recorder {
     }
     raw.once('close', () => {
       // Who left before the first word was told nothing.
-      if (raw.headersSent) this.#note(request, reply, length < MAX_BYTES ? Buffer.concat(chunks).toString() : undefined)
+      if (!raw.headersSent) return
+      const body = length < MAX_BYTES ? unpacked(Buffer.concat(chunks), reply.getHeader('content-encoding')) : undefined
+      this.#note(request, reply, body && body.length < MAX_BYTES ? body.toString() : undefined)
     })
   }
 
