@@ -162,22 +162,18 @@ t.test('more than may wait is overload at once', async (t) => {
   t.equal(world.refused.length, 101, 'and nobody waits for ever')
 })
 
-t.test('a store is busy while it has much to answer and answers', async (t) => {
+t.test('a store is busy while it has much to answer', async (t) => {
   const driver = new EventEmitter()
   const commits = { underway: 0 }
-  let now = 5000
-  const load = new StoreLoad(driver, commits as GroupCommit, 3, () => now)
-  for (let commands = 0; commands < 3; commands++) driver.emit('commandStarted')
-  t.notOk(load.isBusy(), 'it has answered nothing yet')
+  const load = new StoreLoad(driver, commits as GroupCommit, 3)
+  for (const event of ['commandStarted', 'commandStarted', 'commandStarted']) driver.emit(event)
+  t.ok(load.isBusy())
   driver.emit('commandSucceeded')
-  t.notOk(load.isBusy(), 'two are left')
+  t.notOk(load.isBusy())
   commits.underway = 1
-  t.ok(load.isBusy())
-  now += 1001
-  t.notOk(load.isBusy(), 'it is away')
+  t.ok(load.isBusy(), 'who has handed in writes counts')
   driver.emit('commandFailed')
-  commits.underway = 2
-  t.ok(load.isBusy())
+  t.notOk(load.isBusy())
 })
 
 async function startBusyApp (t: Test) {
