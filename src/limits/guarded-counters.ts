@@ -1,4 +1,5 @@
-import { type Count, type Counters } from './counters.ts'
+import { type Count } from './counters.ts'
+import { type GatheredCounters } from './gathered-counters.ts'
 
 // How often one looks whether the counters are back.
 const RETRY_MS = 1000
@@ -9,25 +10,25 @@ export interface LimitsLog {
 }
 
 /** Counters elsewhere. While they are away, one request a second waits to find out; all others learn it at once. */
-export class GuardedCounters implements Counters {
-  readonly #counters: Counters
+export class GuardedCounters {
+  readonly #counters: GatheredCounters
   readonly #log: LimitsLog
   #isAway = false
   #nextTry = 0
 
-  constructor (counters: Counters, log: LimitsLog) {
+  constructor (counters: GatheredCounters, log: LimitsLog) {
     this.#counters = counters
     this.#log = log
   }
 
-  async count (key: string, windowMs: number): Promise<Count> {
+  async count (key: string, windowMs: number, max: number): Promise<Count> {
     if (this.#isAway) {
       const now = performance.now()
       if (now < this.#nextTry) throw new Error('the counters are away')
       this.#nextTry = now + RETRY_MS
     }
     try {
-      const count = await this.#counters.count(key, windowMs)
+      const count = await this.#counters.count(key, windowMs, max)
       if (this.#isAway) this.#log.info({}, 'the counters of the limits are back')
       this.#isAway = false
       return count

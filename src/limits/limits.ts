@@ -28,7 +28,7 @@ interface LimitsOptions {
 /** The limits of the table, by name. */
 export class Limits {
   readonly #config: Config
-  readonly #shared: Counters | undefined
+  readonly #shared: GuardedCounters | undefined
   readonly #normalizeAddress: LimitsOptions['normalizeAddress']
   readonly #onRefused: LimitsOptions['onRefused']
   readonly #windowMs: number | undefined
@@ -77,14 +77,14 @@ export class Limits {
     return await counters.count(key, this.#windowOf(name))
   }
 
-  async #countTogether (shared: Counters, name: LimitName, key: string, max: number): Promise<Count> {
+  async #countTogether (shared: GuardedCounters, name: LimitName, key: string, max: number): Promise<Count> {
     // Nothing personal leaves this process in clear, and nothing long.
     const id = hash('sha256', `${name}:${key}`, 'base64url')
     const asked = Math.floor(performance.now())
     const full = this.#full.get(id)
     if (full && full.count > max && full.until > asked) return { count: full.count, resetMs: full.until - asked }
     try {
-      const { count, resetMs } = await shared.count(id, this.#windowOf(name))
+      const { count, resetMs } = await shared.count(id, this.#windowOf(name), max)
       // From before it was asked: better asked once too often than refused after the end.
       if (count > max) this.#full.set(id, { count, until: asked + resetMs })
       return { count, resetMs }

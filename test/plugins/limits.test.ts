@@ -97,7 +97,7 @@ t.test('counts of one key go together while one of them is on its way', async (t
     }
   })
   const counts = async (key: string, times: number) =>
-    (await Promise.all(Array.from({ length: times }, async () => await counters.count(key, 60_000)))).map(({ count }) => count)
+    (await Promise.all(Array.from({ length: times }, async () => await counters.count(key, 60_000, 20)))).map(({ count }) => count)
   const first = counts('a', 1)
   await setImmediate()
   const next = counts('a', 3)
@@ -118,7 +118,33 @@ t.test('counts of one key go together while one of them is on its way', async (t
   answer = Promise.withResolvers()
   answer.resolve(undefined)
   t.same(await counts('a', 2), [5, 6], 'then they are asked anew')
-  await countsInWindows(t, new GatheredCounters(new MemoryCounters()))
+})
+
+t.test('who is far from a limit is counted ahead, and nobody gets more than it', async (t) => {
+  let time = 0
+  t.intercept(performance, 'now', { value: () => time })
+  const memory = new MemoryCounters()
+  let asked = 0
+  const shared: Counters = { count: async (key, windowMs, times) => { asked++; return await memory.count(key, windowMs, times) } }
+  const [one, two] = [new GatheredCounters(shared), new GatheredCounters(shared)]
+  const count = async (counters: GatheredCounters) => await counters.count('a', 1000, 10_000)
+  const counted: number[] = []
+  for (let i = 1; i <= 295; i++) counted.push((await count(one)).count)
+  t.same(counted, Array.from({ length: 295 }, (_, i) => i + 1))
+  t.ok(asked < 60, `${asked} commands`)
+  t.match(await count(two), { count: 302 }, 'what the one has taken ahead, the other cannot have')
+  let passed = 296
+  asked = 0
+  for (let i = 0; i < 10_000; i++) if ((await count(i % 2 === 0 ? one : two)).count <= 10_000) passed++
+  t.ok(passed > 9980 && passed <= 10_000, `${passed} of 10000`)
+  t.ok(asked > 5000, 'near the limit, each is asked for')
+  time += 999
+  t.match(await count(two), { resetMs: 1 })
+  time += 1
+  t.match(await count(one), { count: 1, resetMs: 1000 }, 'a new window begins with its first count')
+  for (const name of ['b', 'c']) t.match(await two.count(name, 1000, 999), { count: 1 })
+  t.match(await two.count('b', 1000, 999), { count: 2 }, 'a small limit is never counted ahead')
+  t.match(await memory.count('b', 1000), { count: 3 })
 })
 
 const words: Record<LimitName, RegExp> = {
