@@ -1,8 +1,38 @@
 import { glob } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
+import t, { type Test } from 'tap'
 
-/** Runs all tests of a folder in this process: to start one takes longer than most of them. Each also runs alone. */
-export async function runAll (folder: string): Promise<void> {
-  const files = await Array.fromAsync(glob('!(all).test.ts', { cwd: folder }))
-  for (const file of files.sort()) await import(join(folder, file))
+const root = import.meta.dirname
+
+type End = () => Promise<void>
+
+/** How to end what the file that runs now has started beside its tests. Undefined: it runs alone. */
+let ends: End[] | undefined
+
+/** Ends something after its test. What is started beside the tests of a file goes after the last of them, and not with the process. */
+export function afterwards (test: Test, end: End): void {
+  if (ends && Object.is(test, t)) ends.unshift(end)
+  else test.teardown(end)
+}
+
+/** Runs all tests of some folders in this process: to start one takes longer than most of them. Each also runs alone. */
+export async function runAll (...folders: readonly string[]): Promise<void> {
+  const patterns = folders.map((folder) => join(relative(root, resolve(root, folder)), '!(all).test.ts'))
+  const files = (await Promise.all(patterns.map(async (pattern) => (await Array.fromAsync(glob(pattern, { cwd: root }))).sort()))).flat()
+  let done = 0
+  // However a process ends, what it did not run has not passed.
+  process.once('exit', () => { if (done < files.length) process.exitCode = 1 })
+  for (const file of files) {
+    await runFile(file)
+    done++
+  }
+}
+
+/** `tap` takes the tests of a process for ended when none runs, so that one is running while a file is read. */
+async function runFile (file: string): Promise<void> {
+  ends = []
+  await t.test(`${file} is read`, async () => { await import(join(root, file)) })
+  await t.test(`${file} leaves nothing running`, async () => {
+    for (const end of ends!) await end()
+  })
 }

@@ -12,6 +12,7 @@ import { ensureFirstKey } from '../src/auth/first-key.ts'
 import { type Scope } from '../src/auth/principal.ts'
 import { loadConfig } from '../src/config.ts'
 import { startEmbeddedStore } from '../src/embedded-mongo/index.ts'
+import { afterwards } from './all.ts'
 import { record } from './traffic/recorder.ts'
 
 /** A folder that is gone after the test. */
@@ -161,7 +162,7 @@ export async function startApp (test: Test, env: Record<string, string> = {}, ov
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const mongo = new MongoClient(uri)
   const db = mongo.db(database)
-  test.teardown(async () => {
+  afterwards(test, async () => {
     // Else the server gives those who are still there time to leave.
     app.server.closeAllConnections()
     await app.close()

@@ -1,5 +1,5 @@
 import { glob, readFile } from 'node:fs/promises'
-import { dirname, join, normalize } from 'node:path'
+import { basename, dirname, join, normalize } from 'node:path'
 import t from 'tap'
 
 const root = new URL('..', import.meta.url).pathname
@@ -79,4 +79,11 @@ t.test('the embedded store and the simulator could be taken elsewhere', async (t
 
 t.test('our client stands alone', async (t) => {
   t.same(await trespasses('sdk/*/src/*.ts', (imported, file) => imported === 'eventsource-parser' || imported.startsWith(`${dirname(file)}/`)), [])
+})
+
+t.test('every test is in one of the processes that npm test starts', async (t) => {
+  const rooms = new Set((await Array.fromAsync(glob('test/!(faults|clients|lanes)/*.test.ts', { cwd: root }))).map((file) => basename(dirname(file))))
+  const texts = await Promise.all((await Array.fromAsync(glob('test/lanes/*.test.ts', { cwd: root }))).map((file) => readFile(join(root, file), 'utf8')))
+  const named = texts.flatMap((text) => [.../runAll\((.*)\)/.exec(text)![1]!.matchAll(/'(.*?)'/g)].map(([, room]) => room!))
+  t.same(named.sort(), ['.', ...rooms].sort())
 })

@@ -1,0 +1,3 @@
+import { runAll } from '../all.ts'
+
+await runAll('routes', 'assist', 'accounts', 'search', 'usage')

@@ -1,0 +1,3 @@
+import { runAll } from '../all.ts'
+
+await runAll('embedded-mongo', 'security', 'portability', 'webhooks')
