@@ -10,7 +10,7 @@ type End = () => Promise<void>
 let ends: End[] | undefined
 
 /** Ends something after its test. What is started beside the tests of a file goes after the last of them, and not with the process. */
-export function afterwards (test: Test, end: End): void {
+export function afterwards (test: Pick<Test, 'teardown'>, end: End): void {
   if (ends && Object.is(test, t)) ends.unshift(end)
   else test.teardown(end)
 }

@@ -16,7 +16,7 @@ import { afterwards } from './all.ts'
 import { record } from './traffic/recorder.ts'
 
 /** A folder that is gone after the test. */
-export async function temporaryFolder (test: Test): Promise<string> {
+export async function temporaryFolder (test: Pick<Test, 'teardown'>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'parley-test-'))
   test.teardown(async () => await rm(folder, { recursive: true, force: true }))
   return folder
@@ -143,7 +143,7 @@ export interface TestApp {
 }
 
 /** The real app, listening on a free port of the loopback address, on a database of its own. */
-export async function startApp (test: Test, env: Record<string, string> = {}, overrides: Overrides = {}): Promise<TestApp> {
+export async function startApp (test: Pick<Test, 'teardown'>, env: Record<string, string> = {}, overrides: Overrides = {}): Promise<TestApp> {
   const adminKey = env['BOOTSTRAP_API_KEY'] ?? newApiKey()
   const uri = await storeUri()
   const database = env['MONGODB_DATABASE'] ?? databaseName()

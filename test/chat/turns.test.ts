@@ -22,6 +22,8 @@ t.test('a turn costs three waves of few commands', async (t) => {
     const names: string[] = []
     const count = ({ commandName, command }: { commandName: string, command: Record<string, unknown> }) => {
       // What asks for nobody's documents in particular is background work.
+      // Health looks after the store now and then.
+      if (commandName === 'ping') return
       const filter = command['filter'] as object | undefined
       if (!filter || ['_id', 'sessionId', 'tenantId'].some((field) => field in filter)) names.push(commandName)
     }

@@ -43,7 +43,9 @@ const { url: SMTP_URL } = await openMailbox(t)
 const env = { JWT_SECRET, SMTP_URL, OUTGOING_ALLOWED_NETWORKS: '127.0.0.0/8', ...Object.fromEntries(limits.map((name) => [`RATE_LIMIT_${name}`, '0'])) }
 
 // What is not delivered at once stays as it is: what changes by itself cannot be told from what a stranger has changed.
-export const { app, client, db, adminKey, clientFor } = await startApp(t, env, { logger, heartbeatMs: 20, webhookScheduleMs: [0, 86_400_000] })
+// The files of this room share it, so that it goes with the process and not with the first of them.
+const room = { teardown: t.teardown.bind(t) }
+export const { app, client, db, adminKey, clientFor } = await startApp(room, env, { logger, heartbeatMs: 20, webhookScheduleMs: [0, 86_400_000] })
 export const description = new Description(app)
 const wire = new Wire(client.url)
 t.teardown(async () => await wire.close())
