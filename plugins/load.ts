@@ -16,13 +16,11 @@ declare module 'fastify' {
   }
 }
 
-const SECONDS_TO_STAY_AWAY = 3
-
-/** Those who are refused together do not come back together. */
-const refusal = (): ApiError => new ApiError('overloaded', {
+// Made once, since they are to cost little; several, so that those who are refused together do not come back together.
+const refusalsToTell = [1, 2, 3].map((seconds) => new ApiError('overloaded', {
   detail: 'There is more to do than can be done. Nothing was done of this.',
-  headers: { 'retry-after': String(1 + Math.floor(Math.random() * SECONDS_TO_STAY_AWAY)) }
-})
+  headers: { 'retry-after': String(seconds) }
+}))
 
 /**
  * Under overload, refuses what would only make everything slow: before it is known who asks, and before a body is read. What was
@@ -32,6 +30,7 @@ export default fp<{ mayWait: number | undefined }>(async (fastify, { mayWait }) 
   const refusals = new Counter({
     name: 'overload_refusals_total', help: 'Requests refused because there was too much to do.', registers: [fastify.metrics]
   })
+  let told = 0
   const gate = new LoadGate({
     now: () => performance.now(),
     afterTurn: setImmediate,
@@ -54,7 +53,7 @@ export default fp<{ mayWait: number | undefined }>(async (fastify, { mayWait }) 
       enter: () => { later.runInAsyncScope(done) },
       refuse () {
         refusals.inc()
-        answerError(refusal(), request, reply)
+        answerError(refusalsToTell[told++ % refusalsToTell.length]!, request, reply)
       },
       isGone: () => reply.raw.destroyed
     })
