@@ -1,4 +1,4 @@
-import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
+import { hash, randomInt, timingSafeEqual } from 'node:crypto'
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const PATTERN = /^pk_[0-9A-Za-z]{8}_[0-9A-Za-z]{32}$/
@@ -21,10 +21,10 @@ export function apiKeyPrefix (key: string): string | undefined {
 }
 
 export function hashApiKey (key: string): string {
-  return createHash('sha256').update(key).digest('hex')
+  return hash('sha256', key, 'hex')
 }
 
 /** Compares in constant time. */
-export function matchesHash (key: string, hash: string): boolean {
-  return timingSafeEqual(Buffer.from(hashApiKey(key)), Buffer.from(hash))
+export function matchesHash (key: string, hashed: string): boolean {
+  return timingSafeEqual(Buffer.from(hashApiKey(key)), Buffer.from(hashed))
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { windowOf } from '../../models.ts'
 import { type AnswerFormat, type GenerationRequest, type PromptMessage } from '../../provider.ts'
 import { alternateRoles } from './alternation.ts'
@@ -57,5 +57,5 @@ function responseFormat ({ name, schema }: AnswerFormat, withoutSchema: boolean)
 
 /** The same for all prompts of a session, which begin alike; nobody can tell the session from it. */
 function cacheKey (sessionId: string): string {
-  return createHash('sha256').update(sessionId).digest('base64url')
+  return hash('sha256', sessionId, 'base64url')
 }
