@@ -21,12 +21,12 @@ export default fp(async (fastify) => {
   })
 
   // The parser takes what does not decode as it stands, and would look for "%ff" where "ÿ" in another encoding was meant.
-  fastify.addHook('preValidation', async ({ url }) => {
+  fastify.addHook('preValidation', ({ url }, _reply, done) => {
     const start = url.indexOf('?')
-    if (start === -1 || isWellFormed(url.slice(start))) return
-    throw new ApiError('validation_failed', {
+    if (start === -1 || isWellFormed(url.slice(start))) return done()
+    done(new ApiError('validation_failed', {
       detail: 'The query is not percent-encoded UTF-8.',
       members: { errors: [{ path: '', message: 'must be percent-encoded UTF-8' }] }
-    })
+    }))
   })
 }, { name: 'query' })

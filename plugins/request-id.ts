@@ -12,7 +12,8 @@ export function requestId (request: Pick<IncomingMessage, 'headers'>): string {
 
 /** Puts `x-request-id` on every response. */
 export default fp(async (fastify) => {
-  fastify.addHook('onRequest', async (request, reply) => {
+  fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
+    done()
   })
 }, { name: 'request-id' })
