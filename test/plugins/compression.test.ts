@@ -1,4 +1,4 @@
-import { subscribe } from 'node:diagnostics_channel'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { request, type IncomingHttpHeaders } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
@@ -8,14 +8,16 @@ import { isCompressed } from '../../plugins/compression.ts'
 import { startApp } from '../helper.ts'
 
 const compressed = new Map<string, boolean>()
-subscribe('fastify.initialization', (message) => {
+const look = (message: unknown) => {
   const { fastify } = message as { fastify: FastifyInstance }
   fastify.addHook('onRoute', (route: RouteOptions) => {
     for (const method of [route.method].flat()) compressed.set(`${method} ${route.url}`, isCompressed(route))
   })
-})
+}
+subscribe('fastify.initialization', look)
 
 const { client, adminKey } = await startApp(t, { CORS_ORIGINS: 'https://chat.example' })
+unsubscribe('fastify.initialization', look)
 const instructions = 'Orders ship within two days. Returns are free for 30 days. '.repeat(40)
 const configId = await client.createConfig({ instructions })
 const sessionId = await client.createSession(configId)
