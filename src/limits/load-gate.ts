@@ -21,7 +21,7 @@ export interface Surroundings {
 const TURN_MS = 2
 const MAY_WAIT_MS = 30_000
 // Under overload, as few as this, so that who is let in is served fast.
-const MAY_WAIT_UNDER_OVERLOAD = 8
+const MAY_WAIT_UNDER_OVERLOAD = 16
 // Where everyone who came in within this time had waited longer than that, the line is no burst.
 export const WINDOW_MS = 2000
 const LONG_MS = 1000

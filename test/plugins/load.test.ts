@@ -136,8 +136,8 @@ t.test('a line that does not get shorter is overload: who is in it is served, wh
 
   world.window(3)
   t.equal(world.entered.length, 141, 'as many are served as before')
-  t.equal(world.gate.waiting, 7, 'and few wait')
-  t.equal(world.refused.length, 1 + 32)
+  t.equal(world.gate.waiting, 15, 'and few wait')
+  t.equal(world.refused.length, 1 + 24)
   t.ok(world.gate.isOverloaded)
 
   world.window(0)
