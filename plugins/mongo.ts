@@ -18,7 +18,7 @@ const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, waitQ
 
 // What is more only waits in the embedded store, which has no way to go. Another one may be far away.
 const BUSY_EMBEDDED = 64
-const BUSY = 512
+const BUSY = 256
 
 const unparsable = new Set(['MongoParseError', 'MongoRuntimeError'])
 
