@@ -38,7 +38,10 @@ t.test('a store that is killed under load', async (t) => {
   const acknowledged: string[] = []
   const others: unknown[] = []
   const asking = new Set<Promise<void>>()
-  const keep = (work: Promise<void>) => { asking.add(work.finally(() => asking.delete(work))) }
+  const keep = (work: Promise<void>) => {
+    const kept = work.catch(({ cause }: Error) => { others.push(cause) }).finally(() => asking.delete(kept))
+    asking.add(kept)
+  }
 
   async function ask (i: number): Promise<void> {
     const at = performance.now()
