@@ -144,12 +144,12 @@ export class Chat {
   }
 
   /**
-   * Lets something run that is no turn and is to be given the same time when this process goes away; then `cutOff` is aborted.
+   * Lets something run that is no turn and is to be given the same time when this process goes away; then `cutOff` is called.
    * Throws `overloaded` where that has begun.
    */
-  async outlast<T> (work: (cutOff: AbortSignal) => Promise<T>): Promise<T> {
+  async outlast<T> (work: () => Promise<T>, cutOff: () => void): Promise<T> {
     if (this.isDraining) throw goingDown()
-    return await this.#live.expect(work(this.#live.cutOff))
+    return await this.#live.expect(work(), cutOff)
   }
 
   /** Starts a turn, or finds the one that the same key has started. */

@@ -5,9 +5,9 @@ import { type EndReason, type LiveMessage } from './live-message.ts'
 /** The bot messages that this process is writing now. */
 export class LiveMessages {
   readonly #byId = new Map<string, LiveMessage>()
-  readonly #work = new Set<Promise<unknown>>()
+  /** With what cuts it off, where it does not hang on a message. */
+  readonly #work = new Map<Promise<unknown>, (() => void) | undefined>()
   #drained = false
-  readonly #cutOff = new AbortController()
 
   get size (): number {
     return this.#byId.size
@@ -17,14 +17,12 @@ export class LiveMessages {
     return this.#byId.get(id)
   }
 
-  /** Aborted when `drain` waits no longer for what ends by itself. */
-  get cutOff (): AbortSignal {
-    return this.#cutOff.signal
-  }
-
-  /** Has `drain` wait for this, too: for a send that may become a message, or a reply that is not stored. */
-  async expect<T> (work: Promise<T>): Promise<T> {
-    this.#work.add(work)
+  /**
+   * Has `drain` wait for this, too: for a send that may become a message, or a reply that is not stored. `cutOff` is called when it
+   * waits no longer for what ends by itself.
+   */
+  async expect<T> (work: Promise<T>, cutOff?: () => void): Promise<T> {
+    this.#work.set(work, cutOff)
     return await work.finally(() => this.#work.delete(work))
   }
 
@@ -48,12 +46,12 @@ export class LiveMessages {
     await Promise.race([this.#allEnded(), delay(graceMs, undefined, { signal: controller.signal }).catch(() => {})])
     controller.abort()
     this.#drained = true
-    this.#cutOff.abort()
+    for (const cutOff of this.#work.values()) cutOff?.()
     this.abortWhere(() => true, 'interrupted')
     await this.#allEnded()
   }
 
   async #allEnded (): Promise<void> {
-    while (this.#work.size > 0) await Promise.allSettled(this.#work)
+    while (this.#work.size > 0) await Promise.allSettled(this.#work.keys())
   }
 }

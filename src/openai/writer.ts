@@ -2,7 +2,7 @@ import { type Principal } from '../auth/principal.ts'
 import { type Chat } from '../chat/chat.ts'
 import { goingDown } from '../chat/followed-message.ts'
 import { systemText } from '../chat/prompt.ts'
-import { type AnswerFormat, type GenerationRequest, type PromptMessage, type Sampling } from '../llm/provider.ts'
+import { type AnswerFormat, type GenerationEvent, type GenerationRequest, type PromptMessage, type Sampling } from '../llm/provider.ts'
 import { withSampling } from '../llm/sampling.ts'
 import { type Chatbot } from '../store/chatbots.ts'
 import { type Meter } from '../usage/metered.ts'
@@ -44,16 +44,20 @@ export class Writer {
     const { chat, quotas } = this.#deps
     const payer = await payerOf(principal, quotas)
     const completion = new Completion()
-    const written = chat.outlast(async (cutOff) => await this.#run(completion, payer, chatbot, question, { ...options, cutOff }))
+    const life = new AbortController()
+    const { signal } = options
+    if (signal.aborted) life.abort(signal.reason)
+    // It lives as long as the request, so nobody has to stop listening.
+    signal.addEventListener('abort', () => life.abort(signal.reason))
+    const written = chat.outlast(
+      async () => await completion.run(this.#begin(payer, chatbot, question, options.stream, life.signal)), () => life.abort(goingDown())
+    )
     await (options.stream ? Promise.race([untilBegun(completion, chat.closing), written]) : written)
     if (completion.failure && !(options.stream && completion.text !== '')) throw completion.failure
     return completion
   }
 
-  async #run (
-    completion: Completion, payer: Payer, chatbot: Chatbot, { messages, sampling, format }: Question,
-    { stream, signal, cutOff }: WriteOptions & { readonly cutOff: AbortSignal }
-  ): Promise<void> {
+  #begin (payer: Payer, chatbot: Chatbot, { messages, sampling, format }: Question, stream: boolean, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     const { id: configId, model, fallback, instructions, tone: { language } } = chatbot
     const metered = this.#deps.meter({ ...payer, configId, purpose: 'reply' })
     const request: GenerationRequest = {
@@ -67,14 +71,6 @@ export class Writer {
       instructions,
       language
     }
-    const life = new AbortController()
-    const leave = () => life.abort(signal.reason)
-    const cut = () => life.abort(goingDown())
-    signal.addEventListener('abort', leave)
-    cutOff.addEventListener('abort', cut)
-    if (signal.aborted) leave()
-    await completion.run(metered.generate(request, { stream, signal: life.signal }))
-    signal.removeEventListener('abort', leave)
-    cutOff.removeEventListener('abort', cut)
+    return metered.generate(request, { stream, signal })
   }
 }
