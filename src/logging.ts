@@ -62,7 +62,7 @@ export function logStream (): DestinationStream & { flushSync (): void } {
       isDue = true
       setImmediate(() => {
         isDue = false
-        output.flushSync()
+        output.flush()
       })
     },
     flushSync: () => output.flushSync()
