@@ -1,3 +1,3 @@
 import { runAll } from '../all.ts'
 
-await runAll('embedded-mongo', 'portability', 'webhooks', 'security')
+await runAll('portability', 'webhooks', 'security')

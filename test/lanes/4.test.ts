@@ -1,3 +1,3 @@
 import { runAll } from '../all.ts'
 
-await runAll('integrations', 'backup', 'retention', 'store', 'mistral-sim', 'secrets', 'outgoing', 'traffic', 'seed')
+await runAll('embedded-mongo', 'integrations', 'backup', 'retention', 'store', 'mistral-sim', 'secrets', 'outgoing', 'traffic', 'seed')
