@@ -19,20 +19,16 @@ export function afterwards (test: Pick<Test, 'teardown'>, end: End): void {
 export async function runAll (...folders: readonly string[]): Promise<void> {
   const patterns = folders.map((folder) => join(relative(root, resolve(root, folder)), '!(all).test.ts'))
   const files = (await Promise.all(patterns.map(async (pattern) => (await Array.fromAsync(glob(pattern, { cwd: root }))).sort()))).flat()
-  let done = 0
+  let left = files.length
   // However a process ends, what it did not run has not passed.
-  process.once('exit', () => { if (done < files.length) process.exitCode = 1 })
+  process.once('exit', () => { if (left > 0) process.exitCode = 1 })
   for (const file of files) {
-    await runFile(file)
-    done++
+    ends = []
+    // Tap takes the tests of a process for ended when none runs, so that one is running while a file is read.
+    await t.test(`${file} is read`, async () => { await import(join(root, file)) })
+    await t.test(`${file} leaves nothing running`, async () => {
+      for (const end of ends!) await end()
+      left--
+    })
   }
-}
-
-/** `tap` takes the tests of a process for ended when none runs, so that one is running while a file is read. */
-async function runFile (file: string): Promise<void> {
-  ends = []
-  await t.test(`${file} is read`, async () => { await import(join(root, file)) })
-  await t.test(`${file} leaves nothing running`, async () => {
-    for (const end of ends!) await end()
-  })
 }
