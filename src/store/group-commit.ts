@@ -1,4 +1,6 @@
-import { type AnyClientBulkWriteModel, type Db, type Document, MongoBulkWriteError, MongoClientBulkWriteError, MongoServerError } from 'mongodb'
+import {
+  type AnyClientBulkWriteModel, type Db, type Document, MongoBulkWriteError, MongoClientBulkWriteError, MongoNetworkTimeoutError, MongoServerError
+} from 'mongodb'
 
 /** One document that is inserted or updated. */
 export type Write = Extract<AnyClientBulkWriteModel<Document>, { name: 'insertOne' | 'updateOne' }>
@@ -23,6 +25,8 @@ const MAX_IN_FLIGHT = 2
 // What is held up for so long goes in any case, so that a command that hangs does not hold up the others.
 const MAX_WAIT_MS = 100
 const MAX_WRITES = 1000
+// The driver has commands that never end, where a connection goes while a large one is being sent. Whoever waits for one is told.
+const PATIENCE_MS = 15_000
 
 const nothing = () => {}
 /** How many documents each write has met, by what the server says of updates. */
@@ -50,15 +54,18 @@ export class GroupCommit {
   readonly #db: Db
   /** Whether the server knows commands over several collections, with a result for each write: MongoDB 8 does. */
   readonly #knowsBulkWrite: boolean
+  readonly #patienceMs: number
   #inFlight = 0
   #underway = 0
   #waiting: Waiting[] = []
   #timer: NodeJS.Timeout | undefined
   #isDue = false
 
-  constructor (db: Db, knowsBulkWrite: boolean) {
+  /** `patienceMs`: what the store has not answered by then may have been done or not, as if the connection had been lost. */
+  constructor (db: Db, knowsBulkWrite: boolean, patienceMs = PATIENCE_MS) {
     this.#db = db
     this.#knowsBulkWrite = knowsBulkWrite
+    this.#patienceMs = patienceMs
   }
 
   /** How many callers wait for their writes to be stored. */
@@ -103,7 +110,7 @@ export class GroupCommit {
     clearTimeout(this.#timer)
     this.#timer = undefined
     do {
-      this.#follow(this.#write(this.#next()))
+      this.#follow(this.#inTime(this.#next()))
     } while (this.#waiting.length > 0 && this.#inFlight < MAX_IN_FLIGHT)
     if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#send(), MAX_WAIT_MS)
   }
@@ -113,6 +120,17 @@ export class GroupCommit {
     let size = 0
     const end = this.#waiting.findIndex(({ part }) => (size += part.writes.length) > MAX_WRITES)
     return this.#waiting.splice(0, end === -1 ? this.#waiting.length : Math.max(1, end))
+  }
+
+  /** What is said after that is heard by nobody. */
+  async #inTime (group: Waiting[]): Promise<void> {
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      const error = new MongoNetworkTimeoutError(`no answer within ${this.#patienceMs} ms`)
+      for (const { reject } of group) reject(error)
+      late.resolve()
+    }, this.#patienceMs)
+    await Promise.race([this.#write(group), late.promise]).finally(() => { clearTimeout(timer) })
   }
 
   async #write (group: Waiting[]): Promise<void> {

@@ -3,6 +3,7 @@ import { MongoClient, type Db, type Document } from 'mongodb'
 import t, { type Test } from 'tap'
 import { type Part, type Write, GroupCommit } from '../../src/store/group-commit.ts'
 import { FoundTogether } from '../../src/store/found-together.ts'
+import { isStoreAway } from '../../src/store/store.ts'
 import { databaseName, storeUri } from '../helper.ts'
 
 interface Item extends Document { _id: string, n: number }
@@ -149,4 +150,21 @@ t.test('documents that are asked for at one moment are found by one command', as
   t.same(commands, ['find'])
   await client.close()
   await t.rejects(found.find('a' as never))
+})
+
+t.test('who is not answered is told some day, and holds up nobody', async (t) => {
+  const client = await MongoClient.connect(await storeUri())
+  t.teardown(async () => await client.close())
+  const db = client.db(databaseName())
+  const commits = new GroupCommit(db, true, 50)
+  const hanging = { ...inserting(db, [item('never')]), alone: async () => await new Promise<string>(() => {}) }
+  const failures: Array<Promise<unknown>> = []
+  for (let i = 0; i < 3; i++) {
+    failures.push(commits.do(hanging).catch((error: unknown) => error))
+    // Each goes by a command of its own.
+    await setImmediate()
+  }
+  for (const failure of await Promise.all(failures)) t.ok(isStoreAway(failure), String(failure))
+  t.equal(await commits.do(inserting(db, [item('next')])), 'alone')
+  t.equal(commits.underway, 0)
 })
