@@ -93,6 +93,7 @@ export interface Store {
 
 // The first servers with a write command over several collections.
 const WITH_BULK_WRITE = 25
+const INDEXED_AT_ONCE = 8
 
 export interface OpenOptions extends MigrationOptions {
   /** Whether to bring old data up to date; else they are refused. */
@@ -143,13 +144,17 @@ export async function openStore (db: Db, { migrate = true, busyAt = Infinity, ..
   const inbound = new InboundMessageRepository(db, clock)
   const webhookEndpoints = new WebhookEndpointRepository(db)
   const webhookDeliveries = new WebhookDeliveryRepository(db, clock)
-  await Promise.all([
+  const repositories = [
     apiKeys, auditLog, tenants, users, refreshFamilies, oneTimeTokens, invitations, chatbots, sessions, messages, changes,
     idempotency, erasures, legalHolds, removalClaims, transfers, signals, specifications, searchSegments, searchSources,
     loginFlows,
     counters, usageEvents, usagePeople, quotaSettings, quotaCounters, webhookEndpoints, webhookDeliveries,
     integrations, conversations, inbound
-  ].map((repository) => repository.createIndexes()))
+  ]
+  // All at once would each need a connection, and some might wait for it too long.
+  for (let i = 0; i < repositories.length; i += INDEXED_AT_ONCE) {
+    await Promise.all(repositories.slice(i, i + INDEXED_AT_ONCE).map(async (repository) => await repository.createIndexes()))
+  }
   if (pending.length > 0) await migrations.run(options)
   return {
     apiKeys,
