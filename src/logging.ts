@@ -51,20 +51,25 @@ export function loggerOptions (level: string) {
   }
 }
 
-/** Standard output, for lines. Those of one turn of the event loop are written together, since each write costs as much as many lines. */
+/**
+ * Standard output, for lines. Those of one turn of the event loop are written together, since each write costs as much as many lines.
+ * Where nobody reads them any more, they are lost, and the process goes on.
+ */
 export function logStream (): DestinationStream & { flushSync (): void } {
-  const output = destination({ fd: 1, sync: true, minLength: MAX_BUFFERED })
-  let isDue = false
+  const output = destination({ fd: 1, sync: true })
+  let lines = ''
+  const flushSync = () => {
+    if (lines === '') return
+    const text = lines
+    lines = ''
+    output.write(text)
+  }
   return {
     write (line) {
-      output.write(line)
-      if (isDue) return
-      isDue = true
-      setImmediate(() => {
-        isDue = false
-        output.flush()
-      })
+      if (lines === '') setImmediate(flushSync)
+      lines += line
+      if (lines.length > MAX_BUFFERED) flushSync()
     },
-    flushSync: () => output.flushSync()
+    flushSync
   }
 }

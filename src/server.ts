@@ -59,6 +59,8 @@ async function reportStart (config: Config, error: unknown): Promise<void> {
   await tracker?.close()
 }
 
+// That nobody reads what is printed is no reason to go down.
+process.stdout.on('error', () => {})
 try {
   const config = loadConfig(process.env)
   await serve(config).catch(async (error: unknown) => {

@@ -126,3 +126,12 @@ t.test('a Node that is too old is told in one line', { skip: !isTooOld(oldNode) 
   t.match(stderr, /^Parley needs Node 24\.\d+ or newer; this is v\d+[^\n]*\n$/)
   t.equal(stdout, '')
 })
+
+t.test('who serves while nobody reads its log any more goes on, and ends when it is told to', async (t) => {
+  const key = newApiKey()
+  const server = new ServerProcess(t, { DATA_DIR: await temporaryFolder(t), BOOTSTRAP_API_KEY: key, PORT: '0' })
+  const client = await server.client(key)
+  server.child.stdout!.destroy()
+  for (let i = 0; i < 20; i++) t.equal((await client.ask('/api/configs')).status, 200)
+  t.equal((await server.end()).code, 0)
+})
