@@ -8,7 +8,7 @@ const BATCH = 10_000
 const SMALL = 100
 const SAMPLE_MS = 50
 
-const text = 'Where is my parcel, and when will it be here? It was to arrive on Monday, and nobody has rung since.'
+const QUESTION = 'Where is my parcel, and when will it be here? It was to arrive on Monday, and nobody has rung since.'
 
 /** A chatbot as it is stored. */
 export function chatbotDocument (_id: ObjectId, now: Date) {
@@ -32,7 +32,7 @@ export function chatbotDocument (_id: ObjectId, now: Date) {
 }
 
 /** Makes a chatbot with one session of half of the messages and many of the other half, and gives its id. */
-export async function fillWithMessages (db: Db, messages: number): Promise<string> {
+export async function fillWithMessages (db: Db, messages: number, text = QUESTION): Promise<string> {
   const [configId, now, tenantId] = [new ObjectId(), new Date(), 'default']
   await db.collection('configs').insertOne(chatbotDocument(configId, now))
   const common = { tenantId, configId, userId: 'somebody', channel: null }
