@@ -159,7 +159,7 @@ t.test('another tenant finds nothing, and nothing that tells more than an unknow
 
 t.test('changes at once lose no version', async (t) => {
   const id = await client.createConfig({ name: 'Name 0' })
-  const changes = Array.from({ length: 24 }, async (_, i) => {
+  const changes = Array.from({ length: 60 }, async (_, i) => {
     if (i % 3 === 0) return await put(id, { purpose: 'Help.', name: `Name ${i}` })
     return i % 3 === 1 ? await patch(id, { name: `Name ${i}` }) : await rollback(id, { version: 1 })
   })
