@@ -25,7 +25,7 @@ const MAX_IN_FLIGHT = 2
 // What is held up for so long goes in any case, so that a command that hangs does not hold up the others.
 const MAX_WAIT_MS = 100
 const MAX_WRITES = 1000
-// The driver has commands that never end, where a connection goes while a large one is being sent. Whoever waits for one is told.
+// A large command never ends where the other side has stopped to read and keeps the connection. Whoever waits for one is told.
 const PATIENCE_MS = 15_000
 
 const nothing = () => {}

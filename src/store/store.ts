@@ -1,3 +1,4 @@
+import './driver-drain.ts'
 import {
   type Db, MongoBulkWriteError, MongoClientClosedError, MongoError, MongoNetworkError, MongoNotConnectedError, MongoServerError, MongoSystemError,
   MongoTopologyClosedError

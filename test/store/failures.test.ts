@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { MongoClient } from 'mongodb'
 import t from 'tap'
@@ -45,6 +45,15 @@ t.test('a store that cannot be reached is away, whichever command finds that out
     const failure = await failureOf(commands[name])
     t.ok(failure, name)
     t.notOk(isStoreAway(failure), `${name}: a refusal is an answer`)
+  }
+  // The driver keeps its connections to itself.
+  const { topology } = client as unknown as { topology: { s: { servers: Map<string, { pool: { connections: { toArray (): Array<{ socket: Socket }> } } }> } } }
+  for (const [name, command] of Object.entries(commands)) {
+    await items.countDocuments()
+    for (const { pool } of topology.s.servers.values()) for (const { socket } of pool.connections.toArray()) socket.destroy()
+    const failure = await failureOf(command)
+    // What only reads is tried again.
+    t.ok(failure === undefined ? name === 'find' : isStoreAway(failure), `${name}, on a connection that is gone and has not said so yet`)
   }
   cuts = true
   for (const [name, command] of Object.entries(commands)) t.ok(isStoreAway(await failureOf(command)), `${name}, cut off`)
