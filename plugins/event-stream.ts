@@ -7,7 +7,7 @@ import { type FollowedMessage } from '../src/chat/followed-message.ts'
 import { ApiError } from '../src/errors.ts'
 import { type Telling } from '../src/chat/telling.ts'
 import { type Feed } from '../src/feeds/feeds.ts'
-import { type Message } from '../src/store/messages.ts'
+import { type Message } from '../src/store/message.ts'
 
 /** Where a reader comes in. `begin`: at the very start, with `message.started`, which tells the message answered, too. */
 export type StreamPosition = { begin: Message } | { lastEventId?: string, offset?: number }

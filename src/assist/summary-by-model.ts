@@ -1,6 +1,6 @@
 import { ApiError } from '../errors.ts'
 import { type ChatProvider, type Usage } from '../llm/provider.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { ask } from './ask.ts'
 import { shorten } from './shorten.ts'
 import { storableText } from './storable-text.ts'

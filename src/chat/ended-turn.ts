@@ -1,5 +1,5 @@
 import { type Chatbot } from '../store/chatbots.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type Session } from '../store/sessions.ts'
 
 /** A turn that is over, with what it knew. */

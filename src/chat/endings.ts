@@ -1,4 +1,5 @@
-import { type Message, type MessageEnd, type MessageRepository, type Unrecorded } from '../store/messages.ts'
+import { type Message, type MessageEnd, type Unrecorded } from '../store/message.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type UsageLedger } from '../usage/ledger.ts'
 
 /** Where a model was not asked, or nobody is left who knows what it took. */

@@ -2,7 +2,7 @@ import { type MessageDelta, type MessageEnded } from '../../schemas/message-even
 import { type Message as MessageView } from '../../schemas/message.ts'
 import { ApiError } from '../errors.ts'
 import { type Occurrence, problemOf } from '../problem.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type FollowedMessage } from './followed-message.ts'
 import { presentMessage } from './present.ts'
 

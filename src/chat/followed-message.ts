@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 
 /** A bot message that a reader follows while it grows, wherever it is being written. */
 export interface FollowedMessage {

@@ -1,5 +1,6 @@
 import { type Bus } from '../bus/bus.ts'
-import { type Message, type MessageRepository } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type FollowedMessage } from './followed-message.ts'
 import { type LiveMessages } from './live-messages.ts'
 import { StoredMessage } from './stored-message.ts'

@@ -1,5 +1,6 @@
 import { ApiError } from '../errors.ts'
-import { type Message, type MessageRepository } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type Session } from '../store/sessions.ts'
 
 /** The key of a send and the hash of what it says. */

@@ -1,5 +1,5 @@
 import { type ApiError } from '../errors.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type FollowedMessage, Listeners } from './followed-message.ts'
 
 /** Why a running turn is told to end before the model does: `deleted`, its session is; `lost`, somebody else has ended it already. */

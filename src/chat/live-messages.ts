@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type EndReason, type LiveMessage } from './live-message.ts'
 
 /** The bot messages that this process is writing now. */

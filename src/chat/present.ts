@@ -2,7 +2,7 @@ import { type Message as MessageView } from '../../schemas/message.ts'
 import { type Feedback as FeedbackView } from '../../schemas/feedback.ts'
 import { branchName } from '../sessions/lines.ts'
 import { type Feedback } from '../store/changes.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 
 /** A message as clients see it. */
 export function presentMessage (message: Message): MessageView {

@@ -1,7 +1,7 @@
 import { growingCache } from '../growing-cache.ts'
 import { type PromptMessage } from '../llm/provider.ts'
 import { type ChatbotSettings } from '../store/chatbot-settings.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 
 const MAX_LANGUAGES = 1000
 

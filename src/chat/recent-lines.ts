@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type Session } from '../store/sessions.ts'
 import { type EndedTurn } from './ended-turn.ts'
 

@@ -1,6 +1,7 @@
 import { type Bus } from '../bus/bus.ts'
 import { ApiError } from '../errors.ts'
-import { type Message, type MessageRepository } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type SignalPayload } from '../store/signals.ts'
 import { Alarm } from './alarm.ts'
 import { type FollowedMessage, Listeners } from './followed-message.ts'

@@ -3,7 +3,7 @@ import { type MessageInput } from '../../schemas/message.ts'
 import { type AnswerFormat, type Sampling } from '../llm/provider.ts'
 import { type BranchStart } from '../store/branches.ts'
 import { type Asked } from '../store/asked.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 
 /** What a turn is taken for. */
 export type TurnWork =

@@ -5,7 +5,7 @@ import { presentFeedback, presentMessage } from '../chat/present.ts'
 import { type Occurrence } from '../problem.ts'
 import { branchName } from '../sessions/lines.ts'
 import { type Change, type LogEntry } from '../store/changes.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 
 /** Something that has happened, as readers of a feed are told it. */
 export interface FeedEvent {

@@ -1,5 +1,6 @@
 import { type ChangeRepository, type LogEntry } from '../store/changes.ts'
-import { type Message, type MessageRepository } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type SessionRepository } from '../store/sessions.ts'
 import { type BegunTurn } from './feed-event.ts'
 import { type SessionPosition } from './session-position.ts'

@@ -1,4 +1,4 @@
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type Session } from '../store/sessions.ts'
 import { foreignCursor } from './foreign-cursor.ts'
 

@@ -1,6 +1,7 @@
 import { type Occurrence } from '../problem.ts'
 import { type Change, type ChangeRepository, type PublishedChange } from '../store/changes.ts'
-import { type EventFilter, type Message, type MessageRepository } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
+import { type EventFilter, type MessageRepository } from '../store/messages.ts'
 import { type Found, type Stretch } from '../store/stretch.ts'
 import { changed, type FeedEvent, turnEnded, turnStarted } from './feed-event.ts'
 import { compare, type TenantPosition } from './tenant-position.ts'

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Session as SessionView } from '../../schemas/session.ts'
 import { type Principal } from '../auth/principal.ts'
 import { asFirstOf, behind } from '../sessions/said-elsewhere.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type TransferRepository } from '../store/transfers.ts'
 import { type Said } from './request.ts'
 

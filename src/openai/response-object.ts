@@ -1,7 +1,7 @@
 import { sameForAll, type OpenAiResponse, type ResponseItem } from '../../schemas/openai-response.ts'
 import { type Usage } from '../llm/provider.ts'
 import { type Asked } from '../store/asked.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { seconds } from './chat-answer.ts'
 
 /** What is known of a response at some moment. */

@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type Store } from '../store/store.ts'
 import { type MovedSession, type Place } from '../store/transfers.ts'
 import { wrongLine } from './lines.ts'

@@ -1,4 +1,4 @@
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type Session } from '../store/sessions.ts'
 
 const roles: Record<Message['role'], string> = { user: 'User', bot: 'Bot' }

@@ -8,7 +8,7 @@ import { type ErrorCode } from '../errors.ts'
 import { settingsIn } from '../store/chatbot-settings.ts'
 import { type ChatbotVersion } from '../store/chatbot-versions.ts'
 import { type Chatbot } from '../store/chatbots.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type Session } from '../store/sessions.ts'
 import { type MovedSession } from '../store/transfers.ts'
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type ThreadMessageRecord, type ThreadRecord } from '../../schemas/thread.ts'
 import { asFirstOf, behind, type SaidElsewhere } from '../sessions/said-elsewhere.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type MovedSession } from '../store/transfers.ts'
 
 /** A message and the line that it came from. */

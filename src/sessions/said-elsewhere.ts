@@ -1,4 +1,4 @@
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 
 /** A message of a conversation that took place elsewhere. */
 export type SaidElsewhere = Pick<Message, 'id' | 'role' | 'content' | 'timestamp'> & Partial<Pick<Message, 'status' | 'metadata'>>

@@ -1,7 +1,7 @@
 import { type Collection, type Db, type Filter, type ObjectId } from 'mongodb'
 import { parseId } from './ids.ts'
 import { type HoldableSession } from './legal-holds.ts'
-import { type MessageDocument } from './messages.ts'
+import { type MessageDocument } from './message.ts'
 import { type Claim } from './removal-claims.ts'
 import { hidden, present, type SessionDocument } from './sessions.ts'
 import { findStretch } from './stretch.ts'

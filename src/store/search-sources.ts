@@ -1,5 +1,5 @@
 import { type AnyBulkWriteOperation, type Collection, type Db, type Document, type ObjectId } from 'mongodb'
-import { type MessageStatus } from './messages.ts'
+import { type MessageStatus } from './message.ts'
 import { parseId } from './ids.ts'
 import { present, type SessionDocument, type SessionScope } from './sessions.ts'
 

@@ -1,7 +1,7 @@
 import { type Collection, type Db, type Document, type Filter, MongoBulkWriteError, type ObjectId } from 'mongodb'
 import { toBranchDocument } from './branches.ts'
 import { parseId } from './ids.ts'
-import { type Message, type MessageDocument, toDocument, toMessage } from './messages.ts'
+import { type Message, type MessageDocument, toDocument, toMessage } from './message.ts'
 import { hidden, present, type Session, type SessionDocument, type SessionScope, toSession } from './sessions.ts'
 
 /** A session that is to be as it was elsewhere. */

@@ -1,5 +1,6 @@
 import { type Log } from '../chat/turn-runner.ts'
-import { type Message, type MessageRepository, type Unrecorded } from '../store/messages.ts'
+import { type Message, type Unrecorded } from '../store/message.ts'
+import { type MessageRepository } from '../store/messages.ts'
 import { type QuotaCounterRepository } from '../store/quota-counters.ts'
 import { type Purpose, type Spent, type UsageEvent, type UsageEventRepository } from '../store/usage-events.ts'
 import { type Payer, type Pseudonyms } from './payers.ts'

@@ -1,6 +1,6 @@
 import { type WebhookEventData } from '../../schemas/webhook-event.ts'
 import { presentMessage } from '../chat/present.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type WebhookEvent } from './publisher.ts'
 
 /** The event of a reply that has ended. Undefined: it was erased. Named by the reply, so that it is the same whoever tells it. */

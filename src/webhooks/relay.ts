@@ -1,7 +1,7 @@
 import { type WebhookEventData, type WebhookEventType } from '../../schemas/webhook-event.ts'
 import { type Log } from '../chat/turn-runner.ts'
 import { newId } from '../store/ids.ts'
-import { type Message } from '../store/messages.ts'
+import { type Message } from '../store/message.ts'
 import { type LeftEntries, type OutboxEntry, type OutboxRepository } from '../store/outbox.ts'
 import { type Audience } from './audience.ts'
 import { endOf } from './message-end.ts'

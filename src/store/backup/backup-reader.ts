@@ -1,5 +1,5 @@
 import { type Db, type Document, type Filter, type FindCursor, type ObjectId } from 'mongodb'
-import { type MessageDocument } from '../messages.ts'
+import { type MessageDocument } from '../message.ts'
 import { afterConversations, beforeConversations, conversationCollections, lastCollection, leftOut } from './collections.ts'
 import { decoded, encoded, type RawDocument } from './raw-documents.ts'
 import { type LaterSession, SessionCut } from './session-cut.ts'

@@ -1,5 +1,5 @@
 import { type ObjectId } from 'mongodb'
-import { type MessageDocument } from '../messages.ts'
+import { type MessageDocument } from '../message.ts'
 import { hidden, type SessionDocument } from '../sessions.ts'
 import { changed, decoded, type RawDocument } from './raw-documents.ts'
 
