@@ -205,15 +205,11 @@ export async function openStore (db: Db, { migrate = true, busyAt = Infinity, ..
   }
 }
 
-const brokenLine = new Set(['EPIPE', 'ECONNRESET', 'ECONNABORTED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
-
 /**
  * Whether a failure means that the store is away, not that the request or this code is wrong. Errors that the server
  * answered with are its verdict on the command, except those it marks as passing.
  */
 export function isStoreAway (error: unknown): boolean {
-  // Of a large write that is cut off while it drains, the driver hands on what the system says. Others that use the network wrap it.
-  if (error instanceof Error && brokenLine.has((error as NodeJS.ErrnoException).code ?? '')) return true
   if (!(error instanceof MongoError)) return false
   // Some commands wrap why they were never answered, and its class is lost. An answer has a code.
   if (error instanceof MongoBulkWriteError && error.code === undefined) return true
